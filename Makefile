@@ -1,0 +1,47 @@
+# guestwire's commands: `make` alone lists them. The logic is in tools/*.sh.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+export PATH := $(PATH):/usr/sbin:/sbin
+.PHONY: help demo test lint format docs bench bench-build clean
+
+help: ## list these targets
+	@echo "make TARGET, with TARGET one of:"
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' Makefile | expand -t 16
+
+demo: ## build three ways to network a guest in a lab, check and draw them, take them down
+	@tools/packages.sh demo
+	@tools/venv.sh demo
+	@tools/demo.sh
+
+test: ## run all tests (ARGS="-k word" for some); as root it installs what is missing
+	@tools/packages.sh test
+	@tools/venv.sh dev
+	$(PYTHON) -m pytest $(ARGS)
+
+lint: ## ruff, mypy and shellcheck: what tests/conventions runs too
+	@tools/venv.sh dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	.venv/bin/shellcheck tools/*.sh .ci/run
+
+format: ## put the code into ruff's format
+	@tools/venv.sh dev
+	$(PYTHON) -m ruff check --fix-only --exit-zero .
+	$(PYTHON) -m ruff format .
+
+docs: ## regenerate what is made from the code: reference pages, schema, completions, man page
+	@tools/venv.sh dev
+	$(PYTHON) tools/generate.py
+
+bench-build: ## time building 1,000 guests against ip -batch, the kernel's floor and the peers
+	@tools/packages.sh test
+	@tools/venv.sh bench
+	$(PYTHON) bench/build.py $(ARGS)
+
+bench: bench-build ## run all benches
+
+clean: ## remove what make made, the virtual environment too
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

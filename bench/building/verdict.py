@@ -1,0 +1,88 @@
+"""The figures to reach, each held against what was measured."""
+
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+Series = dict[str, dict[str, dict[str, list[float]]]]  # kind → way → what was timed → one value a round
+
+LABELS = {"veth": "on one bridge", "macvlan": "macvlans on one parent"}
+PEERS = (("ip-batch", 0.3), ("floor-c", 1.5), ("mininet", 0.1), ("cni", 0.1), ("pyroute2-naive", 0.1))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table of verdicts; `measured` is None where a part of it did not run."""
+
+    what: str
+    measured: float | None
+    target: float
+    unit: str
+    at_least: bool = False
+
+    @property
+    def verdict(self) -> str:
+        if self.measured is None:
+            return "not run"
+        reached = self.measured >= self.target if self.at_least else self.measured <= self.target
+        return "ok" if reached else "MISS"
+
+    def show(self) -> str:
+        measured = "–" if self.measured is None else f"{self.measured:.3g} {self.unit}"
+        sign = "≥" if self.at_least else "≤"
+        return f"{self.what:<58}{measured:>12}   {sign} {self.target:g} {self.unit:<4}{self.verdict}"
+
+
+def middle(series: Series, kind: str, way: str, what: str) -> float | None:
+    """The median of one timing, or None."""
+    values = series.get(kind, {}).get(way, {}).get(what)
+    return median(values) if values else None
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return one / other if one is not None and other else None
+
+
+def lines(series: Series, hello: list[float], gbits: dict[str, Any]) -> list[Line]:
+    """Every line of the issue's figures, in its order."""
+    found = []
+    for kind, label in LABELS.items():
+        ours = middle(series, kind, "guestwire", "build")
+        for peer, target in PEERS:
+            if kind == "veth" or peer in ("ip-batch", "floor-c"):
+                ratio = _ratio(ours, middle(series, kind, peer, "build"))
+                found.append(Line(f"up, {label}: of {peer}'s time", ratio, target, "×"))
+        for what, text, limit in (
+            ("again", "up again, nothing to do", 0.5),
+            ("status", "status", 0.5),
+            ("add", "adding one guest", 0.6),
+        ):
+            found.append(Line(f"{text}, {label}", middle(series, kind, "guestwire", what), limit, "s"))
+        down = _ratio(middle(series, kind, "guestwire", "down"), middle(series, kind, "floor-c", "down"))
+        found.append(Line(f"down, {label}: of floor-c's time", down, 2, "×"))
+        found.append(Line(f"memory, {label}", middle(series, kind, "guestwire", "memory"), 150, "MB"))
+    found.append(Line("first line of --help", median(hello) if hello else None, 0.2, "s"))
+    ratio = _ratio(median(gbits["guestwire"]), median(gbits["by hand"])) if gbits else None
+    found.append(Line("throughput, of the same built by hand", ratio, 0.97, "×", at_least=True))
+    return found
+
+
+def table(series: Series, kind: str, order: list[str]) -> list[str]:
+    """What each way took, and how many floors that is."""
+    built, gone = middle(series, kind, "floor-c", "build"), middle(series, kind, "floor-c", "down")
+    rows = [f"{'':<20}{'build':>9}{'× floor':>9}{'tear-down':>11}{'× floor':>9}{'all dead':>10}{'rounds':>8}"]
+    for way in order:
+        times = series.get(kind, {}).get(way)
+        if not times:
+            continue
+        build, down, dead = (median(times[what]) for what in ("build", "down", "dead"))
+        one, two = _ratio(build, built), _ratio(down, gone)
+        rows.append(
+            f"{way:<20}{build:>7.2f} s{_times(one):>9}{down:>9.2f} s{_times(two):>9}{dead:>8.2f} s"
+            f"{len(times['build']):>8}"
+        )
+    return rows
+
+
+def _times(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{ratio:.2f}"

@@ -1,0 +1,112 @@
+"""up, plan, down and rollback: what changes a host, or says how it would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from guestwire.api.situation import DEFAULT_FILE, Situation, at_work, give_back, related, situation
+from guestwire.apply import State, Store, apply, preflight, projects, settle
+from guestwire.errors import Problem, UsageError
+from guestwire.linux.kernel import Kernel
+from guestwire.observe import look_up, observe
+from guestwire.picture import Desired
+from guestwire.plan import Plan, make_plan
+
+__all__ = ["Outcome", "down", "plan", "rollback", "up"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a verb did or would do: the plan, and what may surprise."""
+
+    project: str
+    plan: Plan
+    warnings: tuple[Problem, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of cli.md for plan."""
+        changes = [
+            {
+                "action": step.action,
+                "kind": step.key.kind,
+                "name": step.key.name,
+                "netns": step.key.netns,
+                "command": "\n".join(command for _, part in step.commands() for command in part),
+            }
+            for step in self.plan.steps
+        ]
+        return {"changes": changes, "warnings": [str(warning) for warning in self.warnings]}
+
+
+def up(path: str | None = None, *, lab: bool = False, project: str | None = None, netns: str | None = None) -> Outcome:
+    """Build, or change to, what the file says, as one transaction; with nothing to change, nothing is written.
+
+    Raises FileError with the host untouched; Refused, Unavailable, NotPermitted or Interrupted with all undone; Busy.
+    """
+    where = situation(path, lab=lab, project=project, netns=netns)
+    with at_work(where.project, where.host, where.lab) as kernel:
+        made = where.plan(kernel)
+        after = where.after(made)
+        if made:
+            preflight(kernel, made)
+            apply(kernel, made, where.store, where.host, after)
+        elif after != where.state:
+            where.store.write(after)
+        return _outcome(where, made)
+
+
+def plan(path: str | None = None, *, lab: bool = False, project: str | None = None, netns: str | None = None) -> Outcome:
+    """What `up` would do. Nothing is changed; raises as `up` does."""
+    where = situation(path, lab=lab, project=project, netns=netns)
+    with Kernel() as kernel:
+        return _outcome(where, where.plan(kernel))
+
+
+def _outcome(where: Situation, made: Plan) -> Outcome:
+    return Outcome(where.project, made, tuple(where.site.warnings) if where.site else ())
+
+
+def down(path: str | None = None, *, project: str | None = None, netns: str | None = None) -> Outcome:
+    """Remove what `up` made and give back what it borrowed; nothing where nothing is up.
+
+    The project is `project`, or the file's; where it was built is known from its state.
+    """
+    name, host, lab = _which(path, project, netns)
+    with at_work(name, host, lab) as kernel:
+        store = Store(name)
+        state = store.state()
+        seen = observe(kernel, host, related(name))
+        desired = Desired()
+        give_back(desired, seen, state.loans if state else {})
+        look_up(kernel, seen, dict.fromkeys([*(state.named if state else ()), *desired.borrowed]))
+        made = make_plan(seen, desired, name)
+        if made or state:
+            apply(kernel, made, store, host, None)
+        return Outcome(name, made)
+
+
+def _which(path: str | None, project: str | None, netns: str | None) -> tuple[str, str, bool]:
+    """The name, host and kind of the project that is meant: by its name alone, so that a broken file can't keep it up."""
+    if project is None:
+        where = situation(path or DEFAULT_FILE, lab=False, project=None, netns=netns)
+        return where.project, where.host, where.lab
+    state: State | None = Store(project).state()
+    return (project, state.host, state.lab) if state else (project, netns or "", False)
+
+
+def rollback(path: str | None = None, *, project: str | None = None, netns: str | None = None) -> list[str]:
+    """Settle what a command that was broken off left behind; the projects that were settled, each with how.
+
+    One project's where it is named, else all on this host. Raises UsageError where none is unsettled.
+    """
+    if path is not None and project is None:
+        project = situation(path, lab=False, project=None, netns=netns).project
+    settled = []
+    for name in projects() if project is None else [project]:
+        store = Store(name)
+        if store.journal() is not None:
+            settled.append(f"{name}: {'all was undone' if settle(store) else 'finished, as it was past undoing'}")
+    if not settled:
+        raise UsageError("nothing to roll back: no journal is unsettled.")
+    return settled

@@ -1,0 +1,143 @@
+"""A file and the host it is meant for: which project, which namespace is the host, what is there and what shall be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from guestwire.apply import State, Store, locked, projects
+from guestwire.apply.store import RUN
+from guestwire.compile import Site, compile_file
+from guestwire.errors import Busy, FileError, UsageError
+from guestwire.guests import KINDS
+from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds.fdb import Fdb
+from guestwire.lab import Lab
+from guestwire.linux import namespaces
+from guestwire.linux.kernel import Kernel
+from guestwire.networks import TYPES
+from guestwire.observe import look_up, observe
+from guestwire.picture import Desired, Key, Picture
+from guestwire.plan import Plan, make_plan
+from guestwire.spec import File, load
+
+__all__ = ["DEFAULT_FILE", "Situation", "at_work", "related", "situation"]
+
+DEFAULT_FILE = "guestwire.yaml"
+
+
+@dataclass
+class Situation:
+    """A project's file on its host. `state` is how guestwire left it last, None where it isn't up."""
+
+    file: File
+    path: str
+    host: str
+    lab: bool
+    store: Store
+    state: State | None
+    site: Site | None = None
+    seen: Picture | None = None
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        return self.file.name
+
+    def plan(self, kernel: Kernel) -> Plan:
+        """Read the host, compile the file for it, and plan. Raises FileError where the file is wrong for this host."""
+        seen = observe(kernel, self.host, related(self.project))
+        site = self._site(seen)
+        compile_file(site)
+        loans = self.state.loans if self.state else {}
+        give_back(site.desired, seen, {key: loan for key, loan in loans.items() if key not in site.desired.borrowed})
+        look_up(kernel, seen, dict.fromkeys([*named(site.desired.picture), *(self.state.named if self.state else ())]))
+        self.site, self.seen = site, seen
+        return make_plan(seen, site.desired, self.project)
+
+    def after(self, plan: Plan) -> State:
+        """The project's state once the plan is carried out."""
+        assert self.site is not None
+        old = self.state.loans if self.state else {}
+        new = {key: loan for key, loan in plan.loans().items() if key in self.site.desired.borrowed}
+        loans = {key: loan for key, loan in {**new, **old}.items() if self._still_lent(key, loan)}
+        return State(self.project, self.host, self.lab, self.path, tuple(named(self.site.desired.picture)), loans)
+
+    def _still_lent(self, key: Key, loan: Thing) -> bool:
+        assert self.site is not None
+        return self.site.desired.picture.get(key) != loan or key in self.site.desired.absent
+
+    def _site(self, seen: Picture) -> Site:
+        if self.lab:
+            lab = Lab(self.file, RUN)
+            base = lab.picture()
+            return Site(self.file, lab.host, True, base, seen, lab.lans(), Desired(base.copy()))
+        base = Picture(v for v in seen if v.netns == self.host and v.owner != self.project)
+        if self.state:
+            base.add(*self.state.loans.values())
+        return Site(self.file, self.host, False, base, seen)
+
+
+def situation(path: str | None, *, lab: bool, project: str | None, netns: str | None) -> Situation:
+    """Load a file and find out where it belongs. Raises FileError, or UsageError where lab and --netns meet."""
+    path = path or DEFAULT_FILE
+    file = load(path, networks=TYPES, guests=KINDS, project=project)
+    store = Store(file.name)
+    state = store.state()
+    if lab and netns:
+        raise UsageError("--lab makes a host of its own, and --netns names another.", hint="Use one of them.")
+    if state is not None and netns is None and not lab:
+        lab, netns = state.lab, state.host
+    host = f"{file.name}-host" if lab else netns or ""
+    if netns and not lab and not namespaces.exists(netns):
+        raise UsageError(f"there is no network namespace {netns}.", hint="`ip netns list` shows those that there are.")
+    if state is not None and (state.lab, state.host) != (lab, host):
+        place = "in a lab" if state.lab else f"on host {state.host or '(this one)'}"
+        message = f"project {file.name} is up {place} already."
+        raise FileError(message, hint="Take it down first, or give this one another name with --project.")
+    return Situation(file, path if path == "-" else str(Path(path).absolute()), host, lab, store, state)
+
+
+@contextmanager
+def at_work(project: str, host: str, lab: bool) -> Iterator[Kernel]:
+    """A kernel, with the host locked and no journal unsettled; raises Busy else."""
+    with Kernel() as kernel:
+        name = f"lab-{project}" if lab else f"host-{namespaces.identity(kernel.fd(host))}"
+        with locked(name):
+            _no_journal(project, host)
+            yield kernel
+
+
+def _no_journal(project: str, host: str) -> None:
+    for other in projects():
+        journal = Store(other).journal()
+        if journal is not None and (other == project or journal.host == host):
+            raise Busy(
+                f"a change of project {other} was broken off (process {journal.pid}), and its journal is unsettled.",
+                hint=f"`guestwire rollback --project {other}` settles it.",
+            )
+
+
+def related(project: str) -> list[str]:
+    """The namespaces whose names a project's have: its guests', and a lab's."""
+    return [name for name in namespaces.names() if name.startswith((f"{project}-", f"{project}."))]
+
+
+def named(picture: Picture) -> list[Key]:
+    """The keys of a picture that must be asked for one by one."""
+    by_name = {kind.KIND for kind in kinds().values() if kind.NAMED or kind is Fdb}
+    return [key for key in picture.values if key.kind in by_name]
+
+
+def give_back(desired: Desired, seen: Picture, loans: dict[Key, Thing]) -> None:
+    """Want what was borrowed to be as it was, as far as the links that it needs are still there."""
+    there = {(link.netns, link.name) for link in seen.of(Link)}
+    for key, loan in loans.items():
+        needs = {(loan.netns, loan.name)} if isinstance(loan, Link) else set(loan.on_links())
+        if needs <= there:
+            desired.borrowed.add(key)
+            desired.picture.add(loan)
+
+

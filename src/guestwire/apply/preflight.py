@@ -1,0 +1,45 @@
+"""Asks the kernel, before the first step, whether it has the kinds of link that a plan makes."""
+
+from __future__ import annotations
+
+import errno
+
+from guestwire.errors import Unavailable
+from guestwire.kinds import Link
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.libc import CLONE_NEWNET, setns, unshare
+from guestwire.linux.netlink import Socket
+from guestwire.plan import Plan
+
+__all__ = ["preflight"]
+
+
+def preflight(kernel: Kernel, plan: Plan) -> None:
+    """Try each kind of link that the plan makes in a namespace of its own, which nobody sees and which ends at once.
+
+    Raises Unavailable with all kinds that this kernel lacks.
+    """
+    wanted = {step.value.trial_name(): step.value for step in plan.steps if step.action == "create" and isinstance(step.value, Link)}
+    if not wanted:
+        return
+    home = kernel.fd("")
+    unshare(CLONE_NEWNET)
+    try:
+        sock = Socket()
+    finally:
+        setns(home, CLONE_NEWNET)
+    try:
+        missing = [name for name, link in wanted.items() if _lacks(sock, link)]
+    finally:
+        sock.close()
+    if missing:
+        raise Unavailable(
+            *(f"this kernel has no {name} (Unknown device type)." for name in missing),
+            hint=f"Load its module (modprobe {missing[0]}), or use a kernel that has it.",
+        )
+
+
+def _lacks(sock: Socket, link: Link) -> bool:
+    return any(error.errno == errno.EOPNOTSUPP for error in sock.transact(link.trial()))
+
+

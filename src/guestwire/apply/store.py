@@ -1,0 +1,168 @@
+"""What the kernel can't hold of a project: its file's place, what it borrowed, and the journal of an unsettled change.
+
+It lies under /run/guestwire/PROJECT/, which a reboot forgets as the kernel forgets the rest. Files are written beside and
+renamed, so each is whole or not there; nothing is synced, since what a power cut loses here it loses in the kernel too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from guestwire.kinds import Link, Thing, kinds
+from guestwire.picture import Key
+from guestwire.plan import Plan
+
+__all__ = ["RUN", "Journal", "State", "Store", "projects"]
+
+RUN = "/run/guestwire"
+
+
+@dataclass(frozen=True)
+class State:
+    """A project that is up. `host` is its host's namespace, `named` the keys of what must be asked for by name."""
+
+    project: str
+    host: str
+    lab: bool = False
+    file: str | None = None
+    named: tuple[Key, ...] = ()
+    loans: dict[Key, Thing] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON knows it."""
+        loans = [[*key, value.to_json()] for key, value in self.loans.items()]
+        return {**self.__dict__, "named": [list(key) for key in self.named], "loans": loans}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> State:
+        """What `to_json` gave, as a state again."""
+        loans = {Key(*key): _thing(value) for *key, value in data["loans"]}
+        return cls(**{**data, "named": tuple(Key(*key) for key in data["named"]), "loans": loans})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one key was before the change, the MAC of the link that was to come, and whether it was to go."""
+
+    key: Key
+    before: Thing | None
+    mac: str | None
+    goes: bool
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A change that was begun and not settled. Past its commit point it can only be finished."""
+
+    host: str
+    entries: tuple[Entry, ...]
+    before: State | None
+    after: State | None
+    committed: bool
+    pid: int
+
+
+class Store:
+    """The folder of one project."""
+
+    def __init__(self, project: str) -> None:
+        self.project = project
+        self.folder = f"{RUN}/{project}"
+        self._journal = f"{self.folder}/journal"
+        self._state = f"{self.folder}/state.json"
+
+    def state(self) -> State | None:
+        """The project as it was last left, or None where it isn't up."""
+        try:
+            with open(self._state) as file:
+                return State.from_json(json.load(file))
+        except FileNotFoundError:
+            return None
+
+    def write(self, state: State | None) -> None:
+        """Keep a state, or with None forget the project; its folder goes when nothing else is in it."""
+        if state is not None:
+            self._put(self._state, json.dumps(state.to_json()))
+            return
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._state)
+
+    def begin(self, plan: Plan, host: str, after: State | None) -> None:
+        """Write the journal of a change that is about to be made: for each key that it touches, what was there.
+
+        Raises OSError (say ENOSPC) with nothing written; then no step may run.
+        """
+        before = self.state()
+        head = {
+            "host": host,
+            "pid": os.getpid(),
+            "before": before and before.to_json(),
+            "after": after and after.to_json(),
+        }
+        macs = {step.key: step.value.mac for step in plan.steps if isinstance(step.value, Link)}
+        goes = {step.key for step in plan.steps if step.action == "delete" and not step.early}
+        lines = [json.dumps(head)]
+        for key, value in plan.touched().items():
+            old = None if value is None else value.to_json()
+            lines.append(json.dumps([*key, old, macs.get(key), key in goes], separators=(",", ":")))
+        self._put(self._journal, "\n".join(lines) + "\n")
+
+    def commit(self) -> None:
+        """Mark the point from which the change can only go forward."""
+        with open(self._journal, "a") as file:
+            file.write("commit\n")
+
+    def journal(self) -> Journal | None:
+        """The journal of an unsettled change, or None."""
+        try:
+            with open(self._journal) as file:
+                first, *rest = file.read().splitlines()
+        except FileNotFoundError:
+            return None
+        head = json.loads(first)
+        committed = bool(rest) and rest[-1] == "commit"
+        entries = []
+        for line in rest[:-1] if committed else rest:
+            *key, old, mac, goes = json.loads(line)
+            entries.append(Entry(Key(*key), None if old is None else _thing(old), mac, goes))
+        states = (State.from_json(head[name]) if head[name] else None for name in ("before", "after"))
+        return Journal(head["host"], tuple(entries), *states, committed, head["pid"])
+
+    def settled(self) -> None:
+        """Forget the journal, and the folder where nothing else is in it."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._journal)
+        for folder in (self.folder, RUN):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+
+    def _put(self, path: str, content: str) -> None:
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        beside = f"{path}.new"
+        try:
+            with open(beside, "w") as file:
+                file.write(content)
+            os.rename(beside, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            for folder in (self.folder, RUN):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
+            raise
+
+
+def projects() -> list[str]:
+    """The projects that have a folder, sorted: those that are up, and those with an unsettled journal."""
+    try:
+        return sorted(name for name in os.listdir(RUN) if os.path.isdir(f"{RUN}/{name}"))
+    except FileNotFoundError:
+        return []
+
+
+def _thing(data: dict[str, Any]) -> Thing:
+    return kinds()[data["kind"]].from_json(data)

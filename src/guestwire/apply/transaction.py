@@ -1,0 +1,242 @@
+"""Runs a plan's steps with the journal written before the first, and takes them back where one is refused.
+
+Undoing is planning: the journal says how each touched key was, what is now is read afresh, and the steps between the two are
+made and run like any others. So it needs no record of how far the change had come, it can be repeated, and it is the same
+after a refused step, after Ctrl-C, and after kill -9 by whichever command comes next.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterable
+
+from guestwire.apply.signals import noted
+from guestwire.apply.store import Journal, State, Store
+from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Refused, Unavailable
+from guestwire.kinds import Link, Thing
+from guestwire.kinds.macvlan import Macvlan
+from guestwire.kinds.namespace import Namespace
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.rtnetlink import AF_BRIDGE, dump_neighbours
+from guestwire.observe import look_up, observe
+from guestwire.picture import Desired, Key, Picture
+from guestwire.plan import Plan, Step, make_plan
+
+__all__ = ["apply", "settle"]
+
+END = 15  # seconds that the kernel gets to end namespaces whose links hang on a NIC that stays
+FAULT = "GUESTWIRE_FAULT"
+
+
+def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | None) -> None:
+    """Carry out a plan; `after` is the project's state then, None where nothing is left of it.
+
+    Raises Refused, Unavailable, NotPermitted or Interrupted with the host as it was before, or, where not even that could be
+    had, with what is left said and the journal kept for `rollback`. The kernel object is closed in that case.
+    """
+    fault = _Fault(os.environ.get(FAULT, ""))
+    with noted() as stop:
+        store.begin(plan, host, after)
+        committed = False
+        try:
+            for act in plan.acts():
+                if stop.asked and not committed:
+                    raise Interrupted("interrupted; all was undone.")
+                if act.step.action == "delete" and isinstance(act.step.value, Namespace) and not committed:
+                    _check(kernel)
+                    store.commit()
+                    committed = True
+                fault.strike(kernel)
+                act.do(kernel)
+                if kernel.failures and not committed:
+                    break
+            _check(kernel)
+            if committed:
+                _wait_for_end(kernel, plan)
+        except (OSError, Interrupted) as error:
+            failed = _first(kernel, error)
+            if committed:
+                raise Refused(*_told([failed]), hint="`guestwire rollback` goes on from there.") from error
+            kernel.close()
+            raise _undone(store, failed) from error
+        fault.strike(kernel, only="kill")
+        store.write(after)
+        fault.strike(kernel, only="kill")
+        store.settled()
+
+
+def settle(store: Store) -> bool:
+    """Settle a journal that a change left behind: back to what was before, or past its commit point forward.
+
+    True where it went back. Raises Refused with everything that could not be done, and keeps the journal then.
+    """
+    with noted():
+        journal = store.journal()
+        assert journal is not None
+        with Kernel() as kernel:
+            problems = (_forward if journal.committed else _back)(kernel, store, journal)
+        if problems:
+            raise Refused(*problems)
+        store.write(journal.after if journal.committed else journal.before)
+        store.settled()
+        return not journal.committed
+
+
+def _undone(store: Store, failed: tuple[Step | None, Exception]) -> GuestwireError:
+    step, error = failed
+    try:
+        settle(store)
+    except Refused as left:
+        return Refused(
+            *_told([failed]), Problem("and not all could be undone; `guestwire rollback` tries again:"), *left.problems
+        )
+    if isinstance(error, Interrupted):
+        return error
+    number = error.errno if isinstance(error, OSError) else None
+    kinds_of_error = {1: NotPermitted, 13: NotPermitted, 95: Unavailable}
+    return kinds_of_error.get(number or 0, Refused)(*_told([failed], "All was undone."))
+
+
+def _check(kernel: Kernel) -> None:
+    kernel.flush()
+    if kernel.failures:
+        raise kernel.failures[0][1]
+
+
+def _first(kernel: Kernel, error: Exception) -> tuple[Step | None, Exception]:
+    """The first thing that went wrong: what follows it in the same batch are its consequences."""
+    if isinstance(error, Interrupted):
+        return None, error
+    token = kernel.token
+    if isinstance(error, OSError) and not kernel.failures:
+        kernel.flush()
+    return kernel.failures[0] if kernel.failures else (token, error)
+
+
+def _told(failed: Iterable[tuple[Step | None, Exception]], then: str = "") -> list[Problem]:
+    found = []
+    for step, error in failed:
+        words = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        what = f"{step.describe()}: " if isinstance(step, Step) else ""
+        found.append(Problem(f"{what}{words.rstrip('.')}.", then or None))
+    return found
+
+
+def _attempt(kernel: Kernel, plan: Plan) -> list[Problem]:
+    """Run a plan past all errors, and tell them."""
+    failed: list[tuple[Step | None, Exception]] = []
+    for act in plan.acts():
+        try:
+            act.do(kernel)
+        except OSError as error:
+            failed.append((act.step, error))
+    return _told(failed + kernel.refused())
+
+
+def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
+    seen = _observe(kernel, journal)
+    desired = Desired()
+    for entry in journal.entries:
+        desired.borrowed.add(entry.key)
+        if entry.before is not None:
+            desired.picture.add(entry.before)
+        elif _is_ours(seen, entry.key, entry.mac, store.project):
+            desired.absent.add(entry.key)
+    plan = make_plan(seen, desired, store.project, sweep=False)
+    problems = _attempt(kernel, plan)
+    _wait_for_end(kernel, plan)
+    now = _observe(kernel, journal)
+    left = [
+        f"{key.kind} {key.name}{f' in namespace {key.netns}' if key.netns else ''}"
+        for key, value in desired.picture.values.items()
+        if isinstance(value, Thing) and ((found := now.get(key)) is None or value.differs(found))
+    ] + [f"{key.kind} {key.name}" for key in desired.absent if key in now]
+    if left and not problems:
+        return [Problem(f"not as it was before: {name}.") for name in left]
+    return problems if left else []
+
+
+def _is_ours(seen: Picture, key: Key, mac: str | None, project: str) -> bool:
+    """Whether what has that key now came from the unsettled change, though the mark may not have been set yet."""
+    value = seen.get(key)
+    if value is None:
+        return False
+    if value.owner is not None:
+        return value.owner == project
+    if isinstance(value, Link):
+        return mac is not None and value.mac == mac
+    if isinstance(value, Namespace):
+        return not seen.of(Link, key.netns)
+    return True
+
+
+def _forward(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
+    seen = _observe(kernel, journal)
+    desired = Desired()
+    for entry in journal.entries:
+        value = seen.get(entry.key)
+        if entry.goes and value is not None and value.owner in (store.project, None):
+            desired.absent.add(entry.key)
+    plan = make_plan(seen, desired, store.project, sweep=False)
+    problems = _attempt(kernel, plan)
+    _wait_for_end(kernel, plan)
+    return problems
+
+
+def _observe(kernel: Kernel, journal: Journal) -> Picture:
+    keys = [entry.key for entry in journal.entries]
+    seen = observe(kernel, journal.host, dict.fromkeys(key.netns for key in keys))
+    look_up(kernel, seen, keys)
+    return seen
+
+
+def _wait_for_end(kernel: Kernel, plan: Plan) -> None:
+    """Wait until macvlans whose namespaces were ended have left their parents: the kernel ends namespaces in its own time,
+    and until then their MACs are taken. It says nothing when it is through, so the parents' filters are read until then."""
+    ended = {step.value.name for step in plan.steps if step.action == "delete" and isinstance(step.value, Namespace)}
+    waited: dict[tuple[str, str], set[str]] = {}
+    for value in plan.implied:
+        if isinstance(value, Macvlan) and value.netns in ended and value.parent and value.parent[0] not in ended:
+            if value.mac:
+                waited.setdefault(value.parent, set()).add(value.mac)
+    _poll(lambda: all(_left(kernel, parent).isdisjoint(macs) for parent, macs in waited.items()))
+
+
+def _left(kernel: Kernel, parent: tuple[str, str]) -> set[str]:
+    netns, name = parent
+    try:
+        index = kernel.index(netns, name)
+    except OSError:
+        return set()
+    return {entry.mac for entry in dump_neighbours(kernel.socket(netns), AF_BRIDGE) if entry.index == index}
+
+
+def _poll(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + END
+    while not done() and time.monotonic() < deadline:
+        select.select([], [], [], 0.002)
+
+
+class _Fault:
+    """A fault asked for by GUESTWIRE_FAULT=fail:N, int:N or kill:N, N counting steps from 0: how tests try every place."""
+
+    def __init__(self, wish: str) -> None:
+        self.how, _, number = wish.partition(":")
+        self.left = int(number) if self.how else -1
+
+    def strike(self, kernel: Kernel, only: str = "") -> None:
+        """Called before each step; strikes when its turn has come, with all steps before it done."""
+        if not self.how or only not in ("", self.how):
+            return
+        kernel.flush()
+        self.left -= 1
+        if self.left == -1:
+            if self.how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            elif self.how == "int":
+                signal.raise_signal(signal.SIGINT)
+            else:
+                raise OSError(5, "a fault that was asked for")

@@ -1,0 +1,131 @@
+"""The one table of the command line: verbs, their options and words, found in the folder `verbs`.
+
+The parser, `--help`, the shell completions, the man page and the reference page are all made from these values. To add
+a verb, write one file in `verbs/` with a `VERB` and a `run`; no list names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from guestwire.errors import UsageError
+
+__all__ = ["EXITS", "FILE", "GLOBALS", "LAB", "Argument", "Verb", "VerbModule", "load", "names"]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An option (its name begins with dashes) or a word that stands by its position (its name is in capitals)."""
+
+    name: str
+    help: str
+    value: str | None = None  # what an option's value is called; without one the option is a switch
+    choices: tuple[str, ...] = ()
+    type: Callable[[str], object] = str
+    default: object = None
+    optional: bool = False  # only for a word
+    complete: str | None = None  # what a shell offers: "file"
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it is an option, and no word by position."""
+        return self.name.startswith("-")
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is an option without a value."""
+        return self.is_option and self.value is None
+
+    @property
+    def dest(self) -> str:
+        """The attribute of the parsed arguments that it is found in."""
+        return self.name.lstrip("-").partition("[")[0].replace("-", "_").lower()
+
+    @property
+    def synopsis(self) -> str:
+        """The argument as it stands in a synopsis: `[--project NAME]`, `[FILE]`, `GUEST`."""
+        words = f"{self.name} {self.value}" if self.value else self.name
+        return f"[{words}]" if self.is_option or self.optional else words
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb: what it takes, what it is for, and examples for the pages made from it."""
+
+    name: str
+    summary: str  # follows "guestwire VERB  ", no full stop
+    arguments: tuple[Argument, ...] = ()
+    command: Argument | None = None  # all that follows `--`, a command to run
+    details: str = ""  # paragraphs, apart by an empty line
+    examples: tuple[tuple[str, str], ...] = ()  # the command and what it does
+    exits: tuple[tuple[int, str], ...] = ()  # what an exit code means for this verb in particular
+
+    @property
+    def synopsis(self) -> str:
+        """The verb with all it takes, on one line."""
+        words = [a.synopsis for a in self.arguments if not a.is_option]
+        words += [a.synopsis for a in self.arguments if a.is_option]
+        tail = ["--", f"{self.command.name}…"] if self.command else []
+        return " ".join(["guestwire", self.name, *words, *tail])
+
+
+class VerbModule(Protocol):
+    """What a file in `verbs/` has."""
+
+    VERB: Verb
+
+    def run(self, args: Namespace) -> int:
+        """Do it; the exit code."""
+        ...
+
+
+GLOBALS = (
+    Argument("--netns", "the host is the network namespace NAME, as `ip netns` lists it", value="NAME"),
+    Argument("--json", "one JSON document on standard output, and nothing else there"),
+    Argument("--yes", "answer yes to every question"),
+    Argument("--quiet", "no messages but errors"),
+    Argument("--verbose", "say more; a defect shows its traceback"),
+)
+FILE = Argument(
+    "FILE", "who plugs into what; `guestwire.yaml` in this folder by default", optional=True, complete="file"
+)
+LAB = Argument("--lab", "the project's lab; it's found by the project's name also without this")
+
+EXITS = (
+    (0, "done"),
+    (1, "a check, an expectation or a finding says no"),
+    (2, "only `plan --exit-code`: there is something to do"),
+    (64, "the command's words are off"),
+    (65, "the file is wrong, or wrong for this host"),
+    (69, "this kernel or machine lacks something needed"),
+    (70, "a defect of guestwire"),
+    (71, "the kernel or a daemon refused a step, and all was undone"),
+    (75, "another guestwire is at work on this host, or an unsettled journal lies there"),
+    (77, "not permitted"),
+    (130, "interrupted, and all was undone"),
+)
+
+
+def names() -> list[str]:
+    """The names of all verbs, without importing any; a file may end in `_` where its verb is a word of Python's."""
+    package = importlib.import_module("guestwire.cli.verbs")
+    return sorted(module.name.rstrip("_") for module in pkgutil.iter_modules(package.__path__))
+
+
+def load(name: str) -> VerbModule:
+    """The verb of that name. Raises UsageError, naming the nearest, where there is none."""
+    package = importlib.import_module("guestwire.cli.verbs")
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name.rstrip("_") == name:
+            found: VerbModule = importlib.import_module(f"{package.__name__}.{module.name}")
+            return found
+    from guestwire.cli.nearest import nearest
+
+    close = nearest(name, names())
+    hint = f"Did you mean `{close}`?" if close else "`guestwire --help` lists the verbs."
+    raise UsageError(f"there is no verb `{name}`.", hint=hint)

@@ -1,0 +1,27 @@
+"""`guestwire check`: measure who reaches whom, and whether the file's expectations hold."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from guestwire.cli.table import FILE, LAB, Verb
+
+__all__ = ["VERB", "run"]
+
+VERB = Verb(
+    "check",
+    "measure with real packets who reaches whom",
+    (FILE, LAB),
+    details="""\
+Every pair of guests, host, lan, gateway and internet is tried over IPv4 and IPv6, from inside. Reaching is a round
+trip: an answer from that address.""",
+    examples=(("guestwire check --json | jq .held", "whether all expectations of the file hold"),),
+    exits=((0, "all expectations hold"), (1, "one doesn't"), (69, "one can't be measured from here")),
+)
+
+
+def run(args: Namespace) -> int:
+    """Print the matrix and the expectations."""
+    from guestwire import api
+
+    raise NotImplementedError(api)

@@ -1,0 +1,31 @@
+"""`guestwire down`: remove what `up` made, give back what it borrowed."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from guestwire.cli.table import FILE, LAB, Argument, Verb
+
+__all__ = ["VERB", "run"]
+
+VERB = Verb(
+    "down",
+    "remove what up made, give back what it borrowed",
+    (
+        FILE,
+        LAB,
+        Argument("--project", "the project to remove; then no file is needed", value="NAME"),
+    ),
+    details="Only what bears guestwire's mark is removed. It goes on past what can't be removed, and reports it all.",
+    examples=(
+        ("guestwire down", "remove the project of guestwire.yaml in this folder"),
+        ("guestwire down --project demo", "remove the project `demo`, wherever its file is"),
+    ),
+)
+
+
+def run(args: Namespace) -> int:
+    """Remove it."""
+    from guestwire import api
+
+    raise NotImplementedError(api)

@@ -1,0 +1,37 @@
+"""`guestwire pcap`: the frames of a guest's NIC, as a capture file on standard output."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError, Namespace
+
+from guestwire.cli.table import LAB, Argument, Verb
+
+__all__ = ["VERB", "run"]
+
+
+def _count(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise ArgumentTypeError(f"`{word}` is no number of frames: 1 or more")
+    return int(word)
+
+
+VERB = Verb(
+    "pcap",
+    "frames of a guest's NIC to standard output, for Wireshark or tcpdump",
+    (
+        Argument("GUEST[:NIC]", "the guest, and which of its NICs; the first by default"),
+        LAB,
+        Argument("--count", "end after so many frames", value="N", type=_count),
+    ),
+    examples=(
+        ("guestwire pcap web | wireshark -k -i -", "watch the frames of `web` as they come"),
+        ("guestwire pcap web:eth1 --count 10 | tcpdump -r -", "the next ten on its NIC eth1"),
+    ),
+)
+
+
+def run(args: Namespace) -> int:
+    """Write frames until the count, the reader or Ctrl-C ends it."""
+    from guestwire import api
+
+    raise NotImplementedError(api)

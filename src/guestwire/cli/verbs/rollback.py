@@ -1,0 +1,26 @@
+"""`guestwire rollback`: settle an `up` that never ended, by undoing what it had done."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from guestwire.cli.table import Argument, Verb
+
+__all__ = ["VERB", "run"]
+
+VERB = Verb(
+    "rollback",
+    "undo an up that was killed or is waiting to be confirmed",
+    (Argument("--project", "only this project's; by default all that lie on this host", value="NAME"),),
+    details="""\
+An `up` keeps a journal of what it has done. After a crash or `kill -9` the journal still lies there, and the other
+verbs say so (exit code 75) until this one has settled it. With nothing to settle, it says so and ends with 0.""",
+    examples=(("guestwire rollback", "settle all that lies on this host"),),
+)
+
+
+def run(args: Namespace) -> int:
+    """Undo what the journal says was done."""
+    from guestwire import api
+
+    raise NotImplementedError(api)

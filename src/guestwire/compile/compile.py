@@ -1,0 +1,141 @@
+"""Compiles a file: every network, then every guest with its NICs' MACs, names and addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from ipaddress import ip_address, ip_network
+
+from guestwire.compile.parts import BuiltGuest, BuiltNetwork
+from guestwire.compile.site import Seat, Site
+from guestwire.errors import FileError
+from guestwire.kinds.address import Address
+from guestwire.spec.models import Nic
+
+__all__ = ["compile_file"]
+
+VERSIONS = (4, 6)
+
+
+def compile_file(site: Site) -> None:
+    """Add all that the file asks for to `site.desired`; raises FileError with all that is wrong for this host."""
+    for network in site.file.networks.values():
+        assert isinstance(network, BuiltNetwork)
+        network.build(site)
+    seats = _Seating(site)
+    for instance in site.file.expand():
+        guest = instance.guest
+        assert isinstance(guest, BuiltGuest)
+        guest.build(site, instance.name, [seats.seat(instance.name, nic) for nic in guest.nics])
+    if site.problems:
+        raise FileError(*site.problems)
+
+
+class _Seating:
+    """Gives each NIC what the file leaves open. An address that a NIC has keeps; so a changed file moves nobody."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.fixed = {str(a.ip if hasattr(a, "ip") else a) for g in site.file.guests.values() for n in g.nics for a in n.fixed}
+        self.held: dict[tuple[str, str], list[str]] = {}
+        for address in site.seen.of(Address):
+            if address.owner == site.project:
+                self.held.setdefault((address.netns, address.link), []).append(address.interface)
+        self.taken = self.fixed | {
+            host.partition("/")[0]
+            for network in site.file.networks.values()
+            if isinstance(network, BuiltNetwork)
+            for host in network.host_addresses(site)
+        }
+        self.pools: dict[tuple[str, int], Iterator[str] | None] = {}
+        self.strangers = [net for network in site.file.networks.values() for net in network.subnet]
+        self.kept: dict[tuple[str, str, int], str] = {}
+        self._keep()
+
+    def _keep(self) -> None:
+        """First of all let every NIC that has an address of its network keep it."""
+        for instance in self.site.file.expand():
+            netns = f"{self.site.project}-{instance.name}"
+            for nic in instance.guest.nics:
+                for interface in self.held.get((netns, nic.link), ()):
+                    address = interface.partition("/")[0]
+                    version = 6 if ":" in address else 4
+                    if address not in self.taken and not nic.fixed and self._belongs(nic, interface, version):
+                        self.kept[netns, nic.link, version] = interface
+                        self.taken.add(address)
+
+    def _belongs(self, nic: Nic, interface: str, version: int) -> bool:
+        network = self.site.file.networks[nic.network]
+        assert isinstance(network, BuiltNetwork)
+        first = next(network.candidates(self.site, version), None)
+        return first is not None and ip_network(first, strict=False) == ip_network(interface, strict=False)
+
+    def seat(self, guest: str, nic: Nic) -> Seat:
+        """The NIC of a guest, with everything that it shall have."""
+        site = self.site
+        netns = f"{site.project}-{guest}"
+        network = site.file.networks[nic.network]
+        assert isinstance(network, BuiltNetwork)
+        short, long = site.name(f"{guest}.{nic.index}")
+        return Seat(
+            guest=guest,
+            netns=netns,
+            link=nic.link,
+            nic=nic,
+            mac=nic.mac or site.mac(guest, str(nic.index)),
+            mtu=nic.mtu or network.mtu,
+            addresses=tuple(self._addresses(netns, nic, network)),
+            host_link=short,
+            host_long=long,
+        )
+
+    def _addresses(self, netns: str, nic: Nic, network: BuiltNetwork) -> Iterator[str]:
+        if nic.dhcp:
+            self.site.refuse(
+                nic.at("address"), "address dhcp isn't built yet.", "Leave address out in a lab, or give one."
+            )
+            return
+        if nic.fixed:
+            for address in nic.fixed:
+                yield self._whole(nic, network, str(address))
+            return
+        for version in VERSIONS:
+            found = self.kept.get((netns, nic.link, version)) or self._next(network, version)
+            if found is not None:
+                yield found
+
+    def _whole(self, nic: Nic, network: BuiltNetwork, address: str) -> str:
+        if "/" in address:
+            return address
+        prefix = network.prefix(self.site, address)
+        if prefix is None:
+            message = f"address {address} has no prefix length, and nothing here says which network it is in."
+            self.site.refuse(nic.at("address"), message, f"Write it with its prefix, as {address}/24.")
+            prefix = ip_address(address).max_prefixlen
+        return f"{address}/{prefix}"
+
+    def _next(self, network: BuiltNetwork, version: int) -> str | None:
+        pool = self._pool(network, version)
+        if pool is None:
+            return None
+        for interface in pool:
+            address = interface.partition("/")[0]
+            if address not in self.taken and not (self.strangers and self._named_elsewhere(network, address)):
+                self.taken.add(address)
+                return interface
+        message = f"no IPv{version} address is left for all of its guests."
+        self.site.refuse(network.path, message, "Give it a larger subnet, or fewer guests.")
+        return None
+
+    def _pool(self, network: BuiltNetwork, version: int) -> Iterator[str] | None:
+        """What is left of the network's addresses of a family; None where it gives none of that family."""
+        key = (network.name, version)
+        if key not in self.pools:
+            candidates = network.candidates(self.site, version)
+            first = next(candidates, None)
+            self.pools[key] = None if first is None else chain([first], candidates)
+        return self.pools[key]
+
+    def _named_elsewhere(self, network: BuiltNetwork, address: str) -> bool:
+        """Whether a LAN's address lies in a subnet that the file gives to some network."""
+        return not network.subnet and any(ip_address(address) in net for net in self.strangers)

@@ -1,0 +1,60 @@
+"""What a network type and a guest kind must be able to do for a file to become a picture."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from guestwire.spec.models import Guest, Network
+
+if TYPE_CHECKING:
+    from guestwire.compile.site import Seat, Site
+
+__all__ = ["BuiltGuest", "BuiltNetwork"]
+
+
+class BuiltNetwork(Network):
+    """A network type that can be built."""
+
+    @abstractmethod
+    def build(self, site: Site) -> None:
+        """Add what the network needs on the host; wrong for this host: `site.refuse`."""
+
+    @abstractmethod
+    def plug(self, site: Site, seat: Seat) -> None:
+        """Add the link that a namespace guest's NIC is."""
+
+    @abstractmethod
+    def link(self, site: Site) -> str:
+        """The name of the host's link that stands for the network: its bridge, its parent."""
+
+    def host_addresses(self, site: Site) -> list[str]:
+        """The host's own addresses on the network, with prefix."""
+        return [str(address) for address in self.hosts()]
+
+    def gateway_of(self, site: Site, version: int) -> str | None:
+        """Where a guest's default route of that family leads, or None."""
+        return next((str(host.ip) for host in self.hosts() if host.version == version), None)
+
+    def candidates(self, site: Site, version: int) -> Iterator[str]:
+        """The addresses with prefix that a guest may be given, in order; some of them may be taken."""
+        for net in self.subnet:
+            if net.version == version:
+                for address in net.hosts():
+                    yield f"{address}/{net.prefixlen}"
+
+    def prefix(self, site: Site, address: str) -> int | None:
+        """The prefix length for an address that the file gives without one, or None where the network can't say."""
+        from ipaddress import ip_address
+
+        wanted = ip_address(address)
+        return next((net.prefixlen for net in self.subnet if net.version == wanted.version and wanted in net), None)
+
+
+class BuiltGuest(Guest):
+    """A guest kind that can be built."""
+
+    @abstractmethod
+    def build(self, site: Site, name: str, seats: list[Seat]) -> None:
+        """Add the guest `name` with its NICs, which already have MACs and addresses."""

@@ -1,0 +1,94 @@
+"""Where a file is being compiled: the host as it is without us, the picture so far, and the names and addresses given out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from guestwire.compile.lan import Lan
+from guestwire.errors import Problem
+from guestwire.kinds import Link, Thing
+from guestwire.kinds.mark import derived_mac, link_name
+from guestwire.picture import Desired, Picture
+from guestwire.spec import File
+from guestwire.spec.models import Nic
+from guestwire.spec.report import Where
+
+__all__ = ["Seat", "Site"]
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A guest's NIC: in which namespace, under which name there, and what it shall have. `host_link` is our end's name."""
+
+    guest: str
+    netns: str
+    link: str
+    nic: Nic
+    mac: str
+    mtu: int | None
+    addresses: tuple[str, ...]
+    host_link: str
+    host_long: str | None
+
+
+@dataclass
+class Site:
+    """The host is the namespace `host`; `base` is its picture without us, `seen` what is there now, ours included."""
+
+    file: File
+    host: str
+    lab: bool
+    base: Picture
+    seen: Picture
+    lans: dict[str, Lan] = field(default_factory=dict)
+    desired: Desired = field(default_factory=Desired)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        return self.file.name
+
+    def add(self, *values: Thing) -> None:
+        """Put values into the desired picture."""
+        self.desired.picture.add(*values)
+
+    def borrow(self, value: Thing) -> None:
+        """Want something that isn't ours to be otherwise; it is given back when the project goes."""
+        self.desired.borrowed.add(value.key)
+        self.desired.picture.add(value)
+
+    def banish(self, value: Thing) -> None:
+        """Want something that isn't ours to be away; it is given back when the project goes."""
+        self.desired.borrowed.add(value.key)
+        self.desired.absent.add(value.key)
+        self.desired.picture.remove(value.key)
+
+    def refuse(self, where: Where, message: str, hint: str | None = None) -> None:
+        """Note that the file is wrong for this host."""
+        self.problems.append(self.file.problem(where, message, hint))
+
+    def warn(self, where: Where, message: str, hint: str | None = None) -> None:
+        """Note something that works and may surprise."""
+        self.warnings.append(self.file.problem(where, message, hint))
+
+    def name(self, part: str) -> tuple[str, str | None]:
+        """A link's name on the host for a part of the project, and its full name where that had to be shortened."""
+        full = f"{self.project}-{part}"
+        short = link_name(full)
+        return short, full if short != full else None
+
+    def mac(self, *names: str) -> str:
+        """A MAC of our own making, the same each time."""
+        return derived_mac(self.project, *names)
+
+    def uplink(self, name: str) -> Link | None:
+        """The host's link of that name as it is without us, or None."""
+        return next((link for link in self.base.of(Link, self.host) if link.name == name), None)
+
+    def lan(self, uplink: str) -> Lan:
+        """The LAN behind an uplink."""
+        if uplink not in self.lans:
+            self.lans[uplink] = Lan.behind(self.base, self.host, uplink)
+        return self.lans[uplink]

@@ -1,0 +1,82 @@
+"""What a network may do with an uplink: the checks that need the host, and taking its addresses and routes along."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from guestwire.compile.site import Site
+from guestwire.kinds import Link
+from guestwire.kinds.address import Address
+from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.macvlan import Macvlan
+from guestwire.kinds.nic import Nic
+from guestwire.kinds.port import Port
+from guestwire.kinds.route import Route
+from guestwire.spec.models import Network
+
+__all__ = ["children", "enslave", "find", "raise_up"]
+
+
+def find(site: Site, network: Network, name: str) -> Link | None:
+    """The uplink, where the host has it and it can be one; else None, and the file is refused with why."""
+    where = network.at("uplink")
+    link = site.uplink(name)
+    if link is None:
+        known = sorted(other.name for other in site.base.of(Link, site.host) if not other.master)
+        hint = f"The host has {', '.join(known)}." if known else None
+        site.refuse(where, f"the host has no link {name}.", hint)
+        return None
+    if isinstance(link, Nic) and not link.ethernet:
+        site.refuse(where, f"uplink {name} carries no Ethernet frames.", "Use a NIC.")
+        return None
+    if isinstance(link, Nic) and link.wireless:
+        message = f"uplink {name} is Wi-Fi: its access point admits this host's MAC only, so no guest's frame would pass."
+        site.refuse(where, message, "Use a network with a subnet of its own, without uplink.")
+        return None
+    if link.master:
+        master = next((m for m in site.base.of(Link, site.host) if m.name == link.master), None)
+        kind = master.KIND if master else "link"
+        message = f"uplink {name} is already a port of {kind} {link.master} (a NIC can have one master)."
+        hint = f"Use the bridge as the uplink: `uplink: {link.master}`." if kind == Bridge.KIND else "Use another uplink."
+        site.refuse(where, message, hint)
+        return None
+    return link
+
+
+def children(site: Site, uplink: str) -> list[Macvlan]:
+    """The macvlans and macvtaps on a link of the host that aren't this project's, as far as they are seen."""
+    return [
+        link
+        for link in site.seen.of(Macvlan)
+        if link.parent == (site.host, uplink) and link.owner != site.project
+    ]
+
+
+def raise_up(site: Site, link: Link) -> None:
+    """Have the uplink set up: no child of it goes up before."""
+    if not link.up:
+        _take(site, replace(link, up=True))
+
+
+def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
+    """Make a NIC a port of our bridge, and move its addresses and routes there: on a port they would be dead."""
+    addresses = [a for a in site.base.of(Address, site.host) if a.link == link.name]
+    if addresses and not site.lab:
+        held = ", ".join(address.interface for address in addresses)
+        message = f"uplink {link.name} holds {held}, and moving a real host's addresses isn't built yet: it could cut it off."
+        site.refuse(network.at("uplink"), message, "Try it with --lab, use a NIC without addresses, or type macvtap.")
+        return
+    for route in [r for r in site.base.of(Route, site.host) if r.link == link.name]:
+        site.desired.borrowed.add(route.key)
+        site.add(route.moved(bridge, site.project))
+    for address in addresses:
+        site.banish(address)
+        site.add(address.moved(bridge, site.project))
+    _take(site, replace(link, up=True, master=bridge, port=Port()))
+
+
+def _take(site: Site, link: Link) -> None:
+    if link.owner == site.project:
+        site.add(link)
+    else:
+        site.borrow(link)

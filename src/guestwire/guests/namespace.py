@@ -1,0 +1,66 @@
+"""The guest kind `namespace`: a network namespace with NICs, addresses and routes of its own; no image, no process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field
+
+from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
+from guestwire.errors import Problem
+from guestwire.kinds.address import Address
+from guestwire.kinds.file import File as FileOnDisk
+from guestwire.kinds.namespace import Namespace as NamespaceThing
+from guestwire.kinds.route import Route
+from guestwire.spec.file import File
+
+__all__ = ["Namespace"]
+
+DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+class Namespace(BuiltGuest):
+    """A network namespace."""
+
+    kind: Literal["namespace"] = Field("namespace", description="a network namespace")
+
+    def check(self, file: File) -> Iterable[Problem]:
+        # Until guestwire holds descriptors and cables them (design.md, "Which device"); then this method goes.
+        for nic in self.nics:
+            network = file.networks.get(nic.network)
+            if nic.device and network and nic.device in network.devices:
+                message = f"device {nic.device} isn't built yet: this version gives a namespace a veth or a macvlan."
+                yield file.problem(nic.at("device"), message, "Leave device out.")
+
+    def build(self, site: Site, name: str, seats: list[Seat]) -> None:
+        netns = f"{site.project}-{name}"
+        site.add(NamespaceThing.named(netns, site.project))
+        for seat in seats:
+            network = site.file.networks[seat.nic.network]
+            assert isinstance(network, BuiltNetwork)
+            network.plug(site, seat)
+            site.add(*(Address.on(netns, seat.link, address, site.project) for address in seat.addresses))
+        for version in DEFAULTS:
+            self._default_route(site, netns, seats, version)
+        if self.dns:
+            # The place where `ip netns exec` looks for what a namespace shall find in /etc.
+            servers = "".join(f"nameserver {address}\n" for address in self.dns)
+            path = f"/etc/netns/{netns}/resolv.conf"
+            site.add(FileOnDisk(netns="", name=path, owner=site.project, content=servers))
+
+    def _default_route(self, site: Site, netns: str, seats: list[Seat], version: int) -> None:
+        """One default route a family: by the NIC that says so, else by the first that has an address and a gateway."""
+        for seat in sorted(seats, key=lambda seat: seat.nic.default_route is not True):
+            gateway = self._gateway(site, seat, version)
+            if gateway is not None and seat.nic.default_route is not False:
+                site.add(Route.to(netns, DEFAULTS[version], seat.link, site.project, gateway))
+                return
+
+    def _gateway(self, site: Site, seat: Seat, version: int) -> str | None:
+        if not any((6 if ":" in address else 4) == version for address in seat.addresses):
+            return None
+        given = [str(address) for address in seat.nic.gateway or () if address.version == version]
+        network = site.file.networks[seat.nic.network]
+        assert isinstance(network, BuiltNetwork)
+        return given[0] if given else network.gateway_of(site, version)

@@ -1,0 +1,75 @@
+"""A small file that guestwire writes, such as a guest's resolv.conf; its first line is our mark.
+
+`ip netns exec NAME` binds each file under /etc/netns/NAME/ over its namesake in /etc (ip-netns(8)), and so do we.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from dataclasses import dataclass
+from typing import ClassVar
+
+from guestwire.kinds.thing import Thing
+from guestwire.linux.kernel import Kernel
+from guestwire.picture import Key, Value, setting
+
+__all__ = ["File"]
+
+MARK = "# guestwire: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File(Thing):
+    """A file; `name` is its path, `content` what follows the line with the mark."""
+
+    KIND: ClassVar[str] = "file"
+    RANK: ClassVar[int] = 3
+    NAMED: ClassVar[bool] = True
+
+    content: str | None = setting()
+
+    @classmethod
+    def read(cls, kernel: Kernel, key: Key) -> File | None:
+        try:
+            with open(key.name) as file:
+                whole = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        first, _, rest = whole.partition("\n")
+        if not first.startswith(MARK):
+            return cls(netns=key.netns, name=key.name, content=whole)
+        return cls(netns=key.netns, name=key.name, owner=first.removeprefix(MARK), content=rest)
+
+    def _whole(self) -> str:
+        return f"{MARK}{self.owner}\n{self.content}" if self.owner else self.content or ""
+
+    def create(self, kernel: Kernel) -> None:
+        os.makedirs(os.path.dirname(self.name), mode=0o755, exist_ok=True)
+        temporary = f"{self.name}.guestwire"
+        with open(temporary, "w") as file:
+            file.write(self._whole())
+        os.rename(temporary, self.name)
+
+    def change(self, kernel: Kernel, seen: Value) -> None:
+        self.create(kernel)
+
+    def delete(self, kernel: Kernel) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.name)
+        with contextlib.suppress(OSError):  # the folder may hold what is not ours; then it stays
+            os.removedirs(os.path.dirname(self.name))
+
+    def create_commands(self) -> list[str]:
+        folder, name = shlex.quote(os.path.dirname(self.name)), shlex.quote(self.name)
+        return [f"mkdir -p {folder}", f"printf %s {shlex.quote(self._whole())} > {name}"]
+
+    def change_commands(self, seen: Value) -> list[str]:
+        return self.create_commands()
+
+    def delete_commands(self) -> list[str]:
+        return [f"rm {shlex.quote(self.name)}"]
+
+    def namespaces(self) -> tuple[str, ...]:
+        return ()

@@ -1,0 +1,180 @@
+"""What all links have in common, whatever their kind: name, MAC, MTU, master, up or down, and our mark in the alias.
+
+How links come to be what they are: RTM_NEWLINK makes one (kind and IFLA_INFO_DATA say what), a second one marks it, since
+the kernel ignores an alias in the creating message. Both go in one send, so nothing comes between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from guestwire.kinds.mark import alias, read_alias
+from guestwire.kinds.port import Port
+from guestwire.kinds.thing import Thing, ip
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.netlink import Request, attribute, text, u32
+from guestwire.linux.rtnetlink import (
+    IFF_UP,
+    IFLA_ADDRESS,
+    IFLA_IFALIAS,
+    IFLA_IFNAME,
+    IFLA_MASTER,
+    IFLA_MTU,
+    LinkMessage,
+    create_link,
+    set_link,
+)
+from guestwire.picture import Value, fact, setting
+
+__all__ = ["Link", "Seen", "mac_bytes"]
+
+DEFAULT_PORT = Port()
+
+
+def mac_bytes(mac: str) -> bytes:
+    """The six bytes of a MAC written with colons."""
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link(Thing):
+    """A link. `master` "" is none; `port` counts while there is a master; `long` is the full name, where shortened."""
+
+    LINK_KINDS: ClassVar[tuple[str, ...]] = ()
+    ATTACH_RANK: ClassVar[int] = 35
+    """A link that is given to a master follows the addresses: make before break."""
+
+    mac: str | None = setting()
+    mtu: int | None = setting()
+    up: bool | None = setting(True)
+    master: str | None = setting()
+    port: Port | None = setting()
+    long: str | None = setting()
+    index: int = fact(0)
+    carrier: bool = fact(True)
+    promiscuity: int = fact(0)
+
+    @classmethod
+    def parse(cls, seen: Seen) -> Link:
+        """The value of a link as the kernel told it."""
+        return cls(**seen.common())
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        return super(Link, cls).from_json({**data, "port": data["port"] and Port(*data["port"])})
+
+    def trial_name(self) -> str:
+        """The kernel's word for its kind."""
+        return self.LINK_KINDS[0] if self.LINK_KINDS else self.KIND
+
+    def trial(self) -> list[Request]:
+        """Requests that make one in an empty namespace: EOPNOTSUPP tells that the kernel doesn't know the kind.
+
+        Any other refusal, say for want of a parent, comes from the kind itself, and so tells that it is there.
+        """
+        return [create_link("trial", self.trial_name())]
+
+    def label(self) -> str:
+        """What a drawing writes below the link's name."""
+        return self.KIND
+
+    # Making and changing. Links are named, not numbered, in requests: a number costs a question first.
+
+    def settle(self, kernel: Kernel, before: Link | None = None, *parts: bytes) -> None:
+        """Queue what follows creation: the mark, the port's options, and `parts`, all for the link by its name."""
+        if self.owner is not None and (before is None or (before.owner, before.long) != (self.owner, self.long)):
+            parts += (text(IFLA_IFALIAS, alias(self.owner, self.long or self.name)),)
+        up = None if before is not None and before.up == self.up else self.up
+        if parts or up is not None:
+            kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), *parts, up=up))
+        options = self.port.attribute((before and before.port) or DEFAULT_PORT) if self.port and self.master else b""
+        if options:
+            kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), options))
+
+    def own(self, kernel: Kernel, before: Link | None = None) -> list[bytes]:
+        """The attributes for MAC, MTU and master, as far as they are wanted and not so before."""
+        parts = []
+        if self.mac is not None and (before is None or before.mac != self.mac):
+            parts.append(attribute(IFLA_ADDRESS, mac_bytes(self.mac)))
+        if self.mtu is not None and (before is None or before.mtu != self.mtu):
+            parts.append(u32(IFLA_MTU, self.mtu))
+        if self.master is not None and (before.master or "" if before else "") != self.master:
+            parts.append(u32(IFLA_MASTER, kernel.index(self.netns, self.master) if self.master else 0))
+        return parts
+
+    def change(self, kernel: Kernel, seen: Value) -> None:
+        assert isinstance(seen, Link)
+        self.settle(kernel, seen, *self.own(kernel, seen))
+
+    def change_rank(self, seen: Value) -> int:
+        return self.ATTACH_RANK if "master" in self.differs(seen) else self.RANK - 1
+
+    def delete(self, kernel: Kernel) -> None:
+        kernel.doom(self.netns, self.name)
+
+    # The same as commands
+
+    def own_words(self, before: Link | None = None) -> list[object]:
+        """What `ip link add` and `ip link set` take for MAC, MTU and master."""
+        words: list[object] = []
+        if self.mac is not None and (before is None or before.mac != self.mac):
+            words += ["address", self.mac]
+        if self.mtu is not None and (before is None or before.mtu != self.mtu):
+            words += ["mtu", self.mtu]
+        return words
+
+    def settle_commands(self, before: Link | None = None) -> list[str]:
+        """The commands for what `settle` and `own` queue beside MAC and MTU."""
+        words: list[object] = []
+        if self.master is not None and (before.master or "" if before else "") != self.master:
+            words += ["master", self.master] if self.master else ["nomaster"]
+        if self.owner is not None and (before is None or (before.owner, before.long) != (self.owner, self.long)):
+            words += ["alias", alias(self.owner, self.long or self.name)]
+        if self.up is not None and (before is None or before.up != self.up):
+            words += ["up" if self.up else "down"] if self.up or before else []
+        found = [ip(self.netns, "link", "set", "dev", self.name, *words)] if words else []
+        options = self.port.words((before and before.port) or DEFAULT_PORT) if self.port and self.master else []
+        if options:
+            found.append(ip(self.netns, "link", "set", "dev", self.name, *options, tool="bridge"))
+        return found
+
+    def change_commands(self, seen: Value) -> list[str]:
+        assert isinstance(seen, Link)
+        words = self.own_words(seen)
+        first = [ip(self.netns, "link", "set", "dev", self.name, *words)] if words else []
+        return first + self.settle_commands(seen)
+
+    def delete_commands(self) -> list[str]:
+        return [ip(self.netns, "link", "delete", "dev", self.name)]
+
+
+class Seen:
+    """A link's message with what its numbers stand for: the master's name, and the link below or beyond (peer, parent)."""
+
+    __slots__ = ("beyond", "master", "message", "netns")
+
+    def __init__(self, netns: str, message: LinkMessage, master: str, beyond: tuple[str, str] | None) -> None:
+        self.netns = netns
+        self.message = message
+        self.master = master
+        self.beyond = beyond
+
+    def common(self) -> dict[str, Any]:
+        """The fields that every kind of link has."""
+        message = self.message
+        marked = read_alias(message.alias)
+        return {
+            "netns": self.netns,
+            "name": message.name,
+            "owner": marked and marked[0],
+            "long": marked[1] if marked and marked[1] != message.name else None,
+            "mac": message.mac,
+            "mtu": message.mtu,
+            "up": bool(message.flags & IFF_UP),
+            "master": self.master,
+            "port": Port.parse(message.slave_data) if message.slave_kind == "bridge" else None,
+            "index": message.index,
+            "carrier": message.carrier,
+            "promiscuity": message.promiscuity,
+        }

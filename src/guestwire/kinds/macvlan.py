@@ -1,0 +1,142 @@
+"""macvlan and macvtap: a link with a MAC of its own that shares its parent NIC's cable, and hands frames to a namespace
+(macvlan) or to a descriptor, /dev/tapN (macvtap). One driver, one set of modes (drivers/net/macvlan.c, ip-link(8)):
+
+- `vepa`: every frame goes out to the switch; two siblings talk only if the switch reflects (hairpin). The kernel's default.
+- `bridge`: frames between siblings in bridge mode stay inside; the others go out.
+- `private`: siblings never talk, even when the switch reflects.
+- `passthru`: one child only, with the parent's MAC, and all that the parent hears. The host's own traffic there is over.
+- `source`: only frames from the listed MACs come in.
+
+The host's own addresses sit on the parent, and child and parent never hear each other in any mode, unless the switch
+reflects: a guest reaches everybody but its host. The remedy is a macvlan of the host's own beside the guests'.
+Limits: a NIC that is a bridge's port can't be a parent, nor a parent a port (one rx_handler a NIC: EBUSY); passthru beside
+another is EINVAL; a child whose MAC a sibling or the parent has can't go up (EADDRINUSE); a child can't go up while its
+parent is down; no MAC learning, so nothing can be bridged behind one, except in passthru. Wi-Fi admits one MAC: no macvlan.
+A child stays on its parent, even from another namespace, and goes with it.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import ClassVar
+
+from guestwire.kinds.link import Link, Seen, mac_bytes
+from guestwire.kinds.thing import ip
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.netlink import Request, attribute, attributes, nested, text, u32
+from guestwire.linux.rtnetlink import (
+    IFLA_IFNAME,
+    IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
+    IFLA_LINK,
+    IFLA_LINKINFO,
+    IFLA_NET_NS_FD,
+    create_link,
+    set_link,
+)
+from guestwire.picture import Value, fixed, setting
+
+__all__ = ["MODES", "Macvlan"]
+
+MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8, "source": 16}
+_NAMES = {number: name for name, number in MODES.items()}
+IFLA_MACVLAN_MODE, IFLA_MACVLAN_MACADDR_MODE = 1, 3
+IFLA_MACVLAN_MACADDR, IFLA_MACVLAN_MACADDR_DATA = 4, 5
+MACVLAN_MACADDR_SET = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Macvlan(Link):
+    """A macvlan or, with `device`, a macvtap; `parent` is the lower NIC's namespace and name, `macs` the source list."""
+
+    KIND: ClassVar[str] = "macvlan"
+    RANK: ClassVar[int] = 22
+    LINK_KINDS: ClassVar[tuple[str, ...]] = ("macvlan", "macvtap")
+
+    device: str = fixed("macvlan")
+    parent: tuple[str, str] | None = fixed()
+    mode: str | None = setting("bridge")
+    macs: tuple[str, ...] | None = setting()
+
+    @classmethod
+    def parse(cls, seen: Seen) -> Macvlan:
+        found = attributes(seen.message.data)
+        mode = _NAMES.get(struct.unpack("=I", found[IFLA_MACVLAN_MODE])[0])
+        return cls(
+            **seen.common(),
+            device=seen.message.kind,
+            parent=seen.beyond,
+            mode=mode,
+            macs=_list(found.get(IFLA_MACVLAN_MACADDR_DATA, b"")),
+        )
+
+    def create(self, kernel: Kernel) -> None:
+        assert self.parent is not None
+        home, name = self.parent
+        parts = [u32(IFLA_LINK, kernel.index(home, name)), *self.own(kernel)]
+        if self.netns != home:
+            parts.append(u32(IFLA_NET_NS_FD, kernel.fd(self.netns)))
+        kernel.send(home, create_link(self.name, self.device, *parts, data=self._data(self.mode, self.macs)))
+
+    def finish(self, kernel: Kernel) -> None:
+        self.settle(kernel)
+
+    def change(self, kernel: Kernel, seen: Value) -> None:
+        assert isinstance(seen, Macvlan)
+        different = self.differs(seen)
+        if "mode" in different or "macs" in different:
+            kernel.send(self.netns, self._reshape(different))
+        super(Macvlan, self).change(kernel, seen)
+
+    def must_be_anew(self, seen: Value) -> bool:
+        """Besides another parent or device: into and out of passthru there is no way but a new link (EINVAL)."""
+        modes = self.differs(seen).get("mode", ())
+        return "passthru" in modes or super(Macvlan, self).must_be_anew(seen)
+
+    def on_links(self) -> tuple[tuple[str, str], ...]:
+        return (self.parent,) if self.parent else ()
+
+    def trial_name(self) -> str:
+        return self.device
+
+    def label(self) -> str:
+        return f"{self.device} {self.mode}"
+
+    def _data(self, mode: str | None, macs: tuple[str, ...] | None) -> bytes:
+        data = u32(IFLA_MACVLAN_MODE, MODES[mode]) if mode else b""
+        if macs:
+            data += u32(IFLA_MACVLAN_MACADDR_MODE, MACVLAN_MACADDR_SET)
+            data += nested(IFLA_MACVLAN_MACADDR_DATA, *(attribute(IFLA_MACVLAN_MACADDR, mac_bytes(m)) for m in macs))
+        return data
+
+    def _reshape(self, different: dict[str, tuple[object, object]]) -> Request:
+        data = self._data(self.mode, self.macs if "macs" in different else None)
+        info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, self.device), nested(IFLA_INFO_DATA, data))
+        return set_link(0, text(IFLA_IFNAME, self.name), info)
+
+    def create_commands(self) -> list[str]:
+        assert self.parent is not None
+        home, parent = self.parent
+        place = ["netns", self.netns] if self.netns != home else []
+        kind = ["type", self.device, "mode", self.mode]
+        made = ip(home, "link", "add", "link", parent, "name", self.name, *self.own_words(), *place, *kind)
+        return [made, *self._list_commands(), *self.settle_commands()]
+
+    def change_commands(self, seen: Value) -> list[str]:
+        different = self.differs(seen)
+        found = super(Macvlan, self).change_commands(seen)
+        if "mode" in different:
+            found.insert(0, ip(self.netns, "link", "set", "dev", self.name, "type", self.device, "mode", self.mode))
+        return found + (self._list_commands() if "macs" in different else [])
+
+    def _list_commands(self) -> list[str]:
+        if not self.macs:
+            return []
+        words = ("type", self.device, "macaddr", "set", *self.macs)
+        return [ip(self.netns, "link", "set", "dev", self.name, *words)]
+
+
+def _list(data: bytes) -> tuple[str, ...]:
+    size = len(attribute(IFLA_MACVLAN_MACADDR, bytes(6)))
+    return tuple(sorted(data[at + 4 : at + 10].hex(":") for at in range(0, len(data), size)))

@@ -1,0 +1,60 @@
+"""A network namespace: links, addresses, routes, firewall and sysctls of its own, under a name that `ip netns` lists.
+
+It bears our mark on its `lo`, since a namespace itself can hold none. A new one has `lo` down, forwarding off, and
+bridge-nf-call-iptables on (network_namespaces(7)). When its name is taken away it lives on while a process or descriptor
+is in it; when it ends, virtual links in it are deleted and hardware falls back to the initial one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from guestwire.kinds.mark import alias
+from guestwire.kinds.thing import Thing, ip
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.netlink import text
+from guestwire.linux.rtnetlink import IFLA_IFALIAS, set_link
+from guestwire.picture import Value
+
+__all__ = ["Namespace"]
+
+LO = 1  # the index of lo in every namespace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace(Thing):
+    """A named namespace; `netns` and `name` are the same."""
+
+    KIND: ClassVar[str] = "namespace"
+    RANK: ClassVar[int] = 0
+
+    @classmethod
+    def named(cls, name: str, project: str | None) -> Namespace:
+        """The namespace of that name, as `project`'s."""
+        return cls(netns=name, name=name, owner=project)
+
+    def create(self, kernel: Kernel) -> None:
+        kernel.create_namespace(self.name)
+        mark = text(IFLA_IFALIAS, alias(self.owner or "", self.name))
+        for error in kernel.socket(self.name).transact([set_link(LO, mark, up=True)]):
+            raise error
+
+    def change(self, kernel: Kernel, seen: Value) -> None:
+        """A namespace has no settings."""
+
+    def delete(self, kernel: Kernel) -> None:
+        kernel.delete_namespace(self.name)
+
+    def create_commands(self) -> list[str]:
+        words = ("link", "set", "dev", "lo", "alias", alias(self.owner or "", self.name), "up")
+        return [ip("", "netns", "add", self.name), ip(self.name, *words)]
+
+    def change_commands(self, seen: Value) -> list[str]:
+        return []
+
+    def delete_commands(self) -> list[str]:
+        return [ip("", "netns", "delete", self.name)]
+
+    def namespaces(self) -> tuple[str, ...]:
+        return ()

@@ -1,0 +1,75 @@
+"""An nftables table of our own, replaced as a whole: whoever else filters here has tables of their own.
+
+Its comment holds our mark and a digest of the rules, so that a table with other rules is known without reading them back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from dataclasses import dataclass
+from typing import ClassVar
+
+from guestwire.kinds.thing import Thing
+from guestwire.linux import nftables
+from guestwire.linux.kernel import Kernel
+from guestwire.picture import Key, Value, setting
+
+__all__ = ["Nft"]
+
+_COMMENT = re.compile(r'comment "guestwire:([^:"]*):([0-9a-f]+)"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nft(Thing):
+    """A table; `name` is "FAMILY NAME", `rules` the text between its braces, `digest` that text's."""
+
+    KIND: ClassVar[str] = "nft"
+    RANK: ClassVar[int] = 45
+    NAMED: ClassVar[bool] = True
+
+    digest: str | None = setting()
+    rules: str | None = None
+
+    @classmethod
+    def table(cls, netns: str, name: str, rules: str, owner: str) -> Nft:
+        """A table with its rules."""
+        digest = hashlib.blake2b(rules.encode(), digest_size=6).hexdigest()
+        return cls(netns=netns, name=name, owner=owner, digest=digest, rules=rules)
+
+    @classmethod
+    def read(cls, kernel: Kernel, key: Key) -> Nft | None:
+        listing = kernel.call(key.netns, lambda: nftables.list_table(key.name))
+        if listing is None:
+            return None
+        found = _COMMENT.search(listing)
+        owner, digest = found.groups() if found else (None, None)
+        inner = listing.partition("{")[2].rpartition("}")[0]
+        return cls(netns=key.netns, name=key.name, owner=owner, digest=digest, rules=_COMMENT.sub("", inner, count=1))
+
+    def _script(self) -> str:
+        mark = f'comment "guestwire:{self.owner}:{self.digest}"\n' if self.owner else ""
+        return f"table {self.name}\ndelete table {self.name}\ntable {self.name} {{\n{mark}{self.rules}\n}}\n"
+
+    def create(self, kernel: Kernel) -> None:
+        kernel.call(self.netns, lambda: nftables.run(self._script()))
+
+    def change(self, kernel: Kernel, seen: Value) -> None:
+        self.create(kernel)
+
+    def delete(self, kernel: Kernel) -> None:
+        kernel.call(self.netns, lambda: nftables.run(f"delete table {self.name}\n"))
+
+    def _command(self, script: str) -> list[str]:
+        where = f"ip netns exec {self.netns} " if self.netns else ""
+        return [f"printf %s {shlex.quote(script)} | {where}nft -f -"]
+
+    def create_commands(self) -> list[str]:
+        return self._command(self._script())
+
+    def change_commands(self, seen: Value) -> list[str]:
+        return self._command(self._script())
+
+    def delete_commands(self) -> list[str]:
+        return self._command(f"delete table {self.name}\n")

@@ -1,0 +1,97 @@
+"""A daemon that guestwire starts in a namespace; it is known again by the file it keeps its pid in, and its own words.
+
+Daemons are run so that they go into the background themselves, which they do once they are ready or not at all; so a start
+that fails is seen, and needs no waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shlex
+import signal
+import subprocess
+from dataclasses import dataclass
+from typing import ClassVar
+
+from guestwire.kinds.thing import Thing
+from guestwire.linux.kernel import Kernel
+from guestwire.picture import Key, Value, fact, fixed
+
+__all__ = ["Process", "end"]
+
+START, STOP = 10, 3  # seconds that a daemon gets to be ready, and to end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process(Thing):
+    """A daemon; `name` is the path of its pid file, which stands in its `command` too."""
+
+    KIND: ClassVar[str] = "process"
+    RANK: ClassVar[int] = 60
+    NAMED: ClassVar[bool] = True
+
+    command: tuple[str, ...] | None = fixed()
+    pid: int = fact(0)
+
+    @classmethod
+    def read(cls, kernel: Kernel, key: Key) -> Process | None:
+        try:
+            with open(key.name) as file:
+                pid = int(file.read())
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                command = tuple(word.decode(errors="replace") for word in file.read().split(b"\0")[:-1])
+        except (FileNotFoundError, ProcessLookupError, ValueError):
+            return None
+        if not any(key.name in word for word in command):
+            return None  # the pid is another's by now
+        owner = os.path.basename(os.path.dirname(key.name))  # the project whose folder the pid file is in
+        return cls(netns=key.netns, name=key.name, owner=owner, command=command, pid=pid)
+
+    def create(self, kernel: Kernel) -> None:
+        assert self.command is not None
+        kernel.flush()
+        os.makedirs(os.path.dirname(self.name), mode=0o700, exist_ok=True)
+        with kernel.inside(self.netns):
+            done = subprocess.run(self.command, capture_output=True, timeout=START, text=True, check=False)
+        if done.returncode:
+            raise OSError(done.returncode, done.stderr.strip() or f"{self.command[0]} would not start")
+
+    def change(self, kernel: Kernel, seen: Value) -> None:
+        """A process has no settings: another command is another process."""
+
+    def delete(self, kernel: Kernel) -> None:
+        kernel.flush()
+        running = self.read(kernel, self.key)
+        if running is not None:
+            end(running.pid)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.name)
+
+    def create_commands(self) -> list[str]:
+        where = f"ip netns exec {self.netns} " if self.netns else ""
+        folder = shlex.quote(os.path.dirname(self.name))
+        return [f"mkdir -p {folder}", where + shlex.join(self.command or ())]
+
+    def change_commands(self, seen: Value) -> list[str]:
+        return []
+
+    def delete_commands(self) -> list[str]:
+        return [f"kill $(cat {shlex.quote(self.name)})"]
+
+
+def end(pid: int) -> None:
+    """End a process: ask, wait for its end up to STOP seconds, then kill. Nothing where it is gone already."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, number)
+            if select.select([handle], [], [], STOP)[0]:
+                return
+    finally:
+        os.close(handle)

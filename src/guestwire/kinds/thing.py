@@ -1,0 +1,88 @@
+"""What every kind can do: be made, changed and deleted through a kernel, and say the commands that do the same."""
+
+from __future__ import annotations
+
+import shlex
+from abc import abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+from guestwire.linux.kernel import Kernel
+from guestwire.picture import Key, Value
+
+__all__ = ["Thing", "ip"]
+
+
+def ip(netns: str, *words: object, tool: str = "ip") -> str:
+    """An `ip` (or `bridge`) command line for a namespace; words that are empty are left out."""
+    where = ["-n", netns] if netns else []
+    return shlex.join([tool, *where, *(str(word) for word in words if word != "")])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing(Value):
+    """A value that guestwire can make. Requests are queued on the kernel; what it refuses shows in `Kernel.refused`."""
+
+    NAMED: ClassVar[bool] = False
+    """Whether it is read only where its key is asked for (`read`), rather than with all of its namespace."""
+
+    RANK: ClassVar[int] = 0
+    """Where in the order of making it stands; deleting goes the other way round."""
+
+    @classmethod
+    def read(cls, kernel: Kernel, key: Key) -> Thing | None:
+        """What the host has under that key, for kinds that are NAMED."""
+        raise NotImplementedError(cls.KIND)
+
+    @abstractmethod
+    def create(self, kernel: Kernel) -> None:
+        """Make it."""
+
+    def finish(self, kernel: Kernel) -> None:  # noqa: B027  most kinds are done when they are made
+        """What is left to do in its own namespace once all links are made, wherever they were made from."""
+
+    @abstractmethod
+    def change(self, kernel: Kernel, seen: Value) -> None:
+        """Make `seen` into this; only settings differ."""
+
+    @abstractmethod
+    def delete(self, kernel: Kernel) -> None:
+        """Remove it."""
+
+    @abstractmethod
+    def create_commands(self) -> list[str]:
+        """The shell commands that do what `create` does."""
+
+    @abstractmethod
+    def change_commands(self, seen: Value) -> list[str]:
+        """The shell commands that do what `change` does."""
+
+    @abstractmethod
+    def delete_commands(self) -> list[str]:
+        """The shell commands that do what `delete` does."""
+
+    def change_rank(self, seen: Value) -> int:
+        """Where in the order of making the change from `seen` stands."""
+        return self.RANK
+
+    def on_links(self) -> tuple[tuple[str, str], ...]:
+        """The links (namespace, name) without which this is gone."""
+        return ()
+
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces without which this is gone."""
+        return (self.netns,) if self.netns else ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field but the facts, as JSON knows them."""
+        names = (f.name for f in fields(self) if f.metadata.get("sort") != "fact")
+        return {"kind": self.KIND, **{name: getattr(self, name) for name in names}}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """What `to_json` gave, as a value again."""
+        return cls(**{name: _tuples(value) for name, value in data.items() if name != "kind"})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,196 @@
+"""One conversation with the kernel over many namespaces: sockets kept open, requests gathered, failures attributed.
+
+Requests are queued with the token of whoever asked (`Kernel.token`) and sent in batches, in the order in which they came:
+a batch ends where the namespace changes, where something must be known at once (a link's index), or at `flush`. What the
+kernel refuses is kept in `failures` with its token.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import resource
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, TypeVar
+
+from guestwire.linux import namespaces
+from guestwire.linux.libc import CLONE_NEWNET, setns
+from guestwire.linux.netlink import Request, Socket, u32
+from guestwire.linux.rtnetlink import IFLA_GROUP, delete_link, dump_links, link_index, set_link
+
+__all__ = ["Kernel"]
+
+T = TypeVar("T")
+
+
+class Kernel:
+    """The kernel, as seen by one thread. A namespace is named as `ip netns` lists it; "" is the one we started in.
+
+    Not for use by several threads at once: it moves the calling thread between namespaces and back.
+    """
+
+    def __init__(self) -> None:
+        self.token: Any = None
+        self.failures: list[tuple[Any, OSError]] = []
+        self._home = namespaces.current()
+        self._fds: dict[str, int] = {"": self._home}
+        self._sockets: dict[str, Socket] = {}
+        self._indexes: dict[tuple[str, str], int] = {}
+        self._queue: list[Request] = []
+        self._tokens: list[Any] = []
+        self._doomed: list[tuple[int, Any]] = []
+        self._where = ""
+        self._room = _raise_descriptor_limit() // 2 - 64
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every socket and descriptor; what is queued is dropped."""
+        for sock in self._sockets.values():
+            sock.close()
+        for fd in self._fds.values():
+            os.close(fd)
+        self._sockets.clear()
+        self._fds.clear()
+
+    # Namespaces
+
+    def fd(self, netns: str) -> int:
+        """A descriptor of the namespace, kept open; raises FileNotFoundError where there is none of that name."""
+        found = self._fds.get(netns)
+        if found is None:
+            found = self._fds[netns] = namespaces.open_namespace(netns)
+            self._make_room()
+        return found
+
+    def socket(self, netns: str) -> Socket:
+        """An rtnetlink socket of the namespace, kept open."""
+        found = self._sockets.get(netns)
+        if found is None:
+            with self.inside(netns):
+                found = self._sockets[netns] = Socket()
+        return found
+
+    @contextlib.contextmanager
+    def inside(self, netns: str) -> Iterator[None]:
+        """Run a block with this thread in the namespace, then come back."""
+        with namespaces.entered(self.fd(netns), self._home):
+            yield
+
+    def call(self, netns: str, function: Callable[[], T]) -> T:
+        """What `function` returns when this thread is in the namespace; queued requests are done before it."""
+        self.flush()
+        with self.inside(netns):
+            return function()
+
+    def create_namespace(self, name: str) -> None:
+        """Make a named namespace; raises FileExistsError where the name is taken."""
+        namespaces.create(name, self._home)
+        try:
+            self._fds[name] = namespaces.current()
+            self._sockets[name] = Socket()
+        finally:
+            setns(self._home, CLONE_NEWNET)
+        self._make_room()
+
+    def delete_namespace(self, name: str) -> None:
+        """Take the name from a namespace and let go of it; the kernel ends it in its own time."""
+        self.flush()
+        self._drop(name)
+        namespaces.delete(name)
+
+    def _drop(self, netns: str) -> None:
+        if netns in self._sockets:
+            self._sockets.pop(netns).close()
+        if netns in self._fds:
+            os.close(self._fds.pop(netns))
+
+    def _make_room(self) -> None:
+        # A namespace costs two descriptors. Where the limit is low the oldest are let go, and opened again when asked for.
+        if len(self._fds) > self._room:
+            self.flush()
+            self._drop(next(name for name in self._fds if name))
+
+    # Links by name
+
+    def learn(self, netns: str, links: dict[str, int]) -> None:
+        """Take note of links' indexes that somebody has read."""
+        for name, index in links.items():
+            self._indexes[netns, name] = index
+
+    def index(self, netns: str, name: str) -> int:
+        """The index of a link; raises NetlinkError (ENODEV) where there is none of that name."""
+        found = self._indexes.get((netns, name))
+        if found is None:
+            self.flush()
+            found = self._indexes[netns, name] = link_index(self.socket(netns), name)
+        return found
+
+    # Requests
+
+    def send(self, netns: str, request: Request) -> None:
+        """Queue a request for the namespace."""
+        if netns != self._where or self._doomed:
+            self.flush()
+            self._where = netns
+        self._queue.append(request)
+        self._tokens.append(self.token)
+
+    def doom(self, netns: str, name: str) -> None:
+        """Queue the deletion of a link. Those queued in a row go as one group, since the kernel waits once a request."""
+        index = self.index(netns, name)
+        if netns != self._where or self._queue:
+            self.flush()
+            self._where = netns
+        self._doomed.append((index, self.token))
+        self._indexes.pop((netns, name), None)
+
+    def flush(self) -> None:
+        """Send what is queued and wait until the kernel is through with it; refusals go to `failures`."""
+        if self._queue:
+            queue, tokens = self._queue, self._tokens
+            self._queue, self._tokens = [], []
+            failed = self.socket(self._where).transact(queue)
+            self.failures += [(tokens[error.index], error) for error in failed]
+        if self._doomed:
+            doomed, self._doomed = self._doomed, []
+            self._delete(self.socket(self._where), doomed)
+
+    def _delete(self, sock: Socket, doomed: list[tuple[int, Any]]) -> None:
+        if len(doomed) > 1:
+            used = {link.group for link in dump_links(sock)}
+            group = next(number for number in iter(lambda: random.randrange(1 << 16, 1 << 31), 0) if number not in used)
+            requests = [set_link(index, u32(IFLA_GROUP, group)) for index, _ in doomed]
+            lost = {error.index: error for error in sock.transact(requests)}
+            self.failures += [(doomed[place][1], error) for place, error in lost.items()]
+            if len(lost) < len(doomed):
+                self.failures += [
+                    (token, error)
+                    for error in sock.transact([delete_link(0, u32(IFLA_GROUP, group))])
+                    for place, (_, token) in enumerate(doomed)
+                    if place not in lost
+                ]
+        else:
+            self.failures += [(doomed[0][1], error) for error in sock.transact([delete_link(doomed[0][0])])]
+
+    def refused(self) -> list[tuple[Any, OSError]]:
+        """The failures since the last call, after sending what is queued."""
+        self.flush()
+        failures, self.failures = self.failures, []
+        return failures
+
+
+def _raise_descriptor_limit() -> int:
+    """Take the whole limit of open files that we are allowed: a thousand namespaces need two thousand descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return 1 << 20 if hard == resource.RLIM_INFINITY else hard
+
+

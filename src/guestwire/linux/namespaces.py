@@ -1,0 +1,125 @@
+"""Named network namespaces, kept where iproute2 keeps them: each a bind mount of its file under /run/netns.
+
+A thread enters a namespace to open a socket there and comes back; the socket stays in the namespace (ip-netns(8)).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+
+from guestwire.linux.libc import (
+    CLONE_NEWNET,
+    MNT_DETACH,
+    MS_BIND,
+    MS_REC,
+    MS_SHARED,
+    mount,
+    setns,
+    umount,
+    unshare,
+)
+
+__all__ = ["FOLDER", "create", "current", "delete", "entered", "exists", "identity", "names", "open_namespace", "path"]
+
+FOLDER = "/run/netns"
+SELF = "/proc/thread-self/ns/net"
+
+
+def path(name: str) -> str:
+    """The file that holds namespace `name`."""
+    return f"{FOLDER}/{name}"
+
+
+def names() -> list[str]:
+    """The names of all named namespaces, sorted."""
+    try:
+        return sorted(os.listdir(FOLDER))
+    except FileNotFoundError:
+        return []
+
+
+def exists(name: str) -> bool:
+    """Whether a namespace has that name."""
+    return os.path.exists(path(name))
+
+
+def current() -> int:
+    """A descriptor of the calling thread's namespace."""
+    return os.open(SELF, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def open_namespace(name: str) -> int:
+    """A descriptor of namespace `name`; raises FileNotFoundError, or OSError (EINVAL) where no namespace is mounted."""
+    fd = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC)
+    if not _is_namespace(fd):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "this file holds no network namespace", path(name))
+    return fd
+
+
+def _is_namespace(fd: int) -> bool:
+    # A leftover file without its mount is an ordinary file on /run's device; a namespace lives on nsfs.
+    return os.fstat(fd).st_dev == os.stat(SELF).st_dev
+
+
+def identity(fd: int) -> int:
+    """A number that no other living namespace has."""
+    return os.fstat(fd).st_ino
+
+
+def _prepare() -> None:
+    # As `ip netns add` does: a shared mount, so that other mount namespaces see what is mounted below it, and its end.
+    os.makedirs(FOLDER, mode=0o755, exist_ok=True)
+    try:
+        mount("", FOLDER, None, MS_SHARED | MS_REC)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        mount(FOLDER, FOLDER, None, MS_BIND | MS_REC)
+        mount("", FOLDER, None, MS_SHARED | MS_REC)
+
+
+def create(name: str, back: int) -> None:
+    """Make namespace `name` and leave the calling thread IN it; setns(back) brings it home.
+
+    That spares a way in to a caller who opens a socket there next. Raises FileExistsError where the name is taken.
+    After any failure the thread is in `back` and nothing of the name remains.
+    """
+    file = path(name)
+    try:
+        os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+    except FileNotFoundError:
+        _prepare()
+        os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+    try:
+        unshare(CLONE_NEWNET)
+        mount(SELF, file, None, MS_BIND)
+    except BaseException:
+        setns(back, CLONE_NEWNET)
+        os.unlink(file)
+        raise
+
+
+def delete(name: str) -> None:
+    """Take the name from a namespace; the kernel ends it once no process or descriptor is left in it."""
+    file = path(name)
+    try:
+        umount(file, MNT_DETACH)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(file)
+
+
+@contextlib.contextmanager
+def entered(fd: int, back: int) -> Iterator[None]:
+    """Run a block with the calling thread in the namespace of `fd`; afterwards it is in that of `back`."""
+    setns(fd, CLONE_NEWNET)
+    try:
+        yield
+    finally:
+        setns(back, CLONE_NEWNET)

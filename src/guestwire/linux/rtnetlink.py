@@ -1,0 +1,330 @@
+"""rtnetlink: the numbers of its messages, and links, addresses, routes and neighbours as the kernel tells them.
+
+Numbers are those of include/uapi/linux/{rtnetlink,if_link,if_addr,neighbour,if}.h. What a *kind* of link keeps in its
+IFLA_INFO_DATA is left to the file of that kind.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import NamedTuple
+
+from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, Socket, attributes, nested, text, u32
+
+__all__ = [
+    "AF_BRIDGE",
+    "ARPHRD_ETHER",
+    "IFA_ADDRESS",
+    "IFA_BROADCAST",
+    "IFA_CACHEINFO",
+    "IFA_FLAGS",
+    "IFA_F_NODAD",
+    "IFA_F_NOPREFIXROUTE",
+    "IFA_F_PERMANENT",
+    "IFA_LABEL",
+    "IFA_LOCAL",
+    "IFA_PROTO",
+    "IFF_LOWER_UP",
+    "IFF_UP",
+    "IFLA_ADDRESS",
+    "IFLA_GROUP",
+    "IFLA_IFALIAS",
+    "IFLA_IFNAME",
+    "IFLA_INFO_DATA",
+    "IFLA_INFO_KIND",
+    "IFLA_LINK",
+    "IFLA_LINKINFO",
+    "IFLA_MASTER",
+    "IFLA_MTU",
+    "IFLA_NET_NS_FD",
+    "LinkMessage",
+    "NDA_DST",
+    "NDA_LLADDR",
+    "RTA_DST",
+    "RTA_GATEWAY",
+    "RTA_OIF",
+    "RTA_PREFSRC",
+    "RTA_PRIORITY",
+    "RTM_DELADDR",
+    "RTM_DELLINK",
+    "RTM_DELNEIGH",
+    "RTM_DELROUTE",
+    "RTM_NEWADDR",
+    "RTM_NEWLINK",
+    "RTM_NEWNEIGH",
+    "RTM_NEWROUTE",
+    "AddressMessage",
+    "NeighbourMessage",
+    "RouteMessage",
+    "create_link",
+    "delete_link",
+    "dump_addresses",
+    "dump_links",
+    "dump_neighbours",
+    "dump_routes",
+    "link_index",
+    "namespace_id",
+    "set_link",
+]
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
+RTM_NEWNSID, RTM_GETNSID = 88, 90
+
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK = 1, 3, 4, 5
+IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS = 10, 16, 18, 20
+IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_PROMISCUITY = 27, 28, 29, 30
+IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_PARENT_DEV_NAME = 33, 37, 56
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
+ARPHRD_ETHER = 1
+RTEXT_FILTER_SKIP_STATS = 8
+AF_BRIDGE = 7
+
+IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST = 1, 2, 3, 4
+IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 6, 8, 11
+IFA_F_NODAD, IFA_F_PERMANENT, IFA_F_NOPREFIXROUTE = 0x02, 0x80, 0x200
+
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
+RT_TABLE_MAIN = 254
+
+NDA_DST, NDA_LLADDR = 1, 2
+
+NETNSA_NSID, NETNSA_FD = 1, 3
+
+_IFINFO = struct.Struct("=BxHiII")
+_IFADDR = struct.Struct("=BBBBi")
+_RTMSG = struct.Struct("=BBBBBBBBI")
+_NDMSG = struct.Struct("=BxxxiHBB")
+_U32 = struct.Struct("=I")
+
+
+class LinkMessage(NamedTuple):
+    """A link as RTM_NEWLINK tells it; index 0 in `master` or `link` stands for none, `kind` is "" where there is none."""
+
+    index: int
+    type: int
+    flags: int
+    name: str
+    kind: str
+    mac: str
+    mtu: int
+    master: int
+    link: int
+    link_netnsid: int | None
+    alias: str
+    group: int
+    promiscuity: int
+    operstate: int
+    carrier: bool
+    bus: bool
+    data: bytes
+    slave_kind: str
+    slave_data: bytes
+
+
+class AddressMessage(NamedTuple):
+    """An address as RTM_NEWADDR tells it; lifetimes in seconds, 0xFFFFFFFF for ever."""
+
+    family: int
+    prefix: int
+    scope: int
+    index: int
+    flags: int
+    local: str
+    peer: str
+    broadcast: str
+    label: str
+    protocol: int
+    preferred: int
+    valid: int
+
+
+class RouteMessage(NamedTuple):
+    """A route of the main table as RTM_NEWROUTE tells it; `oif` 0 where the route has several next hops."""
+
+    family: int
+    prefix: int
+    tos: int
+    protocol: int
+    scope: int
+    type: int
+    flags: int
+    destination: str
+    gateway: str
+    oif: int
+    metric: int
+    source: str
+
+
+class NeighbourMessage(NamedTuple):
+    """A neighbour, or an entry of a bridge's forwarding table, as RTM_NEWNEIGH tells it."""
+
+    family: int
+    index: int
+    state: int
+    flags: int
+    address: str
+    mac: str
+
+
+def _string(data: bytes | None) -> str:
+    return data.rstrip(b"\0").decode(errors="replace") if data else ""
+
+
+def _number(data: bytes | None) -> int:
+    return int(_U32.unpack(data)[0]) if data else 0
+
+
+def _address(family: int, data: bytes | None) -> str:
+    return socket.inet_ntop(family, data) if data else ""
+
+
+def _link(body: bytes) -> LinkMessage:
+    _, device, index, flags, _ = _IFINFO.unpack_from(body)
+    found = attributes(body, 16)
+    get = found.get
+    kind = slave_kind = ""
+    data = slave_data = b""
+    if IFLA_LINKINFO in found:
+        info = attributes(found[IFLA_LINKINFO])
+        kind, data = _string(info.get(IFLA_INFO_KIND)), info.get(IFLA_INFO_DATA, b"")
+        slave_kind, slave_data = _string(info.get(IFLA_INFO_SLAVE_KIND)), info.get(IFLA_INFO_SLAVE_DATA, b"")
+    netnsid = get(IFLA_LINK_NETNSID)
+    return LinkMessage(
+        index=index,
+        type=device,
+        flags=flags,
+        name=found[IFLA_IFNAME][:-1].decode(errors="replace"),
+        kind=kind,
+        mac=get(IFLA_ADDRESS, b"").hex(":"),
+        mtu=_number(get(IFLA_MTU)),
+        master=_number(get(IFLA_MASTER)),
+        link=_number(get(IFLA_LINK)),
+        link_netnsid=None if netnsid is None else _number(netnsid),
+        alias=_string(get(IFLA_IFALIAS)),
+        group=_number(get(IFLA_GROUP)),
+        promiscuity=_number(get(IFLA_PROMISCUITY)),
+        operstate=get(IFLA_OPERSTATE, b"\0")[0],
+        carrier=get(IFLA_CARRIER, b"\0")[0] == 1,
+        bus=IFLA_PARENT_DEV_NAME in found,
+        data=data,
+        slave_kind=slave_kind,
+        slave_data=slave_data,
+    )
+
+
+def dump_links(sock: Socket) -> list[LinkMessage]:
+    """Every link of the socket's namespace, in the order of their indexes."""
+    body = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    return [_link(answer) for answer in sock.dump(Request(RTM_GETLINK, 0, body))]
+
+
+def link_index(sock: Socket, name: str) -> int:
+    """The index of the link called `name`; raises NetlinkError (ENODEV) where there is none."""
+    request = Request(RTM_GETLINK, 0, _IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name))
+    return int(_IFINFO.unpack_from(sock.ask(request))[2])
+
+
+def dump_addresses(sock: Socket) -> list[AddressMessage]:
+    """Every address of the socket's namespace, both families."""
+    found = []
+    for body in sock.dump(Request(RTM_GETADDR, 0, _IFADDR.pack(0, 0, 0, 0, 0))):
+        family, prefix, flags, scope, index = _IFADDR.unpack_from(body)
+        get = attributes(body, 8).get
+        local, peer = get(IFA_LOCAL), get(IFA_ADDRESS)
+        lifetimes = get(IFA_CACHEINFO)
+        preferred, valid = struct.unpack_from("=II", lifetimes) if lifetimes else (0xFFFFFFFF, 0xFFFFFFFF)
+        protocol = get(IFA_PROTO)
+        found.append(
+            AddressMessage(
+                family=family,
+                prefix=prefix,
+                scope=scope,
+                index=index,
+                flags=_number(get(IFA_FLAGS)) or flags,
+                local=_address(family, local or peer),
+                peer=_address(family, peer if local and peer != local else None),
+                broadcast=_address(family, get(IFA_BROADCAST)),
+                label=_string(get(IFA_LABEL)),
+                protocol=protocol[0] if protocol else 0,
+                preferred=preferred,
+                valid=valid,
+            )
+        )
+    return found
+
+
+def dump_routes(sock: Socket) -> list[RouteMessage]:
+    """Every route of the main table of the socket's namespace, both families."""
+    found = []
+    body = _RTMSG.pack(0, 0, 0, 0, RT_TABLE_MAIN, 0, 0, 0, 0)
+    for answer in sock.dump(Request(RTM_GETROUTE, 0, body)):
+        family, prefix, _, tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(answer)
+        if table != RT_TABLE_MAIN or family not in (socket.AF_INET, socket.AF_INET6):
+            continue
+        get = attributes(answer, 12).get
+        destination = get(RTA_DST)
+        if destination is None:
+            destination = bytes(4 if family == socket.AF_INET else 16)
+        found.append(
+            RouteMessage(
+                family=family,
+                prefix=prefix,
+                tos=tos,
+                protocol=protocol,
+                scope=scope,
+                type=kind,
+                flags=flags,
+                destination=socket.inet_ntop(family, destination),
+                gateway=_address(family, get(RTA_GATEWAY)),
+                oif=_number(get(RTA_OIF)),
+                metric=_number(get(RTA_PRIORITY)),
+                source=_address(family, get(RTA_PREFSRC)),
+            )
+        )
+    return found
+
+
+def dump_neighbours(sock: Socket, family: int = 0) -> list[NeighbourMessage]:
+    """Every neighbour of the socket's namespace; with AF_BRIDGE the bridges' and macvlan parents' forwarding entries."""
+    found = []
+    for body in sock.dump(Request(RTM_GETNEIGH, 0, _NDMSG.pack(family, 0, 0, 0, 0))):
+        entry_family, index, state, flags, _ = _NDMSG.unpack_from(body)
+        get = attributes(body, 12).get
+        address = get(NDA_DST) if entry_family in (socket.AF_INET, socket.AF_INET6) else None
+        found.append(
+            NeighbourMessage(entry_family, index, state, flags, _address(entry_family, address), get(NDA_LLADDR, b"").hex(":"))
+        )
+    return found
+
+
+def namespace_id(sock: Socket, fd: int) -> int | None:
+    """The number by which the socket's namespace knows the namespace of `fd`; None where it does not."""
+    body = sock.ask(Request(RTM_GETNSID, 0, b"\0\0\0\0" + u32(NETNSA_FD, fd)))
+    number: int = struct.unpack("=i", attributes(body, 4)[NETNSA_NSID])[0]
+    return None if number < 0 else number
+
+
+def create_link(name: str, kind: str, *parts: bytes, data: bytes = b"", up: bool = False) -> Request:
+    """The request that makes a link; refused (EEXIST) where the name is taken."""
+    info = [text(IFLA_INFO_KIND, kind)]
+    if data:
+        info.append(nested(IFLA_INFO_DATA, data))
+    flag = IFF_UP if up else 0
+    body = _IFINFO.pack(0, 0, 0, flag, flag) + text(IFLA_IFNAME, name) + b"".join(parts) + nested(IFLA_LINKINFO, *info)
+    return Request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
+
+
+def set_link(index: int, *parts: bytes, up: bool | None = None, family: int = 0) -> Request:
+    """The request that changes a link; `up` None leaves it as it is."""
+    flag, mask = (IFF_UP if up else 0), (0 if up is None else IFF_UP)
+    return Request(RTM_NEWLINK, 0, _IFINFO.pack(family, 0, index, flag, mask) + b"".join(parts))
+
+
+def delete_link(index: int, *parts: bytes) -> Request:
+    """The request that deletes a link; with index 0 and a group, all links of that group at once."""
+    return Request(RTM_DELLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + b"".join(parts))

@@ -1,0 +1,145 @@
+"""The network type `bridge`: guests are ports of a Linux bridge, alone or with the host's NIC as one more port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_interface
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from guestwire.compile import BuiltNetwork, Seat, Site
+from guestwire.compile.subnets import check_subnets
+from guestwire.compile.uplink import children, enslave, find
+from guestwire.errors import Problem
+from guestwire.kinds.address import Address
+from guestwire.kinds.bridge import MOST_PORTS
+from guestwire.kinds.bridge import Bridge as BridgeLink
+from guestwire.kinds.port import Port as PortOptions
+from guestwire.kinds.veth import Veth
+from guestwire.spec.file import File
+from guestwire.spec.models import Port
+from guestwire.spec.scalars import Flag, Host, Hosts, first_usable, unusable
+
+__all__ = ["Bridge"]
+
+USUAL_MTU = 1500
+
+
+class Bridge(BuiltNetwork):
+    """A Linux bridge. With `uplink` guests are on the host's LAN; with `subnet` the bridge is their gateway."""
+
+    devices: ClassVar[tuple[str, ...]] = ("tap",)
+
+    type: Literal["bridge"] = Field("bridge", description="a Linux bridge")
+    stp: Flag = Field(False, description="the bridge runs STP, and a port forwards nothing for its first 30 seconds")
+    gateway: Hosts = Field((), description="the bridge's own address in each subnet; else the first usable")
+    port: Port | None = Field(None, description="how the bridge treats its guests' ports, where a NIC doesn't say")
+
+    def why_exclusive(self) -> str | None:
+        return "a NIC that is a bridge's port can serve nothing else"
+
+    def hosts(self) -> tuple[Host, ...]:
+        given = {address.version: address for address in self.gateway}
+        return tuple(
+            ip_interface(f"{given[net.version]}/{net.prefixlen}") if net.version in given else first_usable(net)
+            for net in self.subnet
+        )
+
+    def check(self, file: File) -> Iterable[Problem]:
+        if self.uplink and self.subnet:
+            message = f"subnet beside uplink {self.uplink}: guests there have addresses of the uplink's LAN."
+            yield file.problem(self.at("subnet"), message, "Leave one of the two out.")
+        yield from self._check_gateway(file)
+        taken = file.ports(self.name) + (self.uplink is not None)
+        if taken > MOST_PORTS:
+            message = f"{taken:,} ports, and the kernel gives a bridge {MOST_PORTS:,} at most (BR_PORT_BITS)."
+            yield file.problem(self.path, message, "Spread the guests over several networks.")
+
+    def _check_gateway(self, file: File) -> Iterable[Problem]:
+        subnets = {net.version: net for net in self.subnet}
+        for i, address in enumerate(self.gateway):
+            net = subnets.get(address.version)
+            where = self.at("gateway", i)
+            if net is None:
+                message = f"gateway {address} has no IPv{address.version} subnet that it could be in."
+                yield file.problem(where, message, "Give subnet too, or leave gateway out.")
+            elif address not in net:
+                hint = f"Use one of its addresses, as {first_usable(net).ip}."
+                yield file.problem(where, f"gateway {address} is outside subnet {net}.", hint)
+            elif unusable(address, net):
+                hint = f"Use one of its hosts' addresses, as {first_usable(net).ip}."
+                yield file.problem(where, f"gateway {address} is no host's address in {net}.", hint)
+
+    def build(self, site: Site) -> None:
+        name, long = site.name(self.name)
+        mac = site.mac(self.name)
+        if self.uplink is not None:
+            link = find(site, self, self.uplink)
+            if link is None or isinstance(link, BridgeLink):
+                return  # a bridge that is there already is the network; guests become its ports
+            taken = children(site, self.uplink)
+            if taken:
+                message = f"uplink {self.uplink} has a {taken[0].device}, {taken[0].name}, and can't be a bridge's port too."
+                site.refuse(self.at("uplink"), message, "Use type macvtap, or another uplink.")
+                return
+            enslave(site, self, link, name)
+            mac = link.mac or mac
+        check_subnets(site, self)
+        owner = site.project
+        site.add(
+            BridgeLink(netns=site.host, name=name, long=long, owner=owner, mac=mac, mtu=self.mtu, stp=self.stp, master="")
+        )
+        site.add(*(Address.on(site.host, name, str(host), owner) for host in self.hosts()))
+
+    def link(self, site: Site) -> str:
+        if self.uplink is not None and isinstance(site.uplink(self.uplink), BridgeLink):
+            return self.uplink
+        return site.name(self.name)[0]
+
+    def plug(self, site: Site, seat: Seat) -> None:
+        near, far = (site.host, seat.host_link), (seat.netns, seat.link)
+        above = site.uplink(self.uplink) if self.uplink else None
+        mtu = seat.mtu or (above and above.mtu) or USUAL_MTU
+        owner = site.project
+        site.add(
+            Veth(
+                netns=site.host,
+                name=seat.host_link,
+                long=seat.host_long,
+                owner=owner,
+                peer=far,
+                mac=site.mac(seat.guest, str(seat.nic.index), "port"),
+                mtu=mtu,
+                master=self.link(site),
+                port=self._options(seat.nic.port),
+            ),
+            Veth(
+                netns=seat.netns, name=seat.link, owner=owner, peer=near, mac=seat.mac, mtu=mtu, master="", far=True
+            ),
+        )
+
+    def host_addresses(self, site: Site) -> list[str]:
+        if self.uplink is None:
+            return super().host_addresses(site)
+        return [str(host) for host in site.lan(self.uplink).hosts]
+
+    def gateway_of(self, site: Site, version: int) -> str | None:
+        return super().gateway_of(site, version) if self.uplink is None else site.lan(self.uplink).gateway(version)
+
+    def candidates(self, site: Site, version: int) -> Iterator[str]:
+        return super().candidates(site, version) if self.uplink is None else site.lan(self.uplink).candidates(version)
+
+    def prefix(self, site: Site, address: str) -> int | None:
+        return super().prefix(site, address) if self.uplink is None else site.lan(self.uplink).prefix(address)
+
+    def _options(self, own: Port | None) -> PortOptions:
+        """A port's options: the NIC's own before the network's before the kernel's."""
+        given = {
+            name: value
+            for part in (self.port, own)
+            if part is not None
+            for name in type(part).model_fields
+            if (value := getattr(part, name)) is not None
+        }
+        return PortOptions(**given)

@@ -1,0 +1,149 @@
+"""The network type `macvtap`, also written `macvlan`: each guest has its own MAC on the host's NIC, no bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_interface
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from guestwire.compile import BuiltNetwork, Seat, Site
+from guestwire.compile.subnets import check_subnets
+from guestwire.compile.uplink import children, find, raise_up
+from guestwire.errors import Problem
+from guestwire.kinds.address import Address
+from guestwire.kinds.macvlan import Macvlan
+from guestwire.kinds.route import Route
+from guestwire.spec.file import File
+from guestwire.spec.scalars import Flag, Host, LinkName, Macs, first_usable
+
+__all__ = ["Macvtap"]
+
+
+class Macvtap(BuiltNetwork):
+    """Guests on a parent NIC, by the macvlan driver: a macvlan for a namespace, a macvtap for a virtual machine."""
+
+    devices: ClassVar[tuple[str, ...]] = ("macvtap",)
+
+    type: Literal["macvtap", "macvlan"] = Field("macvtap", description="a macvlan or macvtap on the host's NIC")
+    uplink: LinkName = Field(description="the host's NIC that is the parent")
+    mode: Literal["vepa", "bridge", "private", "passthru", "source"] = Field(
+        "bridge",
+        description="whom a guest can talk to on the same parent: through the switch (vepa), directly (bridge), nobody "
+        "(private); or it takes the whole parent (passthru), or hears the MACs in macs only (source)",
+    )
+    macs: Macs = Field((), description="in mode source: the MACs that its guests hear")
+    host_access: Flag = Field(False, description="host and guests reach each other: the host gets a macvlan too")
+
+    def why_exclusive(self) -> str | None:
+        return "mode passthru takes the whole NIC" if self.mode == "passthru" else None
+
+    def hosts(self) -> tuple[Host, ...]:
+        return tuple(first_usable(net) for net in self.subnet) if self.host_access else ()
+
+    def check(self, file: File) -> Iterable[Problem]:
+        if self.macs and self.mode != "source":
+            hint = "Write mode: source, or leave macs out."
+            yield file.problem(self.at("macs"), f"mode {self.mode} has no use for macs.", hint)
+        if self.mode == "source" and not self.macs:
+            message = "mode source without macs: its guests would hear nobody."
+            yield file.problem(self.at("mode"), message, "List the MACs that they shall hear under macs.")
+        if self.host_access and self.mode != "bridge":
+            message = (
+                f"host-access needs mode bridge, not {self.mode}: the host's own macvlan is in bridge mode, and only "
+                "its siblings in that mode talk to it."
+            )
+            hint = "Write mode: bridge, or leave host-access out."
+            yield file.problem(self.at("host-access"), message, hint)
+        yield from self._check_nics(file)
+
+    def _check_nics(self, file: File) -> Iterable[Problem]:
+        nics = file.ports(self.name)
+        if self.mode == "passthru" and nics > 1:
+            message = f"mode passthru gives the whole of {self.uplink} to one NIC, and {nics:,} are plugged in."
+            yield file.problem(self.at("mode"), message, "Plug one in, or use mode bridge.")
+        for plug in file.plugs(self.name):
+            if plug.nic.port is not None:
+                message = f'port is a bridge\'s, and network "{self.name}" has no bridge.'
+                yield file.problem(plug.nic.at("port"), message, "Leave port out.")
+
+    def build(self, site: Site) -> None:
+        link = find(site, self, self.uplink)
+        if link is None or not self._fits(site):
+            return
+        raise_up(site, link)
+        if self.host_access:
+            check_subnets(site, self)
+            name, long = site.name(f"{self.name}.h")
+            site.add(
+                Macvlan(
+                    netns=site.host,
+                    name=name,
+                    long=long,
+                    owner=site.project,
+                    parent=(site.host, self.uplink),
+                    mode="bridge",
+                    mac=site.mac(self.name, "host"),
+                    mtu=self.mtu,
+                    master="",
+                )
+            )
+            site.add(*(Address.on(site.host, name, each, site.project) for each in self._shim_addresses(site)))
+
+    def _fits(self, site: Site) -> bool:
+        """Whether the modes of the children that the uplink has already admit one of this mode; else refused."""
+        there = children(site, self.uplink)
+        other = next((link for link in there if "passthru" in (self.mode, link.mode)), None)
+        if other is None:
+            return True
+        message = f"uplink {self.uplink} has {other.device} {other.name} in mode {other.mode}; passthru stands beside none."
+        site.refuse(self.at("mode"), message, "Use another uplink, or remove that one first.")
+        return False
+
+    def _shim_addresses(self, site: Site) -> list[str]:
+        """What the host's own macvlan holds: its address in the subnet; else the uplink's, each as a single address.
+
+        IPv4 would do without, as any link answers for any address of the host's; IPv6 answers only for those on the link.
+        """
+        if self.subnet:
+            return [str(host) for host in self.hosts()]
+        return [f"{host.ip}/{host.max_prefixlen}" for host in site.lan(self.uplink).hosts]
+
+    def link(self, site: Site) -> str:
+        return self.uplink
+
+    def plug(self, site: Site, seat: Seat) -> None:
+        # In mode passthru the child has the parent's MAC, and one given to it becomes the parent's.
+        mac = seat.mac if self.mode != "passthru" else seat.nic.mac
+        site.add(
+            Macvlan(
+                netns=seat.netns,
+                name=seat.link,
+                owner=site.project,
+                parent=(site.host, self.uplink),
+                mode=self.mode,
+                macs=tuple(sorted(self.macs)) if self.mode == "source" else None,
+                mac=mac,
+                mtu=seat.mtu,
+                master="",
+            )
+        )
+        if self.host_access and not self.subnet:
+            shim = site.name(f"{self.name}.h")[0]
+            for address in seat.addresses:
+                alone = str(ip_interface(address).ip)
+                length = ip_interface(address).max_prefixlen
+                site.add(Route.to(site.host, f"{alone}/{length}", shim, site.project))
+
+    def host_addresses(self, site: Site) -> list[str]:
+        return super().host_addresses(site) if self.subnet else [str(host) for host in site.lan(self.uplink).hosts]
+
+    def gateway_of(self, site: Site, version: int) -> str | None:
+        return super().gateway_of(site, version) if self.subnet else site.lan(self.uplink).gateway(version)
+
+    def candidates(self, site: Site, version: int) -> Iterator[str]:
+        return super().candidates(site, version) if self.subnet else site.lan(self.uplink).candidates(version)
+
+    def prefix(self, site: Site, address: str) -> int | None:
+        return super().prefix(site, address) if self.subnet else site.lan(self.uplink).prefix(address)

@@ -1,0 +1,5 @@
+"""The picture of what is: read from the kernel and from daemons, whoever made it."""
+
+from guestwire.observe.observe import look_up, observe
+
+__all__ = ["look_up", "observe"]

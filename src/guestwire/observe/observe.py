@@ -1,0 +1,142 @@
+"""Reads namespaces into a picture: every link, address and route in them, and whatever else is asked for by its key.
+
+Links name one another by numbers: masters and parents by an index, those in another namespace by an index and the number that
+this namespace has for that one. So all links are read first, then named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from guestwire.kinds import kinds, link_kinds
+from guestwire.kinds.address import Address
+from guestwire.kinds.fdb import Fdb
+from guestwire.kinds.link import Link, Seen
+from guestwire.kinds.mark import read_alias
+from guestwire.kinds.namespace import LO, Namespace
+from guestwire.kinds.nic import Nic
+from guestwire.kinds.route import Route
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.rtnetlink import (
+    AF_BRIDGE,
+    LinkMessage,
+    dump_addresses,
+    dump_links,
+    dump_neighbours,
+    dump_routes,
+    namespace_id,
+)
+from guestwire.picture import Key, Picture
+
+__all__ = ["look_up", "observe"]
+
+UNKNOWN = "?"
+"""The namespace of a link's other half that lies in none of those that were read."""
+
+
+def observe(kernel: Kernel, host: str, others: Iterable[str] = ()) -> Picture:
+    """The picture of the namespace `host` and of those `others` that exist: their links, addresses and routes.
+
+    `host` is looked at first when a link's other half is sought. Raises OSError where reading is refused.
+    """
+    return _Reader(kernel, host, others).picture()
+
+
+def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
+    """Add to a picture what the host has under those of the keys that are read by name: sysctls, files, tables …"""
+    tables: set[str] = set()
+    for key in keys:
+        kind = kinds()[key.kind]
+        if key.netns and key.netns not in picture.scope:
+            continue
+        if kind.NAMED:
+            found = kind.read(kernel, key)
+            if found is not None:
+                picture.add(found)
+        elif kind is Fdb:
+            tables.add(key.netns)
+    for netns in tables:
+        links = {link.index: link for link in picture.of(Link, netns)}
+        for entry in dump_neighbours(kernel.socket(netns), AF_BRIDGE):
+            link = links.get(entry.index)
+            value = Fdb.parse(netns, link.name, link.owner, entry) if link else None
+            if value is not None:
+                picture.add(value)
+
+
+class _Reader:
+    def __init__(self, kernel: Kernel, host: str, others: Iterable[str]) -> None:
+        self.kernel = kernel
+        self.links: dict[str, list[LinkMessage]] = {}
+        for netns in dict.fromkeys((host, *others)):
+            try:
+                sock = kernel.socket(netns)
+            except FileNotFoundError:
+                continue
+            self.links[netns] = dump_links(sock)
+        self.names = {netns: {link.index: link.name for link in links} for netns, links in self.links.items()}
+        self.numbers: dict[str, dict[int, str]] = {}
+
+    def picture(self) -> Picture:
+        picture = Picture(scope=self.links)
+        owners: dict[tuple[str, str], str | None] = {}
+        for netns, links in self.links.items():
+            owner = self._namespace(picture, netns, links)
+            self.kernel.learn(netns, {link.name: link.index for link in links})
+            for link in links:
+                if link.index != LO:
+                    value = self._link(netns, link)
+                    owners[netns, link.name] = value.owner
+                    picture.add(value)
+            self._addresses(picture, netns, owner, owners)
+        return picture
+
+    def _namespace(self, picture: Picture, netns: str, links: list[LinkMessage]) -> str | None:
+        marked = next((read_alias(link.alias) for link in links if link.index == LO), None)
+        if netns:
+            picture.add(Namespace.named(netns, marked and marked[0]))
+        return marked[0] if marked else None
+
+    def _link(self, netns: str, message: LinkMessage) -> Link:
+        kind = link_kinds().get(message.kind, Nic)
+        master = self.names[netns].get(message.master, "") if message.master else ""
+        return kind.parse(Seen(netns, message, master, self._beyond(netns, message)))
+
+    def _beyond(self, netns: str, message: LinkMessage) -> tuple[str, str] | None:
+        """The link that a message's IFLA_LINK stands for: a veth's peer, a macvlan's parent."""
+        if not message.link:
+            return None
+        where: str | None = netns
+        if message.link_netnsid is not None:
+            where = self._number(netns, message.link_netnsid)
+        name = self.names[where].get(message.link) if where is not None else None
+        return (where, name) if where is not None and name is not None else (UNKNOWN, str(message.link))
+
+    def _number(self, netns: str, number: int) -> str | None:
+        """Which namespace `netns` knows by `number`. Asked one by one, the host first, until the number is found."""
+        known = self.numbers.setdefault(netns, {})
+        if number not in known:
+            for other in self.links:
+                if other != netns and other not in known.values():
+                    found = namespace_id(self.kernel.socket(netns), self.kernel.fd(other))
+                    if found is not None:
+                        known[found] = other
+                    if found == number:
+                        break
+        return known.get(number)
+
+    def _addresses(
+        self, picture: Picture, netns: str, owner: str | None, owners: dict[tuple[str, str], str | None]
+    ) -> None:
+        sock, names = self.kernel.socket(netns), self.names[netns]
+        for address in dump_addresses(sock):
+            link = names.get(address.index)
+            if link is not None and address.index != LO:
+                value = Address.parse(netns, link, owners.get((netns, link)) or owner, address)
+                if value is not None:
+                    picture.add(value)
+        for route in dump_routes(sock):
+            link = names.get(route.oif, "")
+            parsed = Route.parse(netns, link, owners.get((netns, link)) or owner, route)
+            if parsed is not None:
+                picture.add(parsed)

@@ -1,0 +1,180 @@
+"""Compares the picture that is wanted with the one that is, and puts the steps between them in order.
+
+Nothing is planned for what was not read, and nothing that bears another mark, or none, is changed unless the file names it.
+What vanishes by itself, because the link or namespace it is on is deleted, gets no step, but counts as touched: an undo must
+bring it back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from guestwire.errors import FileError, Problem
+from guestwire.kinds import Link, Thing
+from guestwire.kinds.file import File
+from guestwire.kinds.namespace import Namespace
+from guestwire.kinds.nft import Nft
+from guestwire.kinds.route import Route
+from guestwire.picture import Desired, Key, Picture
+from guestwire.plan.step import Act, Step
+
+__all__ = ["Plan", "make_plan"]
+
+OURS_ALONE = (Namespace, Link, Nft, File, Route)
+"""The kinds of which two can't share a name: one that is here without our mark is in the way."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in order, and the values that go without a step of their own (`implied`)."""
+
+    project: str
+    steps: list[Step]
+    implied: list[Thing] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+    def acts(self) -> list[Act]:
+        """Every call of every step, in the order in which they are done."""
+        return sorted((act for step in self.steps for act in step.acts()), key=lambda act: act.order)
+
+    def commands(self) -> list[str]:
+        """The shell commands that do the same as the whole plan, in order."""
+        parts = sorted((part for step in self.steps for part in step.commands()), key=lambda part: part[0])
+        return [command for _, commands in parts for command in commands]
+
+    def touched(self) -> dict[Key, Thing | None]:
+        """Every key that the plan touches, with the value that it had before (None: it wasn't there)."""
+        before: dict[Key, Thing | None] = {}
+        for step in self.steps:
+            old = step.value if step.action == "delete" else step.before
+            if before.get(step.key) is None:
+                before[step.key] = old
+        for value in self.implied:
+            before[value.key] = value
+        return before
+
+    def loans(self) -> dict[Key, Thing]:
+        """What the plan touches of somebody else's, as it was."""
+        return {key: value for key, value in self.touched().items() if value is not None and value.owner != self.project}
+
+
+def make_plan(observed: Picture, desired: Desired, project: str, *, sweep: bool = True) -> Plan:
+    """The steps from what is to what is wanted; with `sweep`, also away with what is `project`'s and not wanted.
+
+    Raises FileError (all problems at once) where something that isn't the project's has a name that is needed.
+    """
+    return _Planner(observed, desired, project).plan(sweep)
+
+
+class _Planner:
+    def __init__(self, observed: Picture, desired: Desired, project: str) -> None:
+        self.observed = observed
+        self.desired = desired
+        self.project = project
+        self.links = {(link.netns, link.name): link for link in observed.of(Link)}
+        self.problems: list[Problem] = []
+
+    def plan(self, sweep: bool) -> Plan:
+        values = [value for value in self.desired.picture if isinstance(value, Thing)]
+        replaced = [old for value in values if (old := self._in_the_way(value)) is not None]
+        if self.problems:
+            raise FileError(*self.problems)
+        lost = self._closure(replaced)
+        steps = [Step("delete", value, early=True) for value in _roots(replaced)]
+        for value in values:
+            have = self.observed.get(value.key)
+            if have is None or have.key in lost:
+                steps.append(Step("create", value))
+            elif isinstance(have, Thing) and self._differs(value, have):
+                steps.append(Step("change", value, have))
+        away = [value for value in self._unwanted(sweep) if value.key not in lost]
+        steps += [Step("delete", value) for value in _roots(away)]
+        deleted = {step.key for step in steps if step.action == "delete"}
+        implied = [value for key, value in {**lost, **self._closure(away)}.items() if key not in deleted]
+        return Plan(self.project, steps, implied)
+
+    def _differs(self, value: Thing, have: Thing) -> bool:
+        remarked = isinstance(value, Link) and value.owner == self.project != have.owner
+        return bool(value.differs(have)) or remarked
+
+    def _in_the_way(self, value: Thing) -> Thing | None:
+        """What is here under a wanted value's name and must go first; None where nothing, or where it can stay."""
+        have: Thing | None
+        if isinstance(value, Link):
+            have = self.links.get((value.netns, value.name))
+        else:
+            found = self.observed.get(value.key)
+            have = found if isinstance(found, Thing) else None
+        if have is None:
+            return None
+        foreign = isinstance(value, OURS_ALONE) and have.owner != self.project
+        if foreign and value.owner is not None and have.key not in self.desired.borrowed:
+            self.problems.append(_conflict(value, have))
+            return None
+        return have if value.must_be_anew(have) else None
+
+    def _unwanted(self, sweep: bool) -> Iterable[Thing]:
+        wanted = self.desired.picture
+        for value in self.observed:
+            if isinstance(value, Thing) and value.key not in wanted:
+                ours = sweep and value.owner == self.project
+                if ours or value.key in self.desired.absent:
+                    yield value
+
+    def _closure(self, going: list[Thing]) -> dict[Key, Thing]:
+        """Some values, and all that vanishes along with them: what is on their links, in their namespaces, and so on."""
+        found = {value.key: value for value in going}
+        if not going:
+            return found
+        on_link: dict[tuple[str, str], list[Thing]] = defaultdict(list)
+        inside: dict[str, list[Thing]] = defaultdict(list)
+        for value in self.observed:
+            assert isinstance(value, Thing)
+            for link in value.on_links():
+                on_link[link].append(value)
+            for netns in value.namespaces():
+                inside[netns].append(value)
+        stack = list(going)
+        while stack:
+            value = stack.pop()
+            if isinstance(value, Link):
+                after = on_link.pop((value.netns, value.name), [])
+            elif isinstance(value, Namespace):
+                after = inside.pop(value.name, [])
+            else:
+                continue
+            for other in after:
+                if other.key not in found:
+                    found[other.key] = other
+                    stack.append(other)
+        return found
+
+
+def _roots(going: list[Thing]) -> list[Thing]:
+    """Those of the values that must be deleted for all of them to go.
+
+    A link outside the namespaces that end is deleted itself, at once; what is in a namespace ends with it, in its own time.
+    """
+    ended = {value.name for value in going if isinstance(value, Namespace)}
+    outside = [value for value in going if isinstance(value, Namespace) or not ended.intersection(value.namespaces())]
+    names: set[tuple[str, str]] = set()
+    for link in sorted((v for v in outside if isinstance(v, Link)), key=lambda link: not link.master):
+        if names.isdisjoint(link.on_links()):
+            names.add((link.netns, link.name))
+    links = {(v.netns, v.name) for v in going if isinstance(v, Link)}
+    return [
+        value
+        for value in outside
+        if ((value.netns, value.name) in names if isinstance(value, Link) else links.isdisjoint(value.on_links()))
+    ]
+
+
+def _conflict(value: Thing, have: Thing) -> Problem:
+    where = f" in namespace {have.netns}" if have.netns and not isinstance(have, Namespace) else ""
+    whose = f"belongs to project {have.owner}" if have.owner else "isn't guestwire's"
+    message = f"{have.KIND} {have.name}{where} is already there and {whose}; it is left as it is."
+    return Problem(message, "Rename it, or choose another name for the project, network or guest.")

@@ -1,0 +1,153 @@
+"""The neighbour tables that probes fill: how much room there is, which entries a wave caused, and taking those back.
+
+Linux keeps one table of neighbours a family for all namespaces together (`arp_tbl` and `nd_tbl`, net/ipv4/arp.c and
+net/ipv6/ndisc.c), and its limits can be read and set in the initial namespace only. From gc_thresh2 entries on the kernel
+throws out, at most every 5 s, what nobody used for 5 s, whose ever it is; at gc_thresh3 a new neighbour is refused
+(`neigh_alloc` in net/core/neighbour.c). So waves are made to end below gc_thresh2.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.netlink import NetlinkError, Request, attribute
+from guestwire.linux.rtnetlink import NDA_DST, RTM_DELNEIGH, NeighbourMessage, dump_neighbours, dump_routes
+from guestwire.reach.station import FAMILIES, Family
+
+__all__ = ["COST", "Footprint", "Table", "read_table"]
+
+# include/uapi/linux/neighbour.h
+_NUD_INCOMPLETE, _NUD_FAILED, _NUD_NOARP, _NUD_PERMANENT = 0x01, 0x20, 0x40, 0x80
+_NTF_PROXY, _NTF_EXT_LEARNED = 0x08, 0x10
+_NDMSG = struct.Struct("=BxxxiHBB")
+
+COST: dict[Family, int] = {4: 2, 6: 3}
+"""Entries that two neighbours who ask each other make: one at each end, and for IPv6 the solicited-node group at one."""
+
+_ASSUMED = (512, 1024)  # the kernel's defaults (net/ipv4/arp.c); in a namespace of our own we can't see the real ones
+_PARTS: dict[Family, tuple[str, str]] = {4: ("ipv4", "arp_cache"), 6: ("ipv6", "ndisc_cache")}
+_MARGIN = 32  # entries left to whatever else goes on meanwhile
+
+
+@dataclass(frozen=True)
+class Table:
+    """A family's neighbour table as seen now. `visible` is False where only the initial namespace could tell."""
+
+    family: Family
+    soft: int
+    hard: int
+    entries: int
+    fulls: int
+    """How often a neighbour was refused because the table was full, since boot."""
+    visible: bool
+
+    @property
+    def room(self) -> int:
+        """Entries that a wave may cause.
+
+        At least half of gc_thresh2: much of a full table is groups and old entries, which the kernel gives up for new ones.
+        """
+        return max(self.soft // 2, self.soft - self.entries - _MARGIN)
+
+    @property
+    def setting(self) -> str:
+        """The sysctl that limits it."""
+        return f"net.{_PARTS[self.family][0]}.neigh.default.gc_thresh3"
+
+
+def read_table(family: Family) -> Table:
+    """The table of a family, from /proc of the initial namespace; elsewhere the kernel's defaults are assumed."""
+    part, cache = _PARTS[family]
+    try:
+        soft, hard = (_read(f"/proc/sys/net/{part}/neigh/default/gc_thresh{n}") for n in (2, 3))
+        entries, fulls = _statistics(f"/proc/net/stat/{cache}")
+    except (OSError, ValueError):
+        return Table(family, *_ASSUMED, 0, 0, False)
+    return Table(family, soft, hard, entries, fulls, True)
+
+
+def _read(path: str) -> int:
+    with open(path, encoding="ascii") as file:
+        return int(file.read())
+
+
+def _statistics(path: str) -> tuple[int, int]:
+    # A line a CPU in hexadecimal; `entries` is the table's on each line, the counters are each CPU's own (neigh_stat_seq_show).
+    with open(path, encoding="ascii") as file:
+        heading, *lines = (line.split() for line in file)
+    place = heading.index("table_fulls")
+    return int(lines[0][heading.index("entries")], 16), sum(int(line[place], 16) for line in lines)
+
+
+@dataclass
+class Footprint:
+    """The entries of some namespaces before a wave, so that afterwards its own can be told from those.
+
+    An entry is the wave's where it is new, dynamic, and of an address that takes part: a station's, a router's that a
+    route names, a link-local one, or a solicited-node group.
+    """
+
+    kernel: Kernel
+    namespaces: tuple[str, ...]
+    addresses: frozenset[str]
+    _before: dict[str, set[tuple[int, str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for netns in self.namespaces:
+            self._before[netns] = {(entry.index, entry.address) for entry in dump_neighbours(self.kernel.socket(netns))}
+
+    def take_back(self) -> set[tuple[str, str]]:
+        """Delete the wave's entries; returns the (namespace, address) of neighbours that didn't answer.
+
+        Raises OSError where the kernel refuses to read or delete; an entry that is gone already is no error.
+        """
+        unresolved: set[tuple[str, str]] = set()
+        for netns in self.namespaces:
+            sock = self.kernel.socket(netns)
+            before = self._before[netns]
+            doomed = []
+            for entry in dump_neighbours(sock):
+                if entry.state & (_NUD_INCOMPLETE | _NUD_FAILED):
+                    unresolved.add((netns, entry.address))
+                if (entry.index, entry.address) not in before and self._ours(entry):
+                    doomed.append(_delete(entry))
+            _all_gone(sock.transact(doomed) if doomed else ())
+        return unresolved
+
+    def _ours(self, entry: NeighbourMessage) -> bool:
+        if entry.state & _NUD_PERMANENT or entry.flags & (_NTF_PROXY | _NTF_EXT_LEARNED):
+            return False
+        address = entry.address
+        if entry.state & _NUD_NOARP:
+            return address.startswith("ff02::1:ff")
+        return address in self.addresses or address.startswith("fe80:")
+
+
+def _all_gone(refused: Iterable[NetlinkError]) -> None:
+    for error in refused:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+
+def _delete(entry: NeighbourMessage) -> Request:
+    family = entry.family
+    body = _NDMSG.pack(family, entry.index, 0, 0, 0) + attribute(NDA_DST, socket.inet_pton(family, entry.address))
+    return Request(RTM_DELNEIGH, 0, body)
+
+
+def next_hops(kernel: Kernel, netns: str) -> frozenset[str]:
+    """The routers that the main table of a namespace names."""
+    return frozenset(route.gateway for route in dump_routes(kernel.socket(netns)) if route.gateway)
+
+
+def plain(address: str) -> str:
+    """An address as the kernel writes it."""
+    return str(ipaddress.ip_address(address))
+
+
+_ = FAMILIES

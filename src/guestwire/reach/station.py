@@ -1,0 +1,101 @@
+"""Who takes part in a check, by which addresses, and which of them is asked: cli.md's rule for guests with several NICs."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Final, Literal
+
+__all__ = ["FAMILIES", "Family", "Seat", "Station", "common_families", "target_address"]
+
+Family = Literal[4, 6]
+FAMILIES: Final[tuple[Family, Family]] = (4, 6)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A NIC of a station: its network's name in the file ("" for none), its link, its addresses without prefix."""
+
+    network: str
+    link: str
+    addresses: tuple[str, ...] = ()
+
+    @cached_property
+    def by_family(self) -> dict[Family, str]:
+        """The first global address of each family that it has."""
+        found: dict[Family, str] = {}
+        for address in self.addresses:
+            family = _global_family(address)
+            if family is not None:
+                found.setdefault(family, address)
+        return found
+
+
+@dataclass(frozen=True)
+class Station:
+    """A guest or place that sends, answers, or both.
+
+    `netns` is the namespace that we can send from; None where there is no way in, and then it is a destination only.
+    `kind` is a guest's kind as the file has it; for host, lan, gateway and internet it is "lab" in a lab, else "outside".
+    The `host` has a seat for every network and a last one, with the address that its default route uses.
+    """
+
+    name: str
+    netns: str | None
+    nics: tuple[Seat, ...]
+    kind: str = "namespace"
+
+    @property
+    def can_listen(self) -> bool:
+        """Whether guestwire may listen there where nothing does: in a guest's namespace and in a lab, never on a host."""
+        return self.netns is not None and self.kind in ("namespace", "lab")
+
+    @cached_property
+    def networks(self) -> frozenset[str]:
+        """The networks that it has a NIC on."""
+        return frozenset(seat.network for seat in self.nics if seat.network)
+
+    @cached_property
+    def families(self) -> frozenset[Family]:
+        """The families in which it has a global address."""
+        return frozenset(family for seat in self.nics for family in seat.by_family)
+
+    def addresses(self) -> Iterator[str]:
+        """All its global addresses."""
+        for seat in self.nics:
+            yield from (address for address in seat.addresses if _global_family(address) is not None)
+
+
+@cache
+def _global_family(address: str) -> Family | None:
+    # Global is the kernel's scope, not IANA's table: 10/8, 192.0.2/24 and fd00::/8 are global, 169.254/16 and fe80::/10 not.
+    parsed = ipaddress.ip_address(address)
+    if parsed.is_link_local or parsed.is_loopback or parsed.is_multicast or parsed.is_unspecified:
+        return None
+    return 4 if parsed.version == 4 else 6
+
+
+def common_families(source: Station, target: Station) -> tuple[Family, ...]:
+    """The families in which both have a global address, 4 before 6."""
+    return tuple(family for family in FAMILIES if family in source.families and family in target.families)
+
+
+def target_address(source: Station, target: Station, family: Family) -> str | None:
+    """The address of `target` that `source` asks; None where it has none of that family.
+
+    It is that of the first NIC on a network that both are on; else that of the first NIC; of `host`, whose last seat
+    is the one that its default route uses, that of the last.
+    """
+    fallback = None
+    last = target.name == "host"
+    for seat in target.nics:
+        address = seat.by_family.get(family)
+        if address is None:
+            continue
+        if seat.network in source.networks:
+            return address
+        if fallback is None or last:
+            fallback = address
+    return fallback

@@ -1,0 +1,259 @@
+"""The chains of links that drawings show: a picture as a forest that grows from the uplink to the guests.
+
+What is joined in more than one way (two cables between two bridges) is drawn once, and pointed to from elsewhere. Branches
+that look alike are folded when they are many, so that a drawing of a thousand guests fits on a page.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from ipaddress import ip_address
+
+from guestwire.kinds.address import Address
+from guestwire.kinds.link import Link
+from guestwire.kinds.macvlan import Macvlan
+from guestwire.kinds.namespace import Namespace
+from guestwire.kinds.tap import Tap
+from guestwire.kinds.veth import Veth
+from guestwire.picture import Picture
+from guestwire.show.wiring import UNREAD, Edge, Place, Wiring, natural
+
+__all__ = ["Chains", "Node", "Role", "chains", "printable"]
+
+FOLD = 12  # so many alike are drawn one by one
+DEEPEST = 24  # links in a row; what follows is drawn as a chain of its own
+UNIVERSE = 0  # RT_SCOPE_UNIVERSE: an address that is valid everywhere
+
+
+def printable(text: str) -> str:
+    """Text that is safe in a terminal and in XML: what can't be seen, or turns the writing round, as its number."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text)
+
+
+class Role(Enum):
+    """What a node of a chain stands for."""
+
+    LINK = auto()
+    UNREAD = auto()  # the other half of a link, in a namespace that wasn't read
+    PROGRAM = auto()  # the end of a descriptor
+    ELSEWHERE = auto()  # a link that is drawn elsewhere
+
+
+@dataclass
+class Node:
+    """One link in a chain, with what hangs on it; all its text is printable."""
+
+    role: Role
+    place: Place
+    name: str
+    where: str = ""
+    edge: Edge | None = None
+    enters: bool = False
+    label: str = ""
+    owner: str | None = None
+    long: str = ""
+    addresses: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    children: list[Node] = field(default_factory=list)
+    like: list[Node] = field(default_factory=list)
+    """Siblings that look like this one and are folded behind it."""
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it that are drawn."""
+        queue = deque([self])
+        while queue:
+            node = queue.popleft()
+            yield node
+            queue.extend(node.children)
+
+    def guest(self) -> str:
+        """What to call this branch by: the first namespace that it leads into, else its own name."""
+        return next((node.where for node in self.walk() if node.enters and node.role is Role.LINK), self.name)
+
+    def fold(self) -> str:
+        """What is folded behind this branch, in words; "" where nothing is."""
+        if not self.like:
+            return ""
+        return f"{self.guest()} … {self.like[-1].guest()} ({len(self.like) + 1:,} like this)"
+
+    def shape(self) -> tuple[object, ...]:
+        """What this branch looks like, names and numbers aside."""
+        families = tuple(":" in address for address in self.addresses)
+        rest = tuple(sorted((child.shape() for child in self.children), key=repr))
+        full = bool(self.long)
+        return self.role, self.edge, self.enters, self.label, self.owner or "", full, families, self.states, rest
+
+
+@dataclass
+class Chains:
+    """The forest: trees by the namespace in which they begin, and what of the picture concerns all of it."""
+
+    groups: list[tuple[str, list[Node]]]
+    owners: tuple[str, ...]
+    """The projects whose marks are on links that are drawn."""
+    foreign: bool
+    """Whether any link that is drawn bears no mark."""
+    shortened: str
+    """What was left out in front of namespaces' names, as "demo-"; "" for nothing."""
+
+    def nodes(self) -> Iterator[Node]:
+        """Every node that is drawn."""
+        for _, trees in self.groups:
+            for tree in trees:
+                yield from tree.walk()
+
+
+def chains(picture: Picture) -> Chains:
+    """The chains of a picture, observed or desired."""
+    return _Builder(picture).chains()
+
+
+class _Builder:
+    def __init__(self, picture: Picture) -> None:
+        self.wiring = Wiring(picture)
+        self.addresses: dict[Place, list[str]] = {}
+        for address in picture.of(Address):
+            if not address.scope and not (address.family == 6 and ip_address(address.address).is_link_local):
+                self.addresses.setdefault((address.netns, address.link), []).append(address.interface)
+        spaces = picture.of(Namespace)
+        projects = {space.owner for space in spaces if space.owner}
+        prefix = f"{min(projects)}-" if len(projects) == 1 else ""
+        self.titles = {
+            space.name: printable(space.name.removeprefix(prefix) if space.owner else space.name) for space in spaces
+        }
+        if len({*self.titles.values()}) < len(self.titles):  # another's "web" beside our "demo-web"
+            self.titles, prefix = {space.name: printable(space.name) for space in spaces}, ""
+        self.shortened = printable(prefix) if any(self.titles[s.name] != printable(s.name) for s in spaces) else ""
+        self.claimed: set[Place] = set()
+        self.pointed: set[frozenset[Place]] = set()
+
+    def chains(self) -> Chains:
+        trees: dict[str, list[Node]] = {}
+        for group in self.wiring.components():
+            pending = deque([self.wiring.beginning(group)])
+            while pending:
+                tree = self._tree(pending.popleft(), pending)
+                if tree is not None:
+                    trees.setdefault(self._home(tree), []).append(tree)
+        # The grown ones first; what hangs nowhere comes last.
+        groups = [(self._title(netns), _folded(grown)) for netns, grown in sorted(trees.items(), key=_by_namespace)]
+        owners = {link.owner for link in self.wiring.links.values()}
+        named = tuple(sorted(printable(owner) for owner in owners if owner is not None))
+        return Chains(groups, named, None in owners, self.shortened)
+
+    def _home(self, tree: Node) -> str:
+        """The namespace under which a tree is drawn: its first link's that was read."""
+        if tree.role is Role.UNREAD and tree.place[0] == UNREAD and tree.children:
+            tree.children[0].enters = False
+            return tree.children[0].place[0]
+        return tree.place[0]
+
+    def _tree(self, start: Place, pending: deque[Place]) -> Node | None:
+        """The tree that grows from a place by the shortest ways; what is too deep is put into `pending`."""
+        if start in self.claimed:
+            return None
+        self.claimed.add(start)
+        root = self._node(start, None, start[0])
+        queue = deque([(root, 0)])
+        while queue:
+            node, depth = queue.popleft()
+            for edge, other in self.wiring.neighbours(node.place):
+                pair = frozenset((node.place, other))
+                if pair in self.pointed:
+                    continue
+                self.pointed.add(pair)
+                if other in self.claimed or depth == DEEPEST:
+                    node.children.append(self._pointer(other, edge, node.place[0]))
+                    if other not in self.claimed:
+                        pending.append(other)
+                    continue
+                self.claimed.add(other)
+                child = self._node(other, edge, node.place[0])
+                node.children.append(child)
+                queue.append((child, depth + 1))
+            node.children += self._descriptor(node)
+        _fold_below(root)
+        return root
+
+    def _title(self, netns: str) -> str:
+        return self.titles.get(netns, printable(netns)) if netns else "this host"
+
+    def _node(self, place: Place, edge: Edge | None, before: str) -> Node:
+        link = self.wiring.links.get(place)
+        netns, name = place
+        enters = netns != before
+        if link is None:
+            unknown = netns == UNREAD
+            where = "" if unknown else self._title(netns)
+            return Node(
+                Role.UNREAD, place, UNREAD if unknown else printable(name), where, edge, enters, "", states=("not read",)
+            )
+        cabled = isinstance(link, Veth) and Edge.CABLE in self.wiring.joined[place].values()
+        return Node(
+            Role.LINK,
+            place,
+            printable(name),
+            self._title(netns),
+            edge,
+            enters,
+            "" if cabled else printable(link.label()),  # the line says it already
+            link.owner,
+            printable(link.long or ""),
+            tuple(sorted(map(printable, self.addresses.get(place, ())), key=lambda a: (":" in a, natural(a)))),
+            _states(link),
+        )
+
+    def _pointer(self, place: Place, edge: Edge, before: str) -> Node:
+        enters = place[0] != before and place[0] != UNREAD
+        name = UNREAD if place[0] == UNREAD else printable(place[1])
+        return Node(Role.ELSEWHERE, place, name, self._title(place[0]), edge, enters)
+
+    def _descriptor(self, node: Node) -> list[Node]:
+        """The program's end of a tap or macvtap, where there is one."""
+        link = self.wiring.links.get(node.place)
+        end = ""
+        if isinstance(link, Tap) and link.carrier and link.up:
+            end = "program" if link.tun else "guest NIC"
+        elif isinstance(link, Macvlan) and link.device == "macvtap":
+            end = f"/dev/tap{link.index}" if link.index else "guest NIC"
+        if not end:
+            return []
+        return [Node(Role.PROGRAM, (node.place[0], f"{node.place[1]}/{end}"), end, node.where, Edge.DESCRIPTOR)]
+
+
+def _states(link: Link) -> tuple[str, ...]:
+    if link.up is False:
+        return ("down",)
+    if link.carrier:
+        return ()
+    return ("no program holds it",) if isinstance(link, Tap) else ("no carrier",)
+
+
+def _by_namespace(item: tuple[str, list[Node]]) -> tuple[object, ...]:
+    netns, grown = item
+    return -max(sum(1 for _ in tree.walk()) for tree in grown), natural(netns), netns
+
+
+def _fold_below(root: Node) -> None:
+    # From the leaves up: what is folded below has its say in what a branch looks like.
+    for node in reversed(list(root.walk())):
+        node.children = _folded(node.children)
+
+
+def _folded(nodes: list[Node]) -> list[Node]:
+    """The nodes, those that look alike folded behind the first of them where they are more than FOLD."""
+    alike: dict[object, list[Node]] = {}
+    for node in nodes:
+        alike.setdefault(node.shape(), []).append(node)
+    kept = []
+    for node in nodes:
+        same = alike[node.shape()]
+        if len(same) <= FOLD:
+            kept.append(node)
+        elif same[0] is node:
+            node.like = same[1:]
+            kept.append(node)
+    return kept

@@ -1,0 +1,36 @@
+"""What a person writes: the file's models, loading it, and errors that name file, line and column.
+
+Here is what all network types and guest kinds share. What is one type's or kind's own is in `networks/` and `guests/`,
+which this package never imports: `load` takes them as registries. Nothing here asks the host; it reads the file only.
+"""
+
+from guestwire.spec.expect import PLACES, Expectation
+from guestwire.spec.file import File, Instance, Plug
+from guestwire.spec.loading import load, loads
+from guestwire.spec.models import Guest, Lab, Network, Nic, Part, Port
+from guestwire.spec.registry import Registry, discover
+from guestwire.spec.scalars import Address, Host, Subnet, bare, first_usable, unusable
+
+__all__ = [
+    "PLACES",
+    "Address",
+    "Expectation",
+    "File",
+    "Guest",
+    "Host",
+    "Instance",
+    "Lab",
+    "Network",
+    "Nic",
+    "Part",
+    "Plug",
+    "Port",
+    "Registry",
+    "Subnet",
+    "bare",
+    "discover",
+    "first_usable",
+    "load",
+    "loads",
+    "unusable",
+]

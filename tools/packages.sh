@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Sees to the system's packages that `demo` or `test` needs: installs what is missing as root on Debian or Ubuntu, saying
+# the line that it runs; elsewhere prints the line and stops.
+set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
+
+# A command that shows that its package is there, and the package.
+wanted=(nft:nftables dnsmasq:dnsmasq-base)
+case ${1:-} in
+    demo) ;;
+    test) wanted+=(ip:iproute2 bridge:iproute2 ping:iputils-ping tcpdump:tcpdump brctl:bridge-utils) ;;
+    *) echo "usage: tools/packages.sh demo|test" >&2; exit 64 ;;
+esac
+
+packages=()
+for pair in "${wanted[@]}"; do
+    command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
+done
+# The virtual environment: Debian keeps pip's part of it in a package of its own.
+python=$(tools/python.sh)
+"$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+((${#packages[@]})) || exit 0
+
+mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
+install=(apt-get install -y --no-install-recommends "${packages[@]}")
+if ! command -v apt-get >/dev/null; then
+    echo "guestwire: please install (Debian's names): ${packages[*]}" >&2
+    exit 69
+fi
+if ((EUID != 0)); then
+    printf 'guestwire: please install what is missing, then try again:\n    sudo apt-get update && sudo %s\n' "${install[*]}" >&2
+    exit 77
+fi
+export DEBIAN_FRONTEND=noninteractive
+echo "+ apt-get update"
+apt-get update -qq || echo "guestwire: apt-get update met trouble; going on with what it knows" >&2
+echo "+ ${install[*]}"
+exec "${install[@]}"
