@@ -83,7 +83,7 @@ class Bench:
             self._skip("help", str(error))
 
     def _throughput(self) -> None:
-        job = {"way": THROUGHPUT, "rounds": 2 if self.quick else 5, "seconds": 0.5 if self.quick else 2}
+        job = {"way": THROUGHPUT, "rounds": 3 if self.quick else 15, "seconds": 0.3 if self.quick else 1}
         result = self._try(THROUGHPUT, job, THROUGHPUT)
         self.gbits = result["gbits"] if result else {}
 

@@ -66,7 +66,6 @@ def become_worker(job: Job, work: Callable[[Job], Result]) -> int:
         for kind, target in (("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/run")):
             mount(kind, target, kind)
         os.makedirs("/run/user/0", 0o700)
-        os.makedirs("/run/netns")
         os.environ.update(XDG_RUNTIME_DIR="/run/user/0", NO_COLOR="1")
         print(json.dumps(work(job)), flush=True)
         code = 0

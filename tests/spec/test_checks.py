@@ -216,3 +216,11 @@ def test_a_wrong_network_is_still_one_that_is_there() -> None:
 def test_everything_at_once_in_order() -> None:
     text = "networks:\n  a: {type: x}\n  b: {type: bridge, mtu: 1}\nguests: {host: {}}\nzzz: 1\nexpect: [a, b]\n"
     assert [p.line for p in problems(text)] == [2, 3, 4, 5, 6, 6]
+
+
+def test_nothing_said_acts_on_a_terminal() -> None:
+    text = '{"networks": {"a\\u001b": {"type": "bridge"}}, "guests": {"g\\u001b": {"count": 2, "nics": ["b\\u0007"]}}, '
+    text += '"expect": ["g\\u001b-3 reaches x\\u0007"]}'
+    found = problems(text)
+    assert len(found) == 5
+    assert all(f"{p.message}{p.hint}".isprintable() for p in found)

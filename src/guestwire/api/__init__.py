@@ -4,5 +4,18 @@ Functions raise `guestwire.errors`; what holds after one is said there.
 """
 
 from guestwire.api.change import Outcome, down, plan, rollback, up
+from guestwire.api.look import Listed, Status, everything, list_projects, picture, status
 
-__all__ = ["Outcome", "down", "plan", "rollback", "up"]
+__all__ = [
+    "Listed",
+    "Outcome",
+    "Status",
+    "down",
+    "everything",
+    "list_projects",
+    "picture",
+    "plan",
+    "rollback",
+    "status",
+    "up",
+]

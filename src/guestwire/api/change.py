@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from guestwire.api.situation import DEFAULT_FILE, Situation, at_work, give_back, related, situation
+from guestwire.api.situation import Situation, at_work, give_back, lock_of, related, situation, usual_file
 from guestwire.apply import State, Store, apply, preflight, projects, settle
-from guestwire.errors import Problem, UsageError
+from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired
@@ -89,24 +89,23 @@ def down(path: str | None = None, *, project: str | None = None, netns: str | No
 def _which(path: str | None, project: str | None, netns: str | None) -> tuple[str, str, bool]:
     """The name, host and kind of the project that is meant: by its name alone, so that a broken file can't keep it up."""
     if project is None:
-        where = situation(path or DEFAULT_FILE, lab=False, project=None, netns=netns)
+        where = situation(usual_file(path, None), lab=False, project=None, netns=netns)
         return where.project, where.host, where.lab
     state: State | None = Store(project).state()
     return (project, state.host, state.lab) if state else (project, netns or "", False)
 
 
-def rollback(path: str | None = None, *, project: str | None = None, netns: str | None = None) -> list[str]:
-    """Settle what a command that was broken off left behind; the projects that were settled, each with how.
+def rollback(project: str | None = None) -> list[str]:
+    """Settle what commands that were broken off left behind, of one project or of all; says what was settled, and how.
 
-    One project's where it is named, else all on this host. Raises UsageError where none is unsettled.
+    Raises Refused with all that could not be done; what is left then stays in the journal, to be tried again.
     """
-    if path is not None and project is None:
-        project = situation(path, lab=False, project=None, netns=netns).project
     settled = []
     for name in projects() if project is None else [project]:
         store = Store(name)
-        if store.journal() is not None:
-            settled.append(f"{name}: {'all was undone' if settle(store) else 'finished, as it was past undoing'}")
-    if not settled:
-        raise UsageError("nothing to roll back: no journal is unsettled.")
+        journal = store.journal()
+        if journal is None:
+            continue
+        with Kernel() as kernel, lock_of(kernel, name, journal.host, journal.lab):
+            settled.append(f"{name}: {'all was undone' if settle(store) else 'finished, as it was past undoing'}.")
     return settled

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from guestwire.picture import Desired, Key, Picture
 from guestwire.plan import Plan, make_plan
 from guestwire.spec import File, load
 
-__all__ = ["DEFAULT_FILE", "Situation", "at_work", "related", "situation"]
+__all__ = ["DEFAULT_FILE", "Situation", "at_work", "give_back", "lock_of", "related", "situation", "usual_file"]
 
 DEFAULT_FILE = "guestwire.yaml"
 
@@ -100,14 +101,26 @@ def situation(path: str | None, *, lab: bool, project: str | None, netns: str | 
     return Situation(file, path if path == "-" else str(Path(path).absolute()), host, lab, store, state)
 
 
+def usual_file(path: str | None, project: str | None) -> str:
+    """The file that is meant where none is named: this folder's, else that of the named, or only, project that is up."""
+    if path is not None or (project is None and os.path.exists(DEFAULT_FILE)):
+        return path or DEFAULT_FILE
+    states = [Store(name).state() for name in projects() if project in (None, name)]
+    files = [state.file for state in states if state is not None and state.file]
+    return files[0] if len(files) == 1 else DEFAULT_FILE
+
+
 @contextmanager
 def at_work(project: str, host: str, lab: bool) -> Iterator[Kernel]:
     """A kernel, with the host locked and no journal unsettled; raises Busy else."""
-    with Kernel() as kernel:
-        name = f"lab-{project}" if lab else f"host-{namespaces.identity(kernel.fd(host))}"
-        with locked(name):
-            _no_journal(project, host)
-            yield kernel
+    with Kernel() as kernel, lock_of(kernel, project, host, lab):
+        _no_journal(project, host)
+        yield kernel
+
+
+def lock_of(kernel: Kernel, project: str, host: str, lab: bool) -> AbstractContextManager[None]:
+    """The lock of a host: of its namespace, or, since a lab's may not be there yet, of the lab."""
+    return locked(f"lab-{project}" if lab else f"host-{namespaces.identity(kernel.fd(host))}")
 
 
 def _no_journal(project: str, host: str) -> None:

@@ -65,6 +65,12 @@ class Journal:
     committed: bool
     pid: int
 
+    @property
+    def lab(self) -> bool:
+        """Whether the project is, or was to be, in a lab."""
+        state = self.after or self.before
+        return bool(state and state.lab)
+
 
 class Store:
     """The folder of one project."""

@@ -26,7 +26,7 @@ def emit(args: Namespace, document: Mapping[str, object], text: str | Callable[[
     else:
         out = text if isinstance(text, str) else text()
     if out:
-        put(out + "\n")
+        put(out if out.endswith("\n") else out + "\n")
 
 
 def put(text: str) -> None:

@@ -80,6 +80,9 @@ class Process(Thing):
     def delete_commands(self) -> list[str]:
         return [f"kill $(cat {shlex.quote(self.name)})"]
 
+    def namespaces(self) -> tuple[str, ...]:
+        return ()  # it outlives its namespace's name
+
 
 def end(pid: int) -> None:
     """End a process: ask, wait for its end up to STOP seconds, then kill. Nothing where it is gone already."""

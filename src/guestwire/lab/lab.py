@@ -102,6 +102,10 @@ class Lab:
         for place, link in (("host", self.uplinks[0]), ("lan", "eth0")):
             for destination, gateway in zip(("0.0.0.0/0", "::/0"), _Segment(0).addresses(GATEWAY), strict=True):
                 picture.add(Route.to(self.namespaces[place], destination, link, self.project, gateway))
+        for place in PLACES:
+            # Who answers from an address of another link asks for the neighbour from its link-local one, and for a second
+            # DAD would keep it from doing so.
+            picture.add(self._sysctl(place, "net/ipv6/conf/default/accept_dad", "0"))
         for name in ("all", "default"):
             # The neighbour has a NIC on each LAN and answers by the nearest: no harm, and strict filtering would drop it.
             picture.add(self._sysctl("lan", f"net/ipv4/conf/{name}/rp_filter", "0"))

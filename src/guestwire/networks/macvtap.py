@@ -16,6 +16,7 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.route import Route
 from guestwire.spec.file import File
+from guestwire.spec.report import quote
 from guestwire.spec.scalars import Flag, Host, LinkName, Macs, first_usable
 
 __all__ = ["Macvtap"]
@@ -65,7 +66,7 @@ class Macvtap(BuiltNetwork):
             yield file.problem(self.at("mode"), message, "Plug one in, or use mode bridge.")
         for plug in file.plugs(self.name):
             if plug.nic.port is not None:
-                message = f'port is a bridge\'s, and network "{self.name}" has no bridge.'
+                message = f"port is a bridge's, and network {quote(self.name)} has no bridge."
                 yield file.problem(plug.nic.at("port"), message, "Leave port out.")
 
     def build(self, site: Site) -> None:

@@ -6,7 +6,7 @@ this namespace has for that one. So all links are read first, then named.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from guestwire.kinds import kinds, link_kinds
 from guestwire.kinds.address import Address
@@ -76,6 +76,7 @@ class _Reader:
             self.links[netns] = dump_links(sock)
         self.names = {netns: {link.index: link.name for link in links} for netns, links in self.links.items()}
         self.numbers: dict[str, dict[int, str]] = {}
+        self.unasked: dict[str, Iterator[str]] = {}
 
     def picture(self) -> Picture:
         picture = Picture(scope=self.links)
@@ -113,16 +114,15 @@ class _Reader:
         return (where, name) if where is not None and name is not None else (UNKNOWN, str(message.link))
 
     def _number(self, netns: str, number: int) -> str | None:
-        """Which namespace `netns` knows by `number`. Asked one by one, the host first, until the number is found."""
+        """Which namespace `netns` knows by `number`. Each is asked about once, the host first, until the number is found."""
         known = self.numbers.setdefault(netns, {})
         if number not in known:
-            for other in self.links:
-                if other != netns and other not in known.values():
-                    found = namespace_id(self.kernel.socket(netns), self.kernel.fd(other))
-                    if found is not None:
-                        known[found] = other
-                    if found == number:
-                        break
+            for other in self.unasked.setdefault(netns, iter(self.links)):
+                found = namespace_id(self.kernel.socket(netns), self.kernel.fd(other)) if other != netns else None
+                if found is not None:
+                    known[found] = other
+                if found == number:
+                    break
         return known.get(number)
 
     def _addresses(

@@ -8,23 +8,31 @@ throws out, at most every 5 s, what nobody used for 5 s, whose ever it is; at gc
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import NetlinkError, Request, attribute
-from guestwire.linux.rtnetlink import NDA_DST, RTM_DELNEIGH, NeighbourMessage, dump_neighbours, dump_routes
-from guestwire.reach.station import FAMILIES, Family
+from guestwire.linux.rtnetlink import (
+    NDA_DST,
+    RTA_DST,
+    RTM_DELNEIGH,
+    NeighbourMessage,
+    dump_neighbours,
+    dump_routes,
+)
+from guestwire.reach.station import Family
 
-__all__ = ["COST", "Footprint", "Table", "read_table"]
+__all__ = ["COST", "Footprint", "Table", "has_route", "next_hops", "read_table"]
 
 # include/uapi/linux/neighbour.h
 _NUD_INCOMPLETE, _NUD_FAILED, _NUD_NOARP, _NUD_PERMANENT = 0x01, 0x20, 0x40, 0x80
 _NTF_PROXY, _NTF_EXT_LEARNED = 0x08, 0x10
 _NDMSG = struct.Struct("=BxxxiHBB")
+_RTM_GETROUTE = 26  # include/uapi/linux/rtnetlink.h
+_RTMSG = struct.Struct("=BBBBBBBBI")
 
 COST: dict[Family, int] = {4: 2, 6: 3}
 """Entries that two neighbours who ask each other make: one at each end, and for IPv6 the solicited-node group at one."""
@@ -94,7 +102,7 @@ class Footprint:
 
     kernel: Kernel
     namespaces: tuple[str, ...]
-    addresses: frozenset[str]
+    addresses: Set[str]
     _before: dict[str, set[tuple[int, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -141,13 +149,16 @@ def _delete(entry: NeighbourMessage) -> Request:
 
 
 def next_hops(kernel: Kernel, netns: str) -> frozenset[str]:
-    """The routers that the main table of a namespace names."""
+    """The routers that the main table of a namespace names; raises OSError where it can't be read."""
     return frozenset(route.gateway for route in dump_routes(kernel.socket(netns)) if route.gateway)
 
 
-def plain(address: str) -> str:
-    """An address as the kernel writes it."""
-    return str(ipaddress.ip_address(address))
-
-
-_ = FAMILIES
+def has_route(kernel: Kernel, netns: str, family: Family, target: str) -> bool:
+    """Whether the namespace has a way to `target`; a blackhole or the like is none (inet6_rtm_getroute)."""
+    number, size = (socket.AF_INET, 32) if family == 4 else (socket.AF_INET6, 128)
+    body = _RTMSG.pack(number, size, 0, 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, socket.inet_pton(number, target))
+    try:
+        kernel.socket(netns).ask(Request(_RTM_GETROUTE, 0, body))
+    except NetlinkError:
+        return False
+    return True

@@ -24,12 +24,12 @@ class Seat:
 
     @cached_property
     def by_family(self) -> dict[Family, str]:
-        """The first global address of each family that it has."""
+        """The first global address of each family that it has, as the kernel writes it."""
         found: dict[Family, str] = {}
         for address in self.addresses:
-            family = _global_family(address)
+            family, plain = _parsed(address)
             if family is not None:
-                found.setdefault(family, address)
+                found.setdefault(family, plain)
         return found
 
 
@@ -63,18 +63,21 @@ class Station:
         return frozenset(family for seat in self.nics for family in seat.by_family)
 
     def addresses(self) -> Iterator[str]:
-        """All its global addresses."""
+        """All its global addresses, as the kernel writes them."""
         for seat in self.nics:
-            yield from (address for address in seat.addresses if _global_family(address) is not None)
+            yield from (plain for family, plain in map(_parsed, seat.addresses) if family is not None)
 
 
 @cache
-def _global_family(address: str) -> Family | None:
-    # Global is the kernel's scope, not IANA's table: 10/8, 192.0.2/24 and fd00::/8 are global, 169.254/16 and fe80::/10 not.
+def _parsed(address: str) -> tuple[Family | None, str]:
+    """The family, where the address is global, and the address as the kernel writes it.
+
+    Global is the kernel's scope, not IANA's table: 10/8, 192.0.2/24 and fd00::/8 are, 169.254/16 and fe80::/10 are not.
+    """
     parsed = ipaddress.ip_address(address)
     if parsed.is_link_local or parsed.is_loopback or parsed.is_multicast or parsed.is_unspecified:
-        return None
-    return 4 if parsed.version == 4 else 6
+        return None, str(parsed)
+    return (4 if parsed.version == 4 else 6), str(parsed)
 
 
 def common_families(source: Station, target: Station) -> tuple[Family, ...]:

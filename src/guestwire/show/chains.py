@@ -6,6 +6,7 @@ that look alike are folded when they are many, so that a drawing of a thousand g
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ __all__ = ["Chains", "Node", "Role", "chains", "printable"]
 
 FOLD = 12  # so many alike are drawn one by one
 DEEPEST = 24  # links in a row; what follows is drawn as a chain of its own
+SMALL = 6  # links of a branch that is drawn before those which lead far
 UNIVERSE = 0  # RT_SCOPE_UNIVERSE: an address that is valid everywhere
 
 
@@ -58,6 +60,8 @@ class Node:
     addresses: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     children: list[Node] = field(default_factory=list)
+    size: int = 1
+    """How many links this branch has."""
     like: list[Node] = field(default_factory=list)
     """Siblings that look like this one and are folded behind it."""
 
@@ -116,7 +120,9 @@ class _Builder:
         self.wiring = Wiring(picture)
         self.addresses: dict[Place, list[str]] = {}
         for address in picture.of(Address):
-            if not address.scope and not (address.family == 6 and ip_address(address.address).is_link_local):
+            if (address.scope or UNIVERSE) == UNIVERSE and not (
+                address.family == 6 and ip_address(address.address).is_link_local
+            ):
                 self.addresses.setdefault((address.netns, address.link), []).append(address.interface)
         spaces = picture.of(Namespace)
         projects = {space.owner for space in spaces if space.owner}
@@ -138,7 +144,8 @@ class _Builder:
                 tree = self._tree(pending.popleft(), pending)
                 if tree is not None:
                     trees.setdefault(self._home(tree), []).append(tree)
-        # The grown ones first; what hangs nowhere comes last.
+        for grown in trees.values():
+            grown.sort(key=lambda tree: not tree.children)  # what hangs nowhere comes last
         groups = [(self._title(netns), _folded(grown)) for netns, grown in sorted(trees.items(), key=_by_namespace)]
         owners = {link.owner for link in self.wiring.links.values()}
         named = tuple(sorted(printable(owner) for owner in owners if owner is not None))
@@ -189,7 +196,14 @@ class _Builder:
             unknown = netns == UNREAD
             where = "" if unknown else self._title(netns)
             return Node(
-                Role.UNREAD, place, UNREAD if unknown else printable(name), where, edge, enters, "", states=("not read",)
+                Role.UNREAD,
+                place,
+                UNREAD if unknown else printable(name),
+                where,
+                edge,
+                enters,
+                "",
+                states=("not read",),
             )
         cabled = isinstance(link, Veth) and Edge.CABLE in self.wiring.joined[place].values()
         return Node(
@@ -241,19 +255,31 @@ def _fold_below(root: Node) -> None:
     # From the leaves up: what is folded below has its say in what a branch looks like.
     for node in reversed(list(root.walk())):
         node.children = _folded(node.children)
+        node.size = 1 + sum(child.size for child in node.children)
+        # What is small comes before what leads far, so that its line is short.
+        node.children.sort(key=lambda child: (child.edge is Edge.ROUTED, child.size > SMALL))
 
 
 def _folded(nodes: list[Node]) -> list[Node]:
-    """The nodes, those that look alike folded behind the first of them where they are more than FOLD."""
+    """The nodes, with those folded away that look like another, where they are more than FOLD.
+
+    Those that are named alike too, but for a number, are taken together first: many-1 … many-100, and then all veth….
+    """
+    shapes = {id(node): node.shape() for node in nodes} if len(nodes) > FOLD else {}
+    nodes = _fold(nodes, {id(node): (re.sub(r"\d+", "", node.guest()), shapes.get(id(node))) for node in nodes})
+    return _fold(nodes, {id(node): (shapes.get(id(node)), id(node) if node.like else 0) for node in nodes})
+
+
+def _fold(nodes: list[Node], looks: dict[int, tuple[object, ...]]) -> list[Node]:
     alike: dict[object, list[Node]] = {}
     for node in nodes:
-        alike.setdefault(node.shape(), []).append(node)
+        alike.setdefault(looks[id(node)], []).append(node)
     kept = []
     for node in nodes:
-        same = alike[node.shape()]
-        if len(same) <= FOLD:
+        first, *others = alike[looks[id(node)]]
+        if len(others) < FOLD:
             kept.append(node)
-        elif same[0] is node:
-            node.like = same[1:]
+        elif node is first:
+            node.like = others
             kept.append(node)
     return kept

@@ -36,7 +36,7 @@ class Edge(Enum):
 
     PORT = "port of a bridge"
     CABLE = "veth cable"
-    PARENT = "on its parent's cable"
+    PARENT = "shares its parent's cable"
     DESCRIPTOR = "descriptor"
     ROUTED = "routed"
 
@@ -131,7 +131,7 @@ class Wiring:
 
     def beginning(self, group: Iterable[Place]) -> Place:
         """The place at which the drawing of that group begins: as far out as it goes."""
-        best = min(group, key=lambda place: (self._depth(place[0]), self._rank(place), _order(place)))
+        best = min(group, key=self._remoteness)
         if self._rank(best) != UPLINK:
             return best
         seen = {best}
@@ -145,10 +145,10 @@ class Wiring:
         found = [(edge, other) for other, edge in self.joined[place].items()]
         return sorted(found, key=lambda pair: (pair[0] is Edge.ROUTED, _order(pair[1])))
 
-    def _depth(self, netns: str) -> int:
-        """How many gateways away from the outside; 1 where that isn't known."""
-        chain = list(self._upwards(netns))
-        return 1 + len(chain) if chain else int(netns not in self._serving)
+    def _remoteness(self, place: Place) -> tuple[object, ...]:
+        rank, netns = self._rank(place), place[0]
+        gateways = sum(1 for _ in self._upwards(netns))
+        return rank != HARDWARE, netns not in self._serving, gateways, rank, _order(place)
 
     def _upwards(self, netns: str) -> Iterator[str]:
         seen = {netns}

@@ -259,5 +259,6 @@ def _single(expectation: Expectation, file: File) -> bool:
 def _who(name: str, guests: Mapping[str, int | None]) -> str | None:
     stem = name.rpartition("-")[0]
     if guests.get(stem) is not None:
-        return f"{quote(stem)} has a count of {guests[stem]}: {stem}-1 … {stem}-{guests[stem]}."
+        plain = quote(stem)[1:-1]
+        return f"{quote(stem)} has a count of {guests[stem]}: {plain}-1 … {plain}-{guests[stem]}."
     return meant(name, {**guests, **dict.fromkeys(PLACES)}.keys() if len(guests) < 10_000 else guests)

@@ -136,5 +136,5 @@ def meant(word: str, known: Collection[str], what: str = "There is") -> str | No
     if near := nearest(word, known):
         return f"Did you mean {quote(near)}?"
     if 0 < len(known) <= 12:
-        return f"{what} {', '.join(known)}."
+        return f"{what} {', '.join(quote(k)[1:-1] for k in known)}."
     return None

@@ -167,7 +167,7 @@ def _subnet(value: Any) -> Subnet:
         hint = "Write it as 10.77.0.0/24 or fd00:77::/64."
         raise fail(f"{quote(text)} is not a subnet.", hint) from None
     if not slash:
-        wide = f"{text}/24" if net.version == 4 else f"{text}/64"
+        wide = f"{net.network_address}/{24 if net.version == 4 else 64}"
         raise fail(f"{quote(text)} has no prefix length.", f"Write it as {wide}.")
     if not _DECIMAL.fullmatch(prefix):
         raise fail(f"{quote(text)} has no prefix length.", f"Write {net}.")

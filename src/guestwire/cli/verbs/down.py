@@ -25,7 +25,11 @@ VERB = Verb(
 
 
 def run(args: Namespace) -> int:
-    """Remove it."""
+    """Remove it, and say what was done."""
     from guestwire import api
+    from guestwire.cli.terminal import emit
+    from guestwire.show.words import removed
 
-    raise NotImplementedError(api)
+    made = api.down(args.file, project=args.project, netns=args.netns)
+    emit(args, made.to_json(), lambda: removed(made.project, made.plan))
+    return 0

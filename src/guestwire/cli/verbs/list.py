@@ -14,5 +14,9 @@ VERB = Verb("list", "all projects on this host")
 def run(args: Namespace) -> int:
     """Print the projects."""
     from guestwire import api
+    from guestwire.cli.terminal import emit
+    from guestwire.show.words import listed
 
-    raise NotImplementedError(api)
+    documents = [project.to_json() for project in api.list_projects()]
+    emit(args, {"projects": documents}, lambda: listed(documents))
+    return 0

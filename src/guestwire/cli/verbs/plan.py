@@ -28,5 +28,15 @@ VERB = Verb(
 def run(args: Namespace) -> int:
     """Print the plan."""
     from guestwire import api
+    from guestwire.cli.terminal import emit, say
+    from guestwire.show.words import planned
 
-    raise NotImplementedError(api)
+    made = api.plan(args.file, lab=args.lab, netns=args.netns)
+    for warning in made.warnings:
+        say(args, f"warning: {warning}")
+    emit(
+        args,
+        made.to_json(),
+        lambda: "".join(f"{line}\n" for line in made.plan.commands()) if args.commands else planned(made.plan),
+    )
+    return 2 if args.exit_code and made.plan else 0

@@ -20,7 +20,10 @@ verbs say so (exit code 75) until this one has settled it. With nothing to settl
 
 
 def run(args: Namespace) -> int:
-    """Undo what the journal says was done."""
+    """Settle it, and say how."""
     from guestwire import api
+    from guestwire.cli.terminal import emit
 
-    raise NotImplementedError(api)
+    settled = api.rollback(args.project)
+    emit(args, {"settled": settled}, "\n".join(settled) or "Nothing to settle.")
+    return 0

@@ -17,7 +17,12 @@ VERB = Verb(
 
 
 def run(args: Namespace) -> int:
-    """Print how things stand."""
+    """Print the status."""
     from guestwire import api
+    from guestwire.cli.terminal import emit
+    from guestwire.show.words import standing
 
-    raise NotImplementedError(api)
+    found = api.status(args.file, lab=args.lab, netns=args.netns)
+    document = found.to_json()
+    emit(args, document, lambda: standing(document, lab=found.where.lab))
+    return 0

@@ -32,5 +32,11 @@ it are undone. Guests that the change doesn't concern lose no packet; with nothi
 def run(args: Namespace) -> int:
     """Build it, and say what was done."""
     from guestwire import api
+    from guestwire.cli.terminal import emit, say
+    from guestwire.show.words import done
 
-    raise NotImplementedError(api)
+    made = api.up(args.file, lab=args.lab, project=args.project, netns=args.netns)
+    for warning in made.warnings:
+        say(args, f"warning: {warning}")
+    emit(args, made.to_json(), lambda: done(made.project, made.plan, lab=args.lab))
+    return 0

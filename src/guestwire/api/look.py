@@ -1,0 +1,168 @@
+"""status, list and draw: what only looks at a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from guestwire.api.situation import Situation, related, situation, usual_file
+from guestwire.apply import State, Store, projects
+from guestwire.compile import BuiltNetwork
+from guestwire.kinds import Link
+from guestwire.kinds.address import Address
+from guestwire.kinds.namespace import Namespace
+from guestwire.linux import namespaces
+from guestwire.linux.kernel import Kernel
+from guestwire.observe import observe
+from guestwire.picture import Key, Picture
+from guestwire.plan import Plan, Step
+from guestwire.spec.file import Instance
+from guestwire.spec.models import Nic
+
+__all__ = ["Listed", "Status", "everything", "list_projects", "picture", "status"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """A project on its host: what is there of its guests and networks, and where that differs from the file."""
+
+    where: Situation
+    plan: Plan
+    seen: Picture
+
+    @property
+    def drift(self) -> list[Step]:
+        """The steps that `up` would take. All of them, where nothing is up."""
+        return self.plan.steps
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the project was built and not taken down."""
+        return self.where.state is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of cli.md for status."""
+        return {
+            "project": self.where.project,
+            "up": self.is_up,
+            "guests": [self._guest(instance) for instance in self.where.file.expand()],
+            "networks": [
+                self._network(network)
+                for network in self.where.file.networks.values()
+                if isinstance(network, BuiltNetwork)
+            ],
+            "drift": [_drift(step) for step in self.drift],
+        }
+
+    def _guest(self, instance: Instance) -> dict[str, Any]:
+        netns = f"{self.where.project}-{instance.name}"
+        there = Key("", netns, Namespace.KIND, netns) in self.seen
+        nics = [self._nic(netns, nic) for nic in instance.guest.nics]
+        up = there and all(nic["up"] for nic in nics)
+        return {
+            "name": instance.name,
+            "kind": instance.guest.kind,
+            "state": "up" if up else "down",
+            "nics": [{name: value for name, value in nic.items() if name != "up"} for nic in nics],
+        }
+
+    def _nic(self, netns: str, nic: Nic) -> dict[str, Any]:
+        link = self._links.get((netns, nic.link))
+        peer = getattr(link, "peer", None)
+        return {
+            "name": nic.link,
+            "network": nic.network,
+            "device": link.trial_name() if link else None,
+            "mac": link.mac if link else None,
+            "addresses": self._addresses.get((netns, nic.link), []),
+            "host_link": peer[1] if peer else None,
+            "up": bool(link and link.up),
+        }
+
+    def _network(self, network: BuiltNetwork) -> dict[str, Any]:
+        assert self.where.site is not None
+        name = network.link(self.where.site)
+        ports = sorted(link.name for link in self._links.values() if link.netns == self.where.host and link.master == name)
+        there = (self.where.host, name) in self._links
+        return {"name": network.name, "type": network.type, "link": name if there else None, "ports": ports}
+
+    @property
+    def _links(self) -> dict[tuple[str, str], Link]:
+        return self.__dict__.setdefault("links", {(link.netns, link.name): link for link in self.seen.of(Link)})
+
+    @property
+    def _addresses(self) -> dict[tuple[str, str], list[str]]:
+        if "addresses" not in self.__dict__:
+            found: dict[tuple[str, str], list[str]] = {}
+            for address in self.seen.of(Address):
+                found.setdefault((address.netns, address.link), []).append(address.interface)
+            self.__dict__["addresses"] = found
+        return self.__dict__["addresses"]
+
+
+def _drift(step: Step) -> dict[str, Any]:
+    differs = step.value.differs(step.before) if step.action == "change" and step.before else {}
+    return {
+        "action": step.action,
+        "kind": step.key.kind,
+        "name": step.key.name,
+        "netns": step.key.netns,
+        "differs": {name: {"is": old, "should be": new} for name, (old, new) in differs.items()},
+    }
+
+
+def status(path: str | None = None, *, lab: bool = False, project: str | None = None, netns: str | None = None) -> Status:
+    """How a project stands. Nothing is changed; raises FileError where the file is wrong."""
+    where = situation(usual_file(path, project), lab=lab, project=project, netns=netns)
+    with Kernel() as kernel:
+        made = where.plan(kernel)
+    assert where.seen is not None
+    return Status(where, made, where.seen)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A project that is up, or has an unsettled journal."""
+
+    name: str
+    state: State | None
+    unsettled: bool
+    guests: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON knows it."""
+        return {
+            "project": self.name,
+            "lab": self.state.lab if self.state else None,
+            "host": self.state.host if self.state else None,
+            "file": self.state.file if self.state else None,
+            "namespaces": self.guests,
+            "unsettled": self.unsettled,
+        }
+
+
+def list_projects() -> list[Listed]:
+    """Every project on this machine."""
+    names = namespaces.names()
+    return [
+        Listed(
+            project,
+            (store := Store(project)).state(),
+            store.journal() is not None,
+            sum(name.startswith(f"{project}-") for name in names),
+        )
+        for project in projects()
+    ]
+
+
+def picture(path: str | None, *, lab: bool = False, netns: str | None = None) -> Picture:
+    """What is there of a project: its host and its namespaces."""
+    where = situation(usual_file(path, None), lab=lab, project=None, netns=netns)
+    with Kernel() as kernel:
+        return observe(kernel, where.host, related(where.project))
+
+
+def everything(netns: str | None = None) -> Picture:
+    """The whole of a host, whoever made it: its own namespace, and every named one."""
+    with Kernel() as kernel:
+        return observe(kernel, netns or "", namespaces.names())

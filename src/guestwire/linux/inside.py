@@ -1,0 +1,116 @@
+"""Run a command in a network namespace as `ip netns exec` does: with the namespace's own /sys and files in /etc.
+
+The command gets a mount namespace of its own, whose mounts nobody else sees. There /sys is mounted anew, since a sysfs
+shows the links of the namespace it was mounted in, and each file under /etc/netns/NAME/ is bound over its namesake in
+/etc, so that resolv.conf is the guest's (ip-netns(8)).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import struct
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
+
+from guestwire.linux.child import attend, hold, release
+from guestwire.linux.libc import (
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    MNT_DETACH,
+    MS_BIND,
+    MS_REC,
+    MS_SLAVE,
+    mount,
+    setns,
+    umount,
+    unshare,
+)
+
+__all__ = ["NOT_EXECUTABLE", "NOT_FOUND", "run"]
+
+NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells have it (POSIX, 2.8.2)
+ETC, OF_NAMESPACES = "/etc", "/etc/netns"
+MS_RDONLY = 1
+
+
+def run(fd: int, name: str, command: Sequence[str]) -> int:
+    """Run a command in the network namespace of `fd`, called `name`; its code, or 128 and the signal that ended it.
+
+    Signals sent to this process are passed on to it. Where the command can't be started, that is said on standard error
+    and the code is 127 (no such command) or 126. Raises OSError where the namespace can't be entered; nothing ran then.
+    """
+    ours, theirs = os.pipe()
+    before = hold()
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(command, fd, name, before, theirs)
+        os.close(theirs)
+        theirs = -1
+        code = attend(pid)
+        refused = os.read(ours, 4096)  # empty: the pipe ended when the command began
+    finally:
+        release(before)
+        os.close(ours)
+        if theirs >= 0:
+            os.close(theirs)
+    if refused:
+        number = struct.unpack_from("=i", refused)[0]
+        raise OSError(number, os.strerror(number), refused[4:].decode(errors="replace"))
+    return code
+
+
+def _become(command: Sequence[str], fd: int, name: str, mask: Iterable[int], report: int) -> NoReturn:
+    code = NOT_EXECUTABLE
+    try:
+        try:
+            setns(fd, CLONE_NEWNET)
+            _arrange(name)
+        except OSError as error:
+            os.write(report, struct.pack("=i", error.errno or 0) + str(error.filename or name).encode())
+            os._exit(code)
+        # Python ignores these; the command shall find them as we did.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        release(mask)
+        os.execvp(command[0], list(command))
+    except FileNotFoundError:
+        code = NOT_FOUND
+        found = "/" in command[0] and os.path.exists(
+            command[0]
+        )  # a script then, and what its first line names is missing
+        _say(f"{command[0]}: {'its interpreter' if found else 'command'} not found")
+    except OSError as error:
+        _say(f"{command[0]}: can't be run: {error.strerror}")
+    except BaseException as error:
+        _say(f"{command[0]}: can't be run: {error}")
+    finally:
+        os._exit(code)
+
+
+def _arrange(name: str) -> None:
+    """Give the calling process a mount namespace of its own with the network namespace's /sys and /etc."""
+    unshare(CLONE_NEWNS)
+    # Slave, not private: what is unmounted outside shall not live on in here.
+    mount("", "/", None, MS_SLAVE | MS_REC)
+    flags = MS_RDONLY if os.statvfs("/sys").f_flag & os.ST_RDONLY else 0
+    with contextlib.suppress(OSError):  # in a user namespace it can be covered, but not always taken away
+        umount("/sys", MNT_DETACH)
+    with contextlib.suppress(PermissionError):  # a container that masks parts of it forbids another: it stays as it was
+        mount(name, "/sys", "sysfs", flags)
+    folder = f"{OF_NAMESPACES}/{name}"
+    try:
+        files = sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for file in files:
+        try:
+            mount(f"{folder}/{file}", f"{ETC}/{file}", None, MS_BIND)
+        except OSError as error:
+            _say(f"{folder}/{file} can't stand for {ETC}/{file}: {error.strerror}")
+
+
+def _say(text: str) -> None:
+    os.write(2, f"{text}\n".encode(errors="backslashreplace"))

@@ -1,0 +1,267 @@
+"""A world where an ordinary user may build networks: user, mount, network and PID namespaces, kept by a small process.
+
+In it the user is root: over a network namespace of its own, an empty /run (so /run/netns too), a /proc of its own, and
+an /etc whose netns folder can be written. The keeper is process 1 of the PID namespace, so whatever runs in there dies
+with it, and after the last process the kernel takes back all the rest (user_namespaces(7), pid_namespaces(7)).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from guestwire.linux.libc import (
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_REC,
+    MS_SLAVE,
+    mount,
+    setns,
+    unshare,
+)
+from guestwire.linux.netlink import Socket
+from guestwire.linux.rtnetlink import set_link
+
+__all__ = ["USER_NAMESPACE", "capable", "enter", "make", "started"]
+
+USER_NAMESPACE = "user namespace"  # as the `filename` of an OSError: it can't be made at all
+KINDS = (("user", CLONE_NEWUSER), ("mnt", CLONE_NEWNS), ("net", CLONE_NEWNET), ("pid", CLONE_NEWPID))
+CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21  # include/uapi/linux/capability.h
+LO = 1
+
+# The keeper: says that it is there, and ends unless it's told to go on; then takes in orphans until SIGTERM. Its signals
+# are blocked, or process 1 would not hear of them. A fresh Python runs it, so it holds none of its maker's memory.
+KEEPER = """\
+import os, signal, sys
+with open("/proc/self/comm", "w") as file:
+    file.write(sys.argv[1])
+os.write(0, b"ready")
+if os.read(0, 16) != b"go":
+    os._exit(1)
+os.dup2(1, 0)
+while signal.sigwait({signal.SIGCHLD, signal.SIGTERM}) != signal.SIGTERM:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+os._exit(0)
+"""
+
+
+def capable() -> bool:
+    """Whether this process may make namespaces and links (CAP_SYS_ADMIN, CAP_NET_ADMIN) and write to /run."""
+    with open("/proc/self/status") as file:
+        effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
+    return all(effective >> number & 1 for number in (CAP_NET_ADMIN, CAP_SYS_ADMIN)) and os.access("/run", os.W_OK)
+
+
+def started(pid: int) -> int | None:
+    """When process `pid` started, in clock ticks since boot; None where it has ended. With the pid it names one process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            words = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if words[0] in b"ZX" else int(words[19])
+
+
+def make(title: str, record: Callable[[int], None]) -> int:
+    """Make such a world; the pid of its keeper, which shows as `title` in ps (15 characters) and outlives us.
+
+    `record` is called with the pid before the keeper is let go: when that fails, or we are killed in the midst of it,
+    the keeper ends by itself. Raises OSError with what could not be made as its `filename`; nothing remains then.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs:
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            try:
+                first = os.fork()
+                if first == 0:
+                    _guarded(theirs, lambda: _begin(theirs, title))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        try:
+            pid = int(_answer(ours, "pid"))
+            _answer(ours, "ready")
+            record(pid)
+            ours.send(b"go")
+        finally:
+            os.waitpid(first, 0)
+    return pid
+
+
+def enter(pid: int) -> None:
+    """Move this process, which must have one thread, into the keeper's world; its PID namespace is for our children only.
+
+    The working folder stays, where it is to be seen in there. Raises OSError; then this process may be half inside.
+    """
+    with contextlib.ExitStack() as stack:
+        fds = []
+        for kind, flag in KINDS:
+            fd = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, fd)
+            fds.append((fd, flag))
+        try:
+            folder = os.getcwd()
+        except FileNotFoundError:
+            folder = "/"
+        for fd, flag in fds:
+            setns(fd, flag)
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
+
+
+def _answer(sock: socket.socket, wanted: str) -> str:
+    """What follows the word that we wait for; raises the OSError that came in its place."""
+    word, _, rest = sock.recv(4096).decode(errors="replace").partition(" ")
+    if word == wanted:
+        return rest
+    if word == "error":
+        number, _, what = rest.partition(" ")
+        raise OSError(int(number), os.strerror(int(number)), what)
+    raise OSError(errno.ECHILD, "its keeper ended at once", "keeper")
+
+
+def _guarded(report: socket.socket, do: Callable[[], NoReturn]) -> NoReturn:
+    """Do it in a forked process, where nothing may be raised: report an error, and end."""
+    try:
+        do()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            report.send(f"error {error.errno or errno.EIO} {error.filename or ''}".encode())
+    finally:
+        os._exit(1)
+
+
+def _begin(report: socket.socket, title: str) -> NoReturn:
+    """The first process: makes the namespaces, and forks the keeper into them."""
+    os.setsid()
+    os.umask(0o022)
+    os.chdir("/")
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        unshare(CLONE_NEWUSER)
+        for file, content in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+            with open(f"/proc/self/{file}", "w") as stream:
+                stream.write(content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, USER_NAMESPACE) from None
+    try:
+        unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "mount, network and PID namespaces") from None
+    pid = os.fork()
+    if pid == 0:
+        _guarded(report, lambda: _become_keeper(report, title))
+    report.send(f"pid {pid}".encode())
+    os._exit(0)
+
+
+def _become_keeper(report: socket.socket, title: str) -> NoReturn:
+    """Process 1: furnishes the place and stays, holding nothing of the process that made it."""
+    os.dup2(report.fileno(), 0)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        if fd > 2:
+            with contextlib.suppress(OSError):  # the one that listed them
+                os.close(fd)
+    try:
+        _furnish()
+    except OSError as error:
+        os.write(0, f"error {error.errno or errno.EIO} {error.filename or ''}".encode())
+        os._exit(1)
+    words = [sys.executable, "-I", "-S", "-c", KEEPER, title]
+    # Where Python can't be started anew (its files are another user's), this one does the same.
+    if sys.executable and os.access(sys.executable, os.X_OK) and os.access(os.__file__, os.R_OK):
+        kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+        os.execve(sys.executable, words, kept)
+    sys.argv = ["-c", title]
+    exec(KEEPER, {})
+    os._exit(1)
+
+
+def _furnish() -> None:
+    """Mounts and lo, from inside. Mounts are slaves: what is unmounted outside doesn't live on in here."""
+    mount("", "/", None, MS_SLAVE | MS_REC)
+    resolver = _read("/etc/resolv.conf")
+    _mount_run()
+    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    with contextlib.suppress(OSError):  # then /sys goes on showing the links outside
+        mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    _open_etc()
+    _put_resolver(resolver)
+    sock = Socket()
+    for error in sock.transact([set_link(LO, up=True)]):
+        raise error
+    sock.close()
+
+
+def _mount_run() -> None:
+    """An empty /run, except for the user's own folder, with the desktop's sockets and perhaps the user's files."""
+    own = os.path.normpath(os.environ.get("XDG_RUNTIME_DIR", ""))
+    inner = None
+    if own.startswith("/run/"):
+        with contextlib.suppress(OSError):
+            inner = os.open(own, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
+    if inner is not None:
+        os.makedirs(own, mode=0o755, exist_ok=True)
+        with contextlib.suppress(OSError):
+            mount(f"/proc/self/fd/{inner}", own, None, MS_BIND | MS_REC)
+        os.close(inner)
+
+
+def _open_etc() -> None:
+    """An /etc in which /etc/netns/NAME/ can be made; all else there is as outside."""
+    if os.path.isdir("/etc/netns"):
+        mount("tmpfs", "/etc/netns", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
+        return
+    for folder in ("/run/.etc", "/run/.etc/upper", "/run/.etc/upper/netns", "/run/.etc/work", "/run/.etc/lower"):
+        os.mkdir(folder, 0o755)
+    # In a user namespace since Linux 5.11, and not over mounts that we can't take away (as a container has in /etc).
+    for options in ("userxattr,", ""):
+        with contextlib.suppress(OSError):
+            data = f"{options}lowerdir=/etc,upperdir=/run/.etc/upper,workdir=/run/.etc/work"
+            mount("overlay", "/etc", "overlay", MS_NOSUID | MS_NODEV, data)
+            return
+    mount("/etc", "/run/.etc/lower", None, MS_BIND | MS_REC)
+    names = os.listdir("/etc")
+    mount("tmpfs", "/etc", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
+    for name in names:
+        os.symlink(f"/run/.etc/lower/{name}", f"/etc/{name}")
+    os.mkdir("/etc/netns", 0o755)
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _put_resolver(content: bytes | None) -> None:
+    """resolv.conf again, where it leads into the /run that's hidden now: a guest's own is bound over it (ip-netns(8))."""
+    path = os.path.realpath("/etc/resolv.conf")
+    if content is None or not path.startswith("/run/") or os.path.exists(path):
+        return
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content)

@@ -1,0 +1,136 @@
+"""Measures who reaches whom: every ordered pair of stations over both families, and what the file expects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from guestwire.linux.kernel import Kernel
+from guestwire.reach.expectation import alone, evaluate, questions
+from guestwire.reach.probe import Answer, Probe
+from guestwire.reach.report import Ledger, Report
+from guestwire.reach.settle import settle
+from guestwire.reach.station import FAMILIES, Station, common_families, target_address
+from guestwire.reach.waves import PATIENCE, Surroundings, measure
+from guestwire.spec import Expectation
+
+__all__ = ["Progress", "check"]
+
+Progress = Callable[[int, int], None]
+"""Is told how many of how many probes are done."""
+
+_BLOCK = (
+    12  # stations: all pairs between two blocks fill a wave (12 x 12 pairs, COST entries each), so that each block's
+)
+# sockets and neighbour tables are looked at together and both directions of a pair share their entries
+_NEWS = 512  # probes between two words to `progress`
+
+
+def check(
+    kernel: Kernel,
+    stations: Sequence[Station],
+    expectations: Sequence[Expectation] = (),
+    progress: Progress | None = None,
+    members: Callable[[str], Sequence[str]] = alone,
+    timeout: float = PATIENCE,
+) -> Report:
+    """Measure all pairs of the stations, in their order, and judge the expectations.
+
+    `members` says whom a name in an expectation means (`File.members`); `timeout` is in seconds, for one probe.
+    Nothing of it remains: neighbour entries, sockets and listeners are taken back, also after an error. Raises
+    Unavailable where the kernel's neighbour table is full and stays so, OSError where the kernel refuses to open or read.
+    """
+    return _Check(kernel, stations, progress, timeout).report(expectations, members)
+
+
+class _Check:
+    def __init__(self, kernel: Kernel, stations: Sequence[Station], progress: Progress | None, timeout: float) -> None:
+        self._kernel = kernel
+        self._missing: set[str] = set()
+        self._stations = tuple(self._entered(station) for station in stations)
+        self._ledger = Ledger(station.name for station in self._stations)
+        self._progress = progress
+        self._timeout = timeout
+        self._done = self._total = 0
+        self._around = Surroundings(
+            frozenset(address for station in self._stations for address in station.addresses()),
+            tuple(s.netns for s in self._stations if s.netns is not None and s.kind in ("lab", "outside")),
+        )
+
+    def _entered(self, station: Station) -> Station:
+        """The station, without its namespace where that isn't there."""
+        if station.netns is not None:
+            try:
+                self._kernel.fd(station.netns)
+            except OSError:
+                self._missing.add(station.name)
+                return replace(station, netns=None)
+        return station
+
+    def report(self, expectations: Sequence[Expectation], members: Callable[[str], Sequence[str]]) -> Report:
+        by_name = {station.name: station for station in self._stations}
+        asked = questions(expectations, members, by_name)
+        self._total = self._count() + len(asked)
+        settle(self._kernel, [station.netns for station in self._stations if station.netns is not None])
+        self._measure(self._numbers(), self._probe, lambda n, answer: self._ledger.enter(n, *answer))
+        self._enter_the_unmeasured()
+        answers: dict[int, Answer] = {}
+        self._measure(range(len(asked)), lambda n: asked[n].probe, answers.__setitem__)
+        found = {question.key: answers[n] for n, question in enumerate(asked)}
+        return Report(self._ledger, evaluate(expectations, members, by_name, self._ledger, found))
+
+    def _measure(
+        self, numbers: Iterator[int] | range, probe: Callable[[int], Probe], record: Callable[[int, Answer], None]
+    ) -> None:
+        def entered(number: int, answer: Answer) -> None:
+            record(number, answer)
+            self._done += 1
+            if self._progress is not None and (self._done % _NEWS == 0 or self._done == self._total):
+                self._progress(self._done, self._total)
+
+        measure(self._kernel, numbers, probe, entered, self._around, self._timeout)
+
+    def _count(self) -> int:
+        total = 0
+        for family in FAMILIES:
+            there = sum(family in station.families for station in self._stations)
+            senders = sum(family in s.families and s.netns is not None for s in self._stations)
+            total += senders * (there - 1)
+        return total
+
+    def _numbers(self) -> Iterator[int]:
+        size = len(self._stations)
+        for first in range(0, size, _BLOCK):
+            for second in range(first, size, _BLOCK):
+                for one in range(first, min(first + _BLOCK, size)):
+                    for other in range(max(second, one + 1), min(second + _BLOCK, size)):
+                        yield from self._both_ways(one, other)
+
+    def _both_ways(self, one: int, other: int) -> Iterator[int]:
+        for family in common_families(self._stations[one], self._stations[other]):
+            if self._stations[one].netns is not None:
+                yield self._ledger.number(one, other, family)
+            if self._stations[other].netns is not None:
+                yield self._ledger.number(other, one, family)
+
+    def _probe(self, number: int) -> Probe:
+        one, other, family = self._ledger.split(number)
+        source, target = self._stations[one], self._stations[other]
+        address = target_address(source, target, family)
+        assert source.netns is not None
+        assert address is not None
+        return Probe(source.netns, address, family, answerer=target.netns)
+
+    def _enter_the_unmeasured(self) -> None:
+        for one, source in enumerate(self._stations):
+            if source.netns is not None:
+                continue
+            why = (
+                f"the namespace of {source.name} isn't there"
+                if source.name in self._missing
+                else f"there is no way to send from {source.name} here"
+            )
+            for other, target in enumerate(self._stations):
+                if one != other:
+                    for family in common_families(source, target):
+                        self._ledger.enter(self._ledger.number(one, other, family), None, why)

@@ -1,0 +1,123 @@
+"""What verbs say of a plan, a project and a host, as lines for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from guestwire.plan import Plan, Step
+
+__all__ = ["done", "listed", "planned", "removed", "standing", "table"]
+
+MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
+PLURALS = {"address": "addresses", "fdb": "forwarding entries", "nft": "nft tables", "process": "processes"}
+
+
+def done(project: str, plan: Plan, *, lab: bool) -> str:
+    """What `up` did."""
+    if not plan:
+        return f"{project}: nothing to do.\n"
+    place = " in its lab" if lab else ""
+    return f"{project} is up{place}: {_counts(plan.steps)}.\n"
+
+
+def removed(project: str, plan: Plan) -> str:
+    """What `down` did."""
+    return f"{project} is down: {_counts(plan.steps)}.\n" if plan else f"{project}: nothing is up.\n"
+
+
+def planned(plan: Plan) -> str:
+    """What `up` would do, a line a step."""
+    if not plan:
+        return "Nothing to do.\n"
+    lines = [_line(step) for step in plan.steps]
+    return "".join(f"{line}\n" for line in _cut(lines)) + f"{len(lines):,} steps: {_counts(plan.steps)}.\n"
+
+
+def standing(document: Mapping[str, Any], *, lab: bool) -> str:
+    """A project's status."""
+    if not document["up"]:
+        return f"{document['project']} is not up. `guestwire plan` shows what `up` would do.\n"
+    rows = [("GUEST", "STATE", "NIC", "NETWORK", "DEVICE", "ADDRESSES", "ON THE HOST")]
+    for guest in document["guests"]:
+        nics = guest["nics"] or [{}]
+        for i, nic in enumerate(nics):
+            first = (guest["name"], guest["state"]) if i == 0 else ("", "")
+            addresses = " ".join(nic.get("addresses", ()))
+            place = nic.get("host_link") or ""
+            rows.append(
+                (*first, nic.get("name", ""), nic.get("network", ""), nic.get("device") or "", addresses, place)
+            )
+    text = table(_cut_rows(rows))
+    networks = [("NETWORK", "TYPE", "LINK", "PORTS")]
+    networks += [(n["name"], n["type"], n["link"] or "missing", str(len(n["ports"]))) for n in document["networks"]]
+    text += "\n" + table(networks)
+    drift = document["drift"]
+    if not drift:
+        return text + "\nAs the file says.\n"
+    lines = [
+        f"  {each['action']} {each['kind']} {each['name']}"
+        + (f" in namespace {each['netns']}" if each["netns"] and each["kind"] != "namespace" else "")
+        + "".join(f", {name}: {pair['is']} → {pair['should be']}" for name, pair in each["differs"].items())
+        for each in drift
+    ]
+    return text + "\nNot as the file says; `guestwire up` would:\n" + "".join(f"{line}\n" for line in _cut(lines))
+
+
+def listed(documents: Sequence[Mapping[str, Any]]) -> str:
+    """The projects on a machine."""
+    if not documents:
+        return "No project is up.\n"
+    rows = [("PROJECT", "HOST", "NAMESPACES", "FILE")]
+    for each in documents:
+        host = "lab" if each["lab"] else each["host"] or "this host"
+        note = "unsettled journal: guestwire rollback" if each["unsettled"] else each["file"] or ""
+        rows.append((each["project"], host, str(each["namespaces"]), note))
+    return table(rows)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows in columns as wide as their widest cell."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _line(step: Step) -> str:
+    sign = {"create": "+", "change": "~", "delete": "-"}[step.action]
+    differs = step.value.differs(step.before) if step.action == "change" and step.before else {}
+    what = "".join(f", {name}: {old} → {new}" for name, (old, new) in differs.items())
+    return f"{sign} {step.describe().partition(' ')[2]}{what}"
+
+
+def _counts(steps: Sequence[Step]) -> str:
+    """`made 3 bridges and 12 veths, deleted 1 route`."""
+    verbs = {"create": "made", "change": "changed", "delete": "deleted"}
+    parts = []
+    for action, verb in verbs.items():
+        counts = Counter(step.key.kind for step in steps if step.action == action)
+        if counts:
+            parts.append(f"{verb} " + _listing([_plural(kind, number) for kind, number in counts.items()]))
+    return "; ".join(parts)
+
+
+def _plural(kind: str, number: int) -> str:
+    return f"1 {kind}" if number == 1 else f"{number:,} {PLURALS.get(kind, kind + 's')}"
+
+
+def _listing(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _cut(lines: Sequence[str]) -> list[str]:
+    if len(lines) <= MOST_LINES:
+        return list(lines)
+    return [*lines[: MOST_LINES - 1], f"… and {len(lines) - MOST_LINES + 1:,} more (--json has all)"]
+
+
+def _cut_rows(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    if len(rows) <= MOST_LINES:
+        return rows
+    more = (f"… and {len(rows) - MOST_LINES + 1:,} more (--json has all)", *[""] * (len(rows[0]) - 1))
+    return [*rows[: MOST_LINES - 1], more]

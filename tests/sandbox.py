@@ -1,0 +1,120 @@
+"""A machine for one test: network, mount and process namespaces of its own, in which guestwire and `ip` are run for real.
+
+Everything under /run is the sandbox's own, so namespaces' names can't meet those of a test beside it; when its first process
+ends the kernel ends all that was started in it. `snapshot` is what "nothing remains" is measured by.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Sandbox", "sandboxed"]
+
+SECONDS = 120  # the most that one command gets
+SOURCE = Path(__file__).parent.parent / "src"
+_FIRST = "mount -t tmpfs none /run && ip link set dev lo up && echo ready && exec cat"
+
+
+class Sandbox:
+    """A running sandbox. `folder` is an empty folder of the test's, where commands run."""
+
+    def __init__(self, pid: int, folder: Path) -> None:
+        self.pid = pid
+        self.folder = folder
+
+    def run(
+        self, *command: str, check: bool = True, text: str | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the sandbox; `check` asserts that it ends with 0."""
+        done = subprocess.run(
+            self.inside(*command),
+            capture_output=True,
+            text=True,
+            input=text,
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(SOURCE), "GUESTWIRE_TRACEBACK": "1", **(env or {})},
+            timeout=SECONDS,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        return done
+
+    def inside(self, *command: str) -> list[str]:
+        """The words that run a command in the sandbox, for a test that starts it by itself."""
+        return ["nsenter", "-t", str(self.pid), "-m", "-n", "-p", f"--wd={self.folder}", *command]
+
+    def sh(self, script: str) -> str:
+        """Run a shell script, each command of which must succeed; its output."""
+        return self.run("sh", "-euc", script).stdout
+
+    def guestwire(
+        self, *words: str, check: bool = True, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command line."""
+        return self.run(sys.executable, "-m", "guestwire", *words, check=check, env=env)
+
+    def python(self, script: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a Python script that can import guestwire and the tests."""
+        path = f"{SOURCE}:{SOURCE.parent}"
+        return self.run(sys.executable, "-c", script, *words, check=check, env={"PYTHONPATH": path})
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        """Run the command line with --json; its document. `code` is the exit code that it must end with."""
+        done = self.guestwire(*words, "--json", check=False)
+        assert done.returncode == code, f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        return json.loads(done.stdout)
+
+    def write(self, text: str, name: str = "guestwire.yaml") -> Path:
+        """Put a file into the sandbox's folder."""
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def snapshot(self) -> dict[str, str]:
+        """All that guestwire could leave behind, in every namespace, as text to compare."""
+        found = {
+            "namespaces": self.sh("ls /run/netns 2>/dev/null || true"),
+            "files": self.sh("find /run /etc/netns -mindepth 1 2>/dev/null | grep -v '^/run/netns$' | sort || true"),
+            "processes": self.sh("ps -e -o stat=,args= | grep -v '^Z' | grep -v -e ' ps ' -e ' sh ' -e ' grep ' || true"),
+        }
+        for netns in ["", *found["namespaces"].split()]:
+            where = f"-n {netns}" if netns else ""
+            into = f"ip netns exec {netns}" if netns else ""
+            found[f"links of {netns}"] = self.sh(f"ip {where} -d -o link | sed 's/ *qdisc.*numtxqueues.*//'")
+            found[f"flags of {netns}"] = self.sh(f"ip {where} -o link | cut -d' ' -f2-5,12-17")
+            found[f"addresses of {netns}"] = self.sh(f"ip {where} -o address show | grep -v ' fe80:' | sed 's/valid_lft.*//'")
+            found[f"routes of {netns}"] = self.sh(
+                f"(ip {where} -4 route show table all; ip {where} -6 route show table all) | grep -v -e fe80: -e ff00: || true"
+            )
+            found[f"rules of {netns}"] = self.sh(f"{into} nft list ruleset 2>/dev/null || true")
+            found[f"sysctls of {netns}"] = self.sh(
+                f"{into} sysctl -a 2>/dev/null | grep -e '^net.ipv[46].*forward' -e rp_filter -e accept_ra -e proxy_ || true"
+            )
+        return found
+
+
+@contextmanager
+def sandboxed(folder: Path) -> Iterator[Sandbox]:
+    """Make a sandbox, and end it with everything in it."""
+    first = subprocess.Popen(
+        ["unshare", "-m", "-n", "-p", "--fork", "--mount-proc", "--kill-child", "sh", "-c", _FIRST],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdin and first.stdout
+    try:
+        assert first.stdout.readline() == "ready\n"
+        children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+        yield Sandbox(int(children[0]), folder)
+    finally:
+        first.stdin.close()
+        first.wait(timeout=10)
+        first.stdout.close()
