@@ -1,7 +1,7 @@
 """A machine for one test: network, mount and process namespaces of its own, in which guestwire and `ip` are run for real.
 
-Everything under /run is the sandbox's own, so namespaces' names can't meet those of a test beside it; when its first process
-ends the kernel ends all that was started in it. `snapshot` is what "nothing remains" is measured by.
+Everything under /run is the sandbox's own, so namespaces' names can't meet those of a test beside it, and what is written to
+/etc it keeps to itself; when its first process ends the kernel ends all that was started in it. `snapshot` is what "nothing remains" is measured by.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ __all__ = ["Sandbox", "sandboxed"]
 
 SECONDS = 120  # the most that one command gets
 SOURCE = Path(__file__).parent.parent / "src"
-_FIRST = "mount -t tmpfs none /run && ip link set dev lo up && echo ready && exec cat"
+_ETC = "mkdir /run/u /run/w && mount -t overlay none -o lowerdir=/etc,upperdir=/run/u,workdir=/run/w /etc"
+_RUN = "mount -t tmpfs none /run"  # the second one hides what /etc is made of
+_FIRST = f"{_RUN} && {_ETC} && {_RUN} && ip link set dev lo up && echo ready && exec cat"
 
 
 class Sandbox:

@@ -63,7 +63,12 @@ def enter(project: str, *, make: bool) -> None:
             record.leave()
             raise
         mask = hold()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            release(mask)
+            record.leave()
+            raise
         if pid:
             _stay_behind(pid, record)
         dies_with_its_parent()

@@ -77,6 +77,7 @@ class _Seating:
         network = site.file.networks[nic.network]
         assert isinstance(network, BuiltNetwork)
         short, long = site.name(f"{guest}.{nic.index}")
+        addresses = tuple(self._addresses(netns, nic, network))
         return Seat(
             guest=guest,
             netns=netns,
@@ -84,9 +85,10 @@ class _Seating:
             nic=nic,
             mac=nic.mac or site.mac(guest, str(nic.index)),
             mtu=nic.mtu or network.mtu,
-            addresses=tuple(self._addresses(netns, nic, network)),
+            addresses=addresses,
             host_link=short,
             host_long=long,
+            link_local=not network.subnet or any(":" in address for address in addresses),
         )
 
     def _addresses(self, netns: str, nic: Nic, network: BuiltNetwork) -> Iterator[str]:

@@ -29,6 +29,9 @@ class Seat:
     addresses: tuple[str, ...]
     host_link: str
     host_long: str | None
+    link_local: bool
+    """Whether the NIC gets an IPv6 link-local address: not where its network is IPv4 only, since each guest's first words
+    in IPv6 are flooded to all others, which takes a thousand of them seconds."""
 
 
 @dataclass

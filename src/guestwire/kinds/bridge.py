@@ -46,7 +46,7 @@ class Bridge(Link):
 
     def create(self, kernel: Kernel) -> None:
         data = u32(IFLA_BR_STP_STATE, bool(self.stp))
-        kernel.send(self.netns, create_link(self.name, "bridge", *self.own(kernel), data=data, up=bool(self.up)))
+        kernel.send(self.netns, create_link(self.name, "bridge", *self.own(kernel), data=data, up=self.up_at_once))
         self.settle(kernel)
 
     def change(self, kernel: Kernel, seen: Value) -> None:

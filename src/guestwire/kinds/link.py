@@ -23,6 +23,7 @@ from guestwire.linux.rtnetlink import (
     IFLA_MTU,
     LinkMessage,
     create_link,
+    link_local,
     set_link,
 )
 from guestwire.picture import Value, fact, setting
@@ -39,7 +40,7 @@ def mac_bytes(mac: str) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link(Thing):
-    """A link. `master` "" is none; `port` counts while there is a master; `long` is the full name, where shortened."""
+    """A link. `link_local` False keeps the kernel from giving it an IPv6 link-local address; `master` "" is none; `port` counts while there is a master; `long` is the full name, where shortened."""
 
     LINK_KINDS: ClassVar[tuple[str, ...]] = ()
     ATTACH_RANK: ClassVar[int] = 35
@@ -51,6 +52,7 @@ class Link(Thing):
     master: str | None = setting()
     port: Port | None = setting()
     long: str | None = setting()
+    link_local: bool | None = setting()
     index: int = fact(0)
     carrier: bool = fact(True)
     promiscuity: int = fact(0)
@@ -85,12 +87,24 @@ class Link(Thing):
         """Queue what follows creation: the mark, the port's options, and `parts`, all for the link by its name."""
         if self.owner is not None and (before is None or (before.owner, before.long) != (self.owner, self.long)):
             parts += (text(IFLA_IFALIAS, alias(self.owner, self.long or self.name)),)
+        if self._changes_link_local(before):
+            parts += (link_local(bool(self.link_local)),)
+            kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), *parts))
+            parts = ()  # up goes in a message after it: in the same one the kernel would set the link up first
         up = None if before is not None and before.up == self.up else self.up
         if parts or up is not None:
             kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), *parts, up=up))
         options = self.port.attribute((before and before.port) or DEFAULT_PORT) if self.port and self.master else b""
         if options:
             kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), options))
+
+    def _changes_link_local(self, before: Link | None) -> bool:
+        return self.link_local is not None and self.link_local != (before.link_local if before else True)
+
+    @property
+    def up_at_once(self) -> bool:
+        """Whether the message that makes it can set it up too."""
+        return bool(self.up) and self.link_local is not False
 
     def own(self, kernel: Kernel, before: Link | None = None) -> list[bytes]:
         """The attributes for MAC, MTU and master, as far as they are wanted and not so before."""
@@ -131,9 +145,13 @@ class Link(Thing):
             words += ["master", self.master] if self.master else ["nomaster"]
         if self.owner is not None and (before is None or (before.owner, before.long) != (self.owner, self.long)):
             words += ["alias", alias(self.owner, self.long or self.name)]
+        found = []
+        if self._changes_link_local(before):
+            words += ["addrgenmode", "eui64" if self.link_local else "none"]
+            found, words = [ip(self.netns, "link", "set", "dev", self.name, *words)], []
         if self.up is not None and (before is None or before.up != self.up):
             words += ["up" if self.up else "down"] if self.up or before else []
-        found = [ip(self.netns, "link", "set", "dev", self.name, *words)] if words else []
+        found += [ip(self.netns, "link", "set", "dev", self.name, *words)] if words else []
         options = self.port.words((before and before.port) or DEFAULT_PORT) if self.port and self.master else []
         if options:
             found.append(ip(self.netns, "link", "set", "dev", self.name, *options, tool="bridge"))
@@ -173,6 +191,7 @@ class Seen:
             "mtu": message.mtu,
             "up": bool(message.flags & IFF_UP),
             "master": self.master,
+            "link_local": message.link_local,
             "port": Port.parse(message.slave_data) if message.slave_kind == "bridge" else None,
             "index": message.index,
             "carrier": message.carrier,

@@ -35,8 +35,8 @@ def release(mask: Iterable[int]) -> None:
 def attend(pid: int) -> int:
     """Wait for the end of child `pid`; its exit code, or 128 and the signal that ended it.
 
-    For between `hold` and `release`. When the child stops (Ctrl-Z in a program that takes the key itself), so do we, and a
-    shell sees it.
+    For between `hold` and `release`. When the child stops (Ctrl-Z in a program that takes the key itself), so do we,
+    and a shell sees it.
     """
     while True:
         told = signal.sigwaitinfo((*PASSED_ON, signal.SIGCHLD))

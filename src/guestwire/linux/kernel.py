@@ -42,6 +42,7 @@ class Kernel:
         self._tokens: list[Any] = []
         self._doomed: list[tuple[int, Any]] = []
         self._where = ""
+        self._prepared = False
         self._room = _raise_descriptor_limit() // 2 - 64
 
     def __enter__(self) -> Kernel:
@@ -91,6 +92,9 @@ class Kernel:
 
     def create_namespace(self, name: str) -> None:
         """Make a named namespace; raises FileExistsError where the name is taken."""
+        if not self._prepared:
+            namespaces.prepare()
+            self._prepared = True
         namespaces.create(name, self._home)
         try:
             self._fds[name] = namespaces.current()

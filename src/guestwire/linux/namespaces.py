@@ -22,7 +22,7 @@ from guestwire.linux.libc import (
     unshare,
 )
 
-__all__ = ["FOLDER", "create", "current", "delete", "entered", "exists", "identity", "names", "open_namespace", "path"]
+__all__ = ["FOLDER", "create", "current", "delete", "entered", "exists", "identity", "names", "open_namespace", "path", "prepare"]
 
 FOLDER = "/run/netns"
 SELF = "/proc/thread-self/ns/net"
@@ -70,16 +70,16 @@ def identity(fd: int) -> int:
     return os.fstat(fd).st_ino
 
 
-def _prepare() -> None:
-    # As `ip netns add` does: a shared mount, so that other mount namespaces see what is mounted below it, and its end.
+def prepare() -> None:
+    """Make the folder as `ip netns add` does: a shared mount, so that other mount namespaces see what is mounted in it.
+
+    Must be called once before `create`. A folder that is there but no mount would be covered by the next `ip netns add`.
+    """
+    if os.path.ismount(FOLDER):
+        return
     os.makedirs(FOLDER, mode=0o755, exist_ok=True)
-    try:
-        mount("", FOLDER, None, MS_SHARED | MS_REC)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        mount(FOLDER, FOLDER, None, MS_BIND | MS_REC)
-        mount("", FOLDER, None, MS_SHARED | MS_REC)
+    mount(FOLDER, FOLDER, None, MS_BIND | MS_REC)
+    mount("", FOLDER, None, MS_SHARED | MS_REC)
 
 
 def create(name: str, back: int) -> None:
@@ -89,11 +89,7 @@ def create(name: str, back: int) -> None:
     After any failure the thread is in `back` and nothing of the name remains.
     """
     file = path(name)
-    try:
-        os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
-    except FileNotFoundError:
-        _prepare()
-        os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+    os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
     try:
         unshare(CLONE_NEWNET)
         mount(SELF, file, None, MS_BIND)

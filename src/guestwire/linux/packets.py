@@ -130,7 +130,7 @@ class _Frames:
         self._view = memoryview(self._buffer)
 
     def take(self, most: int | None) -> list[bytes]:
-        """The frames that have come, at most so many, or none. What the kernel says against the link goes to `error`."""
+        """The frames that have come, at most so many. What the kernel says against the link goes to `error`."""
         found: list[bytes] = []
         size = 0
         while size < BATCH and (most is None or len(found) < most):
@@ -184,7 +184,7 @@ def _dropped(sock: socket.socket) -> int:
 
 @contextlib.contextmanager
 def _asked_to_stop() -> Iterator[int]:
-    """A descriptor that's readable once a signal asks to stop; a second one interrupts, in case nobody reads our output."""
+    """A descriptor that's readable once a signal asks to stop; a second signal interrupts, in case a write hangs."""
     ours, theirs = socket.socketpair()
     asked = False
 

@@ -10,7 +10,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, Socket, attributes, nested, text, u32
+from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, Socket, attributes, nested, text, u8, u32
 
 __all__ = [
     "AF_BRIDGE",
@@ -38,6 +38,8 @@ __all__ = [
     "IFLA_MASTER",
     "IFLA_MTU",
     "IFLA_NET_NS_FD",
+    "IFLA_NUM_RX_QUEUES",
+    "IFLA_NUM_TX_QUEUES",
     "LinkMessage",
     "NDA_DST",
     "NDA_LLADDR",
@@ -64,6 +66,7 @@ __all__ = [
     "dump_neighbours",
     "dump_routes",
     "link_index",
+    "link_local",
     "namespace_id",
     "set_link",
 ]
@@ -77,7 +80,10 @@ RTM_NEWNSID, RTM_GETNSID = 88, 90
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK = 1, 3, 4, 5
 IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS = 10, 16, 18, 20
 IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_PROMISCUITY = 27, 28, 29, 30
+IFLA_AF_SPEC, IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 26, 31, 32
 IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_PARENT_DEV_NAME = 33, 37, 56
+IFLA_INET6_ADDR_GEN_MODE = 8
+IN6_ADDR_GEN_MODE_EUI64, IN6_ADDR_GEN_MODE_NONE = 0, 1
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 ARPHRD_ETHER = 1
@@ -121,6 +127,7 @@ class LinkMessage(NamedTuple):
     operstate: int
     carrier: bool
     bus: bool
+    link_local: bool
     data: bytes
     slave_kind: str
     slave_data: bytes
@@ -211,10 +218,24 @@ def _link(body: bytes) -> LinkMessage:
         operstate=get(IFLA_OPERSTATE, b"\0")[0],
         carrier=get(IFLA_CARRIER, b"\0")[0] == 1,
         bus=IFLA_PARENT_DEV_NAME in found,
+        link_local=_makes_link_local(get(IFLA_AF_SPEC, b"")),
         data=data,
         slave_kind=slave_kind,
         slave_data=slave_data,
     )
+
+
+def _makes_link_local(families: bytes) -> bool:
+    """Whether the kernel gives the link an IPv6 link-local address when it goes up."""
+    inet6 = attributes(families).get(socket.AF_INET6)
+    return inet6 is not None and attributes(inet6).get(IFLA_INET6_ADDR_GEN_MODE) != bytes([IN6_ADDR_GEN_MODE_NONE])
+
+
+def link_local(wanted: bool) -> bytes:
+    """The attribute that says whether a link gets a link-local address. It must come before the link goes up, and not in
+    the message that makes it (EAFNOSUPPORT there)."""
+    mode = IN6_ADDR_GEN_MODE_EUI64 if wanted else IN6_ADDR_GEN_MODE_NONE
+    return nested(IFLA_AF_SPEC, nested(socket.AF_INET6, u8(IFLA_INET6_ADDR_GEN_MODE, mode)))
 
 
 def dump_links(sock: Socket) -> list[LinkMessage]:

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from guestwire.linux import keeper
 from guestwire.linux.libc import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -41,25 +42,6 @@ KINDS = (("user", CLONE_NEWUSER), ("mnt", CLONE_NEWNS), ("net", CLONE_NEWNET), (
 CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21  # include/uapi/linux/capability.h
 LO = 1
 
-# The keeper: says that it is there, and ends unless it's told to go on; then takes in orphans until SIGTERM. Its signals
-# are blocked, or process 1 would not hear of them. A fresh Python runs it, so it holds none of its maker's memory.
-KEEPER = """\
-import os, signal, sys
-with open("/proc/self/comm", "w") as file:
-    file.write(sys.argv[1])
-os.write(0, b"ready")
-if os.read(0, 16) != b"go":
-    os._exit(1)
-os.dup2(1, 0)
-while signal.sigwait({signal.SIGCHLD, signal.SIGTERM}) != signal.SIGTERM:
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
-os._exit(0)
-"""
-
 
 def capable() -> bool:
     """Whether this process may make namespaces and links (CAP_SYS_ADMIN, CAP_NET_ADMIN) and write to /run."""
@@ -69,7 +51,7 @@ def capable() -> bool:
 
 
 def started(pid: int) -> int | None:
-    """When process `pid` started, in clock ticks since boot; None where it has ended. With the pid it names one process."""
+    """When process `pid` started, in clock ticks since boot; None if it has ended. With the pid that's one process."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             words = file.read().rpartition(b")")[2].split()
@@ -105,7 +87,7 @@ def make(title: str, record: Callable[[int], None]) -> int:
 
 
 def enter(pid: int) -> None:
-    """Move this process, which must have one thread, into the keeper's world; its PID namespace is for our children only.
+    """Move this process, which has one thread, into the keeper's world; the PID namespace is for our children only.
 
     The working folder stays, where it is to be seen in there. Raises OSError; then this process may be half inside.
     """
@@ -186,14 +168,11 @@ def _become_keeper(report: socket.socket, title: str) -> NoReturn:
     except OSError as error:
         os.write(0, f"error {error.errno or errno.EIO} {error.filename or ''}".encode())
         os._exit(1)
-    words = [sys.executable, "-I", "-S", "-c", KEEPER, title]
-    # Where Python can't be started anew (its files are another user's), this one does the same.
-    if sys.executable and os.access(sys.executable, os.X_OK) and os.access(os.__file__, os.R_OK):
+    # Where Python can't be started anew (its files are another user's, or in an archive), this process does the same.
+    if all(file and os.access(file, os.R_OK) for file in (sys.executable, os.__file__, keeper.__file__)):
         kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-        os.execve(sys.executable, words, kept)
-    sys.argv = ["-c", title]
-    exec(KEEPER, {})
-    os._exit(1)
+        os.execve(sys.executable, [sys.executable, "-I", "-S", keeper.__file__, title], kept)
+    keeper.keep(title)
 
 
 def _furnish() -> None:
@@ -257,7 +236,7 @@ def _read(path: str) -> bytes | None:
 
 
 def _put_resolver(content: bytes | None) -> None:
-    """resolv.conf again, where it leads into the /run that's hidden now: a guest's own is bound over it (ip-netns(8))."""
+    """resolv.conf again, where it leads into the /run that's hidden now: a guest's own is bound over it."""
     path = os.path.realpath("/etc/resolv.conf")
     if content is None or not path.startswith("/run/") or os.path.exists(path):
         return

@@ -111,11 +111,20 @@ class Bridge(BuiltNetwork):
                 peer=far,
                 mac=site.mac(seat.guest, str(seat.nic.index), "port"),
                 mtu=mtu,
+                link_local=False,  # nobody talks to a port
                 master=self.link(site),
                 port=self._options(seat.nic.port),
             ),
             Veth(
-                netns=seat.netns, name=seat.link, owner=owner, peer=near, mac=seat.mac, mtu=mtu, master="", far=True
+                netns=seat.netns,
+                name=seat.link,
+                owner=owner,
+                peer=near,
+                mac=seat.mac,
+                mtu=mtu,
+                link_local=seat.link_local,
+                master="",
+                far=True,
             ),
         )
 

@@ -127,6 +127,7 @@ class Macvtap(BuiltNetwork):
                 macs=tuple(sorted(self.macs)) if self.mode == "source" else None,
                 mac=mac,
                 mtu=seat.mtu,
+                link_local=seat.link_local,
                 master="",
             )
         )

@@ -1,7 +1,7 @@
 """The chains of links that drawings show: a picture as a forest that grows from the uplink to the guests.
 
-What is joined in more than one way (two cables between two bridges) is drawn once, and pointed to from elsewhere. Branches
-that look alike are folded when they are many, so that a drawing of a thousand guests fits on a page.
+What is joined in more than one way (two cables between two bridges) is drawn once, and pointed to from elsewhere.
+Branches that look alike are folded when they are many, so that a drawing of a thousand guests fits on a page.
 """
 
 from __future__ import annotations
@@ -87,8 +87,7 @@ class Node:
         """What this branch looks like, names and numbers aside."""
         families = tuple(":" in address for address in self.addresses)
         rest = tuple(sorted((child.shape() for child in self.children), key=repr))
-        full = bool(self.long)
-        return self.role, self.edge, self.enters, self.label, self.owner or "", full, families, self.states, rest
+        return self.role, self.edge, self.enters, self.label, self.owner or "", families, self.states, rest
 
 
 @dataclass
@@ -101,7 +100,7 @@ class Chains:
     foreign: bool
     """Whether any link that is drawn bears no mark."""
     shortened: str
-    """What was left out in front of namespaces' names, as "demo-"; "" for nothing."""
+    """The project whose name was left out in front of its namespaces' names; "" where none was."""
 
     def nodes(self) -> Iterator[Node]:
         """Every node that is drawn."""
@@ -124,15 +123,7 @@ class _Builder:
                 address.family == 6 and ip_address(address.address).is_link_local
             ):
                 self.addresses.setdefault((address.netns, address.link), []).append(address.interface)
-        spaces = picture.of(Namespace)
-        projects = {space.owner for space in spaces if space.owner}
-        prefix = f"{min(projects)}-" if len(projects) == 1 else ""
-        self.titles = {
-            space.name: printable(space.name.removeprefix(prefix) if space.owner else space.name) for space in spaces
-        }
-        if len({*self.titles.values()}) < len(self.titles):  # another's "web" beside our "demo-web"
-            self.titles, prefix = {space.name: printable(space.name) for space in spaces}, ""
-        self.shortened = printable(prefix) if any(self.titles[s.name] != printable(s.name) for s in spaces) else ""
+        self.titles, self.shortened = _titles(picture.of(Namespace))
         self.claimed: set[Place] = set()
         self.pointed: set[frozenset[Place]] = set()
 
@@ -236,6 +227,22 @@ class _Builder:
         if not end:
             return []
         return [Node(Role.PROGRAM, (node.place[0], f"{node.place[1]}/{end}"), end, node.where, Edge.DESCRIPTOR)]
+
+
+def _titles(spaces: list[Namespace]) -> tuple[dict[str, str], str]:
+    """What to call the namespaces; without the project in front where there is but one, then named."""
+    projects = {space.owner for space in spaces if space.owner}
+    if len(projects) == 1:
+        project = projects.pop()
+        short = {
+            s.name: s.name[len(project) + 1 :]
+            for s in spaces
+            if s.owner and s.name.startswith((f"{project}-", f"{project}."))
+        }
+        titles = {space.name: printable(short.get(space.name) or space.name) for space in spaces}
+        if short and len({*titles.values()}) == len(titles):  # there's no "web" of another beside our "demo-web"
+            return titles, printable(project)
+    return {space.name: printable(space.name) for space in spaces}, ""
 
 
 def _states(link: Link) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""Places a picture's chains on a page: a box for each namespace, its links in columns, every line with a row of its own.
+"""Places a picture's chains on a page: a box for each namespace, its links in columns, each line with a row of its own.
 
-Boxes stand in layers, from the outside on the left to the guests on the right. A box is as high as what hangs on it, so that
-the line to the first link of the next box is straight, and no two boxes of a layer meet. Lines to a box that has its place
+Boxes stand in layers, from the outside on the left to the guests on the right. What hangs on a link has room of its own
+to the right of it, so that lines are straight and no two boxes of a layer meet. Lines to a box that has its place
 already (a guest's second NIC) go there as a curve.
 """
 
@@ -195,7 +195,7 @@ class _Setter:
         return child.box is tile.box or self.homes.get(id(child.box)) is child
 
     def _place_tile(self, tile: Tile, y: float) -> float:
-        """Give a tile and what hangs on it their y; returns where they end. The tile stands at its children's middle."""
+        """Give a tile and what hangs on it their y; returns where they end. It stands at its children's middle."""
         begin = y
         for number, child in enumerate(tile.children):
             y += TILE_GAP if number else 0

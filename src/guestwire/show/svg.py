@@ -1,4 +1,4 @@
-"""Draws a picture's chains as a standalone SVG: a box for each namespace, in it its links, and lines for what joins them.
+"""Draws a picture's chains as a standalone SVG: a box for each namespace, in it its links, and lines that join them.
 
 No scripts, no fonts from elsewhere; readable on light and on dark pages, and by a screen reader.
 """
@@ -18,39 +18,42 @@ __all__ = ["svg"]
 CORNER = 7.0
 LEGEND = 34.0
 STYLE = """
-text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #1f2937; }
-.paper { fill: #ffffff; }
-.box { fill: #f4f6f9; stroke: #cbd3de; }
-.title { font-weight: bold; fill: #475569; }
-.tile { fill: #ffffff; stroke: #94a3b8; }
-.ours { stroke: #7c3aed; }
-.off, .outside { stroke-dasharray: 4 3; }
-.outside { fill: none; stroke: #94a3b8; }
-.name { font-weight: bold; }
-.label, .words { fill: #64748b; }
-.address { fill: #0f766e; }
-.state { fill: #b45309; }
-.fold { fill: #64748b; font-style: italic; }
-.mark { fill: #7c3aed; font-weight: bold; }
-.line { fill: none; stroke: #64748b; stroke-width: 1.6; stroke-linejoin: round; }
-.cable { stroke: #2563eb; stroke-width: 3; }
-.parent { stroke: #0f766e; stroke-width: 2; stroke-dasharray: 7 4; }
-.routed { stroke-dasharray: 1.5 4; stroke-linecap: round; stroke-width: 2; }
+.guestwire text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #1f2937; }
+.guestwire .paper { fill: #ffffff; }
+.guestwire .box { fill: #f4f6f9; stroke: #cbd3de; }
+.guestwire .title { font-weight: bold; fill: #475569; }
+.guestwire .tile { fill: #ffffff; stroke: #94a3b8; }
+.guestwire .ours { stroke: #7c3aed; }
+.guestwire .off { stroke-dasharray: 4 3; }
+.guestwire .outside { fill: none; stroke: #94a3b8; stroke-dasharray: 4 3; }
+.guestwire .name { font-weight: bold; }
+.guestwire .label { fill: #64748b; }
+.guestwire .words { fill: #64748b; }
+.guestwire .address { fill: #0f766e; }
+.guestwire .state { fill: #b45309; }
+.guestwire .fold { fill: #64748b; font-style: italic; }
+.guestwire .mark { fill: #7c3aed; font-weight: bold; }
+.guestwire .line { fill: none; stroke: #64748b; stroke-width: 1.6; stroke-linejoin: round; }
+.guestwire .cable { stroke: #2563eb; stroke-width: 3; }
+.guestwire .parent { stroke: #0f766e; stroke-width: 2; stroke-dasharray: 7 4; }
+.guestwire .routed { stroke-dasharray: 1.5 4; stroke-linecap: round; stroke-width: 2; }
 @media (prefers-color-scheme: dark) {
-text { fill: #e5e7eb; }
-.paper { fill: #11161d; }
-.box { fill: #1a212b; stroke: #384454; }
-.title { fill: #a9b6c6; }
-.tile { fill: #222b37; stroke: #5b6b80; }
-.ours { stroke: #a78bfa; }
-.outside { stroke: #5b6b80; fill: none; }
-.label, .words, .fold { fill: #9aa8ba; }
-.address { fill: #5eead4; }
-.state { fill: #fbbf24; }
-.mark { fill: #a78bfa; }
-.line { stroke: #8b99ab; }
-.cable { stroke: #60a5fa; }
-.parent { stroke: #2dd4bf; }
+.guestwire text { fill: #e5e7eb; }
+.guestwire .paper { fill: #11161d; }
+.guestwire .box { fill: #1a212b; stroke: #384454; }
+.guestwire .title { fill: #a9b6c6; }
+.guestwire .tile { fill: #222b37; stroke: #5b6b80; }
+.guestwire .ours { stroke: #a78bfa; }
+.guestwire .outside { fill: none; stroke: #5b6b80; }
+.guestwire .label { fill: #9aa8ba; }
+.guestwire .words { fill: #9aa8ba; }
+.guestwire .fold { fill: #9aa8ba; }
+.guestwire .address { fill: #5eead4; }
+.guestwire .state { fill: #fbbf24; }
+.guestwire .mark { fill: #a78bfa; }
+.guestwire .line { stroke: #8b99ab; }
+.guestwire .cable { stroke: #60a5fa; }
+.guestwire .parent { stroke: #2dd4bf; }
 }
 """
 
@@ -77,9 +80,9 @@ def _head(laid: Page, width: float, height: float) -> list[str]:
     some = ", ".join(titles[:20]) + (" …" if len(titles) > 20 else "")
     size = f'width="{_n(width)}" height="{_n(height)}" viewBox="0 0 {_n(width)} {_n(height)}"'
     return [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="title desc">',
-        '<title id="title">What is plugged into what</title>',
-        f'<desc id="desc">{escape(f"{links:,} links drawn, in {len(titles):,} namespaces: {some}")}</desc>',
+        f'<svg class="guestwire" xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="guestwire-title guestwire-desc">',
+        '<title id="guestwire-title">What is plugged into what</title>',
+        f'<desc id="guestwire-desc">{escape(f"{links:,} links drawn, in {len(titles):,} namespaces: {some}")}</desc>',
         f"<style>{STYLE}</style>",
         f'<rect class="paper" width="{_n(width)}" height="{_n(height)}"/>',
     ]
@@ -180,7 +183,7 @@ def _legend(forest: Chains, marks: bool) -> list[tuple[str, str]]:
         whose = f"made by guestwire for {', '.join(forest.owners)}"
         said.append(("mark", whose) if marks else ("", f"all {whose}"))
     if forest.shortened:
-        said.append(("", f"namespaces are named {forest.shortened}…"))
+        said.append(("", f"namespaces' names are without {forest.shortened} in front"))
     return said
 
 

@@ -1,7 +1,7 @@
 """Draws a picture's chains with box characters, for a terminal: `eth0 ── br0 ── tap0 ── guest NIC`.
 
-Below a link stands what it is and which addresses it has; behind the last one of a chain they stand beside it, where there is
-room. A chain that is too long for the line goes on below, as a wire would:
+Below a link stands what it is and which addresses it has; with the last one of a chain they stand beside it, where
+there is room. A chain that is too long for the line goes on below, as a wire would:
 
     internet: eth0 ══ gateway: wan ┈┈ lan ─┐
     ┌──────────────────────────────────────┘
@@ -50,7 +50,7 @@ UNICODE = _Pen(
 )  # fmt: skip
 ASCII = _Pen(
     {Edge.PORT: "-", Edge.CABLE: "=", Edge.PARENT: "~", Edge.DESCRIPTOR: "-", Edge.ROUTED: "."},
-    {edge: "++" for edge in Edge},
+    dict.fromkeys(Edge, "++"),
     "+", "|", ":", "+", "+", "+", "-", "*", "->", "...",
 )  # fmt: skip
 
@@ -257,7 +257,7 @@ def _legend(forest: Chains, pen: _Pen, width: int, colour: bool) -> list[str]:
         marked = len(forest.owners) + forest.foreign > 1
         said.append([(pen.mark, "mark"), (f" {whose}", "label")] if marked else [(f"all {whose}", "label")])
     if forest.shortened:
-        said.append([("namespaces are named ", "label"), (f"{forest.shortened}{pen.dots}", "where")])
+        said.append([(f"namespaces' names are without {forest.shortened} in front", "label")])
     spans: list[Span] = []
     x = y = 0
     for parts in said:

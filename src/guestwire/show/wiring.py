@@ -1,7 +1,7 @@
-"""Which links of a picture are joined, by what, and at which of them a chain begins: at the end farthest from the guests.
+"""Which links of a picture are joined, by what, and at which of them a chain begins: the end farthest from the guests.
 
-Nothing in the kernel says "this is the uplink". What speaks for it, in this order: others' default routes lead there; it is
-hardware; it bears a NIC's name and is a port or parent; it is what others are plugged into.
+Nothing in the kernel says "this is the uplink". What speaks for it, in this order: it is hardware; others' default
+routes lead there; it bears a NIC's name and is a port or parent; it is what others are plugged into.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Wiring:
     """The links of a picture and what joins them; a place without a link is one that wasn't read."""
 
     def __init__(self, picture: Picture) -> None:
-        self.links: dict[Place, Link] = {(link.netns, link.name): link for link in picture.of(Link)}
+        self.links: dict[Place, Link] = {
+            (value.netns, value.name): value for value in picture if isinstance(value, Link)
+        }
         self.joined: dict[Place, dict[Place, Edge]] = {place: {} for place in self.links}
         self._above: dict[str, str] = {}
         self._serving: set[str] = set()
@@ -85,30 +87,52 @@ class Wiring:
     def _join_routed(self, picture: Picture) -> None:
         """Join a namespace's way out with its links that others use as their gateway."""
         segment = {place: number for number, places in enumerate(self.components()) for place in places}
+        ways_out: dict[str, Place] = {}
+        inside: dict[str, list[Place]] = {}  # by namespace: its links that are somebody's way out
+        outside: dict[
+            str, list[tuple[Place, str]]
+        ] = {}  # those through which others reach only some addresses, and who
+        for route, place, gateway in self._hops(picture, segment):
+            if route.destination in DEFAULTS:
+                ways_out.setdefault(route.netns, place)
+                self._defaults.add(place)
+                if gateway is not None:
+                    inside.setdefault(gateway[0], []).append(gateway)
+                    self._put_above(route.netns, gateway[0])
+            elif gateway is not None:
+                outside.setdefault(gateway[0], []).append((gateway, route.netns))
+        for netns, users in outside.items():
+            if netns not in ways_out:
+                # A gateway without a default route, as at the internet: out is where others know a way back in.
+                for place, user in users:
+                    if place not in inside.get(netns, ()):
+                        ways_out.setdefault(netns, place)
+                        self._put_above(netns, user)
+        for netns, served in inside.items():
+            for place in served:
+                way_out = ways_out.get(netns, served[0])
+                if segment[place] != segment[way_out]:
+                    self._join(way_out, place, Edge.ROUTED)
+
+    def _hops(self, picture: Picture, segment: dict[Place, int]) -> Iterator[tuple[Route, Place, Place | None]]:
+        """Each route with its link, and the link of another namespace on that segment that is its gateway."""
         holders: dict[str, list[Place]] = {}
         for address in picture.of(Address):
             holders.setdefault(address.address, []).append((address.netns, address.link))
-        ways_out: dict[str, Place] = {}
-        gateways: dict[str, set[Place]] = {}
         for route in sorted(picture.of(Route), key=lambda route: (natural(route.netns), route.name)):
-            if not route.link:
+            place = (route.netns, route.link or "")
+            if place not in self.links:
                 continue
-            place = (route.netns, route.link)
-            if route.destination in DEFAULTS and place in self.links:
-                ways_out.setdefault(route.netns, place)
-                self._defaults.add(place)
-            for holder in sorted(holders.get(route.gateway or "", ()), key=_order):
-                if holder[0] != route.netns and place in segment and segment.get(holder) == segment[place]:
-                    gateways.setdefault(holder[0], set()).add(holder)
-                    if route.destination in DEFAULTS:
-                        self._above.setdefault(route.netns, holder[0])
-                        self._serving.add(holder[0])
-        for netns, serving in gateways.items():
-            first, *others = sorted(serving, key=_order)
-            way_out = ways_out.get(netns, first)
-            for place in (first, *others):
-                if segment[place] != segment[way_out]:
-                    self._join(way_out, place, Edge.ROUTED)
+            reached = [
+                holder
+                for holder in sorted(holders.get(route.gateway or "", ()), key=_order)
+                if holder[0] != route.netns and segment.get(holder) == segment[place]
+            ]
+            yield route, place, reached[0] if reached else None
+
+    def _put_above(self, netns: str, gateway: str) -> None:
+        self._above.setdefault(netns, gateway)
+        self._serving.add(gateway)
 
     # Components and their beginnings
 
@@ -143,7 +167,12 @@ class Wiring:
     def neighbours(self, place: Place) -> list[tuple[Edge, Place]]:
         """What is joined to a place, in the order in which it is drawn: routed ones last, for they lead far."""
         found = [(edge, other) for other, edge in self.joined[place].items()]
-        return sorted(found, key=lambda pair: (pair[0] is Edge.ROUTED, _order(pair[1])))
+        return sorted(found, key=lambda pair: (pair[0] is Edge.ROUTED, *self._by_name(pair[1])))
+
+    def _by_name(self, place: Place) -> tuple[object, ...]:
+        # By the full name: a shortened one ends in a digest, which would shuffle them.
+        link = self.links.get(place)
+        return natural(place[0]), natural((link and link.long) or place[1]), place
 
     def _remoteness(self, place: Place) -> tuple[object, ...]:
         rank, netns = self._rank(place), place[0]
