@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import guestwire
+
 __all__ = ["Ordinary"]
 
 WAIT = 20  # seconds for what takes less than one
@@ -26,7 +28,9 @@ if os.geteuid() != uid:
     ctypes.CDLL(None).prctl(4, 1)  # PR_SET_DUMPABLE: as after an exec
 os.chdir("/tmp")
 def run(line):
-    return subprocess.run(line, shell=True, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(line, shell=True, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 code = sys.argv[2]
 sys.argv[1:] = sys.argv[3:]
 try:
@@ -45,14 +49,21 @@ class Ordinary:
     def __init__(self, runtime: Path | None, uid: int) -> None:
         self.uid = uid
         self.runtime = runtime
-        self.environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+        self.python = sys.executable
+        source = str(Path(guestwire.__file__).parent.parent)
+        self.environment = {
+            **os.environ,
+            "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
+            "PYTHONPATH": source,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         self.environment.pop("XDG_RUNTIME_DIR", None)
         if runtime is not None:
             self.environment["XDG_RUNTIME_DIR"] = str(runtime)
 
     def command(self, code: str, *words: str) -> list[str]:
         """The command that runs this code as the user."""
-        return [sys.executable, "-c", DRIVER, str(self.uid), code, *words]
+        return [self.python, "-c", DRIVER, str(self.uid), code, *words]
 
     def start(self, code: str, *words: str) -> subprocess.Popen[str]:
         """Run code, and go on beside it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import re
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,15 @@ import pytest
 
 from tests.rootless.ordinary import UP, WAIT, Ordinary, Watched
 
+# One that an ordinary user may start, unlike root's own in a virtual environment.
+SYSTEMS_PYTHON = next(iter(sorted(glob.glob("/usr/bin/python3.1[1-9]"))), "")
 ENTER = "rootless.enter('p', make=True)\n"
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs another user than the one who tests")
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_later_command_finds_what_an_earlier_one_built(user: Ordinary) -> None:
@@ -40,11 +48,12 @@ def test_the_world_is_its_own(user: Ordinary) -> None:
 
 
 def test_what_a_lab_needs_works(user: Ordinary) -> None:
-    """`ip netns exec` by hand, veth, bridge, macvlan, tap, nft, forwarding."""
+    """`ip netns exec` by hand, veth, bridge, macvlan, nft, forwarding; a tap where its node lets everybody in."""
     user.in_lab(
         """run('ip netns add a && ip link add br0 type bridge && ip link add v0 type veth peer name v1 netns a')
 run('ip link set v0 master br0 up && ip link set br0 up && ip link add m0 link br0 type macvlan mode bridge')
-run('ip tuntap add t0 mode tap && sysctl -w net.ipv4.ip_forward=1')
+if os.access('/dev/net/tun', os.W_OK): run('ip tuntap add t0 mode tap')
+run('sysctl -w net.ipv4.ip_forward=1 && nft add table inet t && nft list table inet t')
 run('mkdir -p /etc/netns/a && echo nameserver 10.0.0.1 > /etc/netns/a/resolv.conf')
 assert 'nameserver 10.0.0.1' in run('ip netns exec a cat /etc/resolv.conf')
 assert set(run('ip netns exec a ls /sys/class/net').split()) == {'lo', 'v1'}
@@ -112,10 +121,9 @@ def test_a_child_that_is_killed_is_told_as_a_shell_does(user: Ordinary) -> None:
 
 
 def test_killing_the_keeper_leaves_nothing(user: Ordinary) -> None:
-    user.in_lab("run('ip netns add web')\nsubprocess.Popen(['ip', 'netns', 'exec', 'web', 'sleep', '600'])")
+    user.in_lab("run('ip netns add web'); run('ip netns exec web sleep 600 >/dev/null 2>&1 &')")
     keeper = user.pid()
-    inner = subprocess.run(["pgrep", "--ns", str(keeper), "-x", "sleep"], capture_output=True, text=True, check=True)
-    ended = [Watched(keeper), Watched(int(inner.stdout))]
+    ended = [Watched(keeper), *map(Watched, children(keeper))]
     ended[0].kill()
     assert [process.ends() for process in ended] == [True, True]
     assert user.holders() == []
@@ -126,8 +134,7 @@ def test_killing_the_caller_leaves_the_lab_to_be_found(user: Ordinary) -> None:
     with user.start(ENTER + UP + "print('in', flush=True); sys.stdin.read()") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "in\n"
-        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        inside = Watched(int(child))
+        (inside,) = map(Watched, children(process.pid))
         process.kill()
         assert inside.ends()
     assert len(user.holders()) == 1
@@ -157,6 +164,19 @@ def test_the_keeper_is_detached(user: Ordinary) -> None:
     assert user.pid() == keeper
 
 
+@pytest.mark.skipif(not SYSTEMS_PYTHON, reason="needs a Python that everybody may start")
+def test_the_keeper_holds_nothing_of_its_maker(user: Ordinary) -> None:
+    """A Python of its own, where one can be started, small."""
+    user.python = SYSTEMS_PYTHON
+    user.in_lab("")
+    keeper = Path(f"/proc/{user.pid()}")
+    python, *words = keeper.joinpath("cmdline").read_text().split("\0")[:-1]
+    assert Path(python).samefile(SYSTEMS_PYTHON)
+    assert words[-1] == "guestwire-lab"
+    assert words[-2].endswith("linux/keeper.py")
+    assert int(re.findall(r"VmRSS:\s+(\d+) kB", keeper.joinpath("status").read_text())[0]) < 16_000
+
+
 def test_a_record_of_another_process_is_taken_away(user: Ordinary) -> None:
     record = "os.mkdir(os.environ['XDG_RUNTIME_DIR'] + '/guestwire', 0o700)\n" + (
         "open(os.environ['XDG_RUNTIME_DIR'] + '/guestwire/p.json', 'w').write(json.dumps("
@@ -169,11 +189,11 @@ def test_a_record_of_another_process_is_taken_away(user: Ordinary) -> None:
 def test_a_record_that_is_no_record_is_taken_away(user: Ordinary) -> None:
     user.in_lab("")
     user.end_all()
-    assert user.runtime is not None
-    for text in ("", "{", "[]", '{"pid": "x"}', '{"pid": -1, "start": 0}', "\x00"):
-        (user.runtime / "guestwire" / "p.json").write_text(text)
-        assert user.run("print(rootless.find('p'))") == "None\n"
+    write = "open(os.environ['XDG_RUNTIME_DIR'] + '/guestwire/p.json', 'w').write(sys.argv[1])\n"
+    for text in ("", "{", "[]", '{"pid": "x"}', '{"pid": -1, "start": 0}', "\x7f"):
+        assert user.run(write + "print(rootless.find('p'))", text) == "None\n"
         assert user.records() == []
+    assert user.run(write + ENTER + "print('in')", "{}") == "in\n"
 
 
 def test_the_nsenter_line_leads_in(user: Ordinary) -> None:

@@ -11,7 +11,6 @@ import pytest
 from guestwire.linux import namespaces
 
 
-
 @pytest.fixture
 def spare() -> Iterator[tuple[str, str]]:
     """Two new namespaces: a host, which has an eth0, and what that is plugged into."""

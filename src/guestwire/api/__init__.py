@@ -4,15 +4,21 @@ Functions raise `guestwire.errors`; what holds after one is said there.
 """
 
 from guestwire.api.change import Outcome, down, plan, rollback, up
+from guestwire.api.guest import execute, find_guest, pcap
 from guestwire.api.look import Listed, Status, everything, list_projects, picture, status
+from guestwire.api.measure import check
 
 __all__ = [
     "Listed",
     "Outcome",
     "Status",
+    "check",
     "down",
     "everything",
+    "execute",
+    "find_guest",
     "list_projects",
+    "pcap",
     "picture",
     "plan",
     "rollback",

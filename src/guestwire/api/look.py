@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from guestwire.api.situation import Situation, related, situation, usual_file
@@ -86,18 +87,16 @@ class Status:
         there = (self.where.host, name) in self._links
         return {"name": network.name, "type": network.type, "link": name if there else None, "ports": ports}
 
-    @property
+    @cached_property
     def _links(self) -> dict[tuple[str, str], Link]:
-        return self.__dict__.setdefault("links", {(link.netns, link.name): link for link in self.seen.of(Link)})
+        return {(link.netns, link.name): link for link in self.seen.of(Link)}
 
-    @property
+    @cached_property
     def _addresses(self) -> dict[tuple[str, str], list[str]]:
-        if "addresses" not in self.__dict__:
-            found: dict[tuple[str, str], list[str]] = {}
-            for address in self.seen.of(Address):
-                found.setdefault((address.netns, address.link), []).append(address.interface)
-            self.__dict__["addresses"] = found
-        return self.__dict__["addresses"]
+        found: dict[tuple[str, str], list[str]] = {}
+        for address in self.seen.of(Address):
+            found.setdefault((address.netns, address.link), []).append(address.interface)
+        return found
 
 
 def _drift(step: Step) -> dict[str, Any]:

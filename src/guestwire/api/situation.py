@@ -23,6 +23,7 @@ from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Key, Picture
 from guestwire.plan import Plan, make_plan
 from guestwire.spec import File, load
+from guestwire.spec.report import quote
 
 __all__ = ["DEFAULT_FILE", "Situation", "at_work", "give_back", "lock_of", "related", "situation", "usual_file"]
 
@@ -40,6 +41,7 @@ class Situation:
     store: Store
     state: State | None
     site: Site | None = None
+    built_lab: Lab | None = None
     seen: Picture | None = None
 
     @property
@@ -56,7 +58,7 @@ class Situation:
         give_back(site.desired, seen, {key: loan for key, loan in loans.items() if key not in site.desired.borrowed})
         look_up(kernel, seen, dict.fromkeys([*named(site.desired.picture), *(self.state.named if self.state else ())]))
         self.site, self.seen = site, seen
-        return make_plan(seen, site.desired, self.project)
+        return make_plan(seen, site.desired, self.project, problem=site.problem)
 
     def after(self, plan: Plan) -> State:
         """The project's state once the plan is carried out."""
@@ -72,9 +74,9 @@ class Situation:
 
     def _site(self, seen: Picture) -> Site:
         if self.lab:
-            lab = Lab(self.file, RUN)
+            lab = self.built_lab = Lab(self.file, RUN)
             base = lab.picture()
-            return Site(self.file, lab.host, True, base, seen, lab.lans(), Desired(base.copy()))
+            return Site(self.file, lab.host, True, base, seen, lab.lans(), Desired(base.copy()), elsewhere=lab.elsewhere())
         base = Picture(v for v in seen if v.netns == self.host and v.owner != self.project)
         if self.state:
             base.add(*self.state.loans.values())
@@ -93,7 +95,7 @@ def situation(path: str | None, *, lab: bool, project: str | None, netns: str | 
         lab, netns = state.lab, state.host
     host = f"{file.name}-host" if lab else netns or ""
     if netns and not lab and not namespaces.exists(netns):
-        raise UsageError(f"there is no network namespace {netns}.", hint="`ip netns list` shows those that there are.")
+        raise UsageError(f"there is no network namespace {quote(netns)}.", hint="`ip netns list` shows those that there are.")
     if state is not None and (state.lab, state.host) != (lab, host):
         place = "in a lab" if state.lab else f"on host {state.host or '(this one)'}"
         message = f"project {file.name} is up {place} already."

@@ -135,8 +135,8 @@ class Store:
         for line in rest[:-1] if committed else rest:
             *key, old, mac, goes = json.loads(line)
             entries.append(Entry(Key(*key), None if old is None else _thing(old), mac, goes))
-        states = (State.from_json(head[name]) if head[name] else None for name in ("before", "after"))
-        return Journal(head["host"], tuple(entries), *states, committed, head["pid"])
+        before, after = (State.from_json(head[name]) if head[name] else None for name in ("before", "after"))
+        return Journal(head["host"], tuple(entries), before, after, committed, head["pid"])
 
     def settled(self) -> None:
         """Forget the journal, and the folder where nothing else is in it."""

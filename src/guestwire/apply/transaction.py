@@ -19,6 +19,7 @@ from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem,
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
+from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import AF_BRIDGE, dump_neighbours
 from guestwire.observe import look_up, observe
@@ -42,6 +43,7 @@ def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | No
         store.begin(plan, host, after)
         committed = False
         try:
+            _wait_for_macs(kernel, plan)
             for act in plan.acts():
                 if stop.asked and not committed:
                     raise Interrupted("interrupted; all was undone.")
@@ -55,7 +57,7 @@ def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | No
                     break
             _check(kernel)
             if committed:
-                _wait_for_end(kernel, plan)
+                _wait_for_end(kernel, plan.implied)
         except (OSError, Interrupted) as error:
             failed = _first(kernel, error)
             if committed:
@@ -121,7 +123,10 @@ def _told(failed: Iterable[tuple[Step | None, Exception]], then: str = "") -> li
     for step, error in failed:
         words = (error.strerror if isinstance(error, OSError) else None) or str(error)
         what = f"{step.describe()}: " if isinstance(step, Step) else ""
-        found.append(Problem(f"{what}{words.rstrip('.')}.", then or None))
+        number = error.errno if isinstance(error, OSError) else None
+        why = step.value.why_refused(number) if isinstance(step, Step) and number else None
+        hint = " ".join(filter(None, (then, why)))
+        found.append(Problem(f"{what}{words.rstrip('.')}.", hint or None))
     return found
 
 
@@ -133,7 +138,7 @@ def _attempt(kernel: Kernel, plan: Plan) -> list[Problem]:
             act.do(kernel)
         except OSError as error:
             failed.append((act.step, error))
-    return _told(failed + kernel.refused())
+    return _told([*failed, *kernel.refused()])
 
 
 def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
@@ -147,7 +152,7 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
             desired.absent.add(entry.key)
     plan = make_plan(seen, desired, store.project, sweep=False)
     problems = _attempt(kernel, plan)
-    _wait_for_end(kernel, plan)
+    _wait_for_end(kernel, plan.implied)
     now = _observe(kernel, journal)
     left = [
         f"{key.kind} {key.name}{f' in namespace {key.netns}' if key.netns else ''}"
@@ -182,7 +187,7 @@ def _forward(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
             desired.absent.add(entry.key)
     plan = make_plan(seen, desired, store.project, sweep=False)
     problems = _attempt(kernel, plan)
-    _wait_for_end(kernel, plan)
+    _wait_for_end(kernel, (entry.before for entry in journal.entries))
     return problems
 
 
@@ -193,16 +198,31 @@ def _observe(kernel: Kernel, journal: Journal) -> Picture:
     return seen
 
 
-def _wait_for_end(kernel: Kernel, plan: Plan) -> None:
+def _wait_for_end(kernel: Kernel, gone: Iterable[Thing | None]) -> None:
     """Wait until macvlans whose namespaces were ended have left their parents: the kernel ends namespaces in its own time,
     and until then their MACs are taken. It says nothing when it is through, so the parents' filters are read until then."""
-    ended = {step.value.name for step in plan.steps if step.action == "delete" and isinstance(step.value, Namespace)}
     waited: dict[tuple[str, str], set[str]] = {}
-    for value in plan.implied:
-        if isinstance(value, Macvlan) and value.netns in ended and value.parent and value.parent[0] not in ended:
-            if value.mac:
+    for value in gone:
+        if isinstance(value, Macvlan) and value.mac and value.parent and not _there(value.netns):
+            if _there(value.parent[0]):
                 waited.setdefault(value.parent, set()).add(value.mac)
     _poll(lambda: all(_left(kernel, parent).isdisjoint(macs) for parent, macs in waited.items()))
+
+
+def _there(netns: str) -> bool:
+    return not netns or namespaces.exists(netns)
+
+
+def _wait_for_macs(kernel: Kernel, plan: Plan) -> None:
+    """Wait until macvlans that somebody has just ended along with their namespaces, be it by hand, let go of their MACs."""
+    going = {step.value.mac for step in plan.steps if step.action == "delete" and isinstance(step.value, Macvlan)}
+    going |= {value.mac for value in plan.implied if isinstance(value, Macvlan)}
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for step in plan.steps:
+        value = step.value
+        if step.action == "create" and isinstance(value, Macvlan) and value.parent and value.mac not in {None, *going}:
+            wanted.setdefault(value.parent, set()).add(str(value.mac))
+    _poll(lambda: all(_left(kernel, parent).isdisjoint(macs) for parent, macs in wanted.items()))
 
 
 def _left(kernel: Kernel, parent: tuple[str, str]) -> set[str]:
@@ -211,7 +231,7 @@ def _left(kernel: Kernel, parent: tuple[str, str]) -> set[str]:
         index = kernel.index(netns, name)
     except OSError:
         return set()
-    return {entry.mac for entry in dump_neighbours(kernel.socket(netns), AF_BRIDGE) if entry.index == index}
+    return {entry.mac for entry in dump_neighbours(kernel.socket(netns), AF_BRIDGE) if entry.ifindex == index}
 
 
 def _poll(done: Callable[[], bool]) -> None:

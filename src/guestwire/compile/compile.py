@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from ipaddress import ip_address, ip_network
+from itertools import chain
 
 from guestwire.compile.parts import BuiltGuest, BuiltNetwork
 from guestwire.compile.site import Seat, Site
@@ -21,11 +21,13 @@ def compile_file(site: Site) -> None:
     """Add all that the file asks for to `site.desired`; raises FileError with all that is wrong for this host."""
     for network in site.file.networks.values():
         assert isinstance(network, BuiltNetwork)
+        site.where = network.path
         network.build(site)
     seats = _Seating(site)
     for instance in site.file.expand():
         guest = instance.guest
         assert isinstance(guest, BuiltGuest)
+        site.where = guest.path
         guest.build(site, instance.name, [seats.seat(instance.name, nic) for nic in guest.nics])
     if site.problems:
         raise FileError(*site.problems)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
 from guestwire.kinds.address import Address
 from guestwire.kinds.route import Route
 from guestwire.picture import Picture
+from guestwire.spec.scalars import unusable
 
 __all__ = ["Lan"]
 
@@ -18,11 +19,13 @@ DEFAULTS = ("0.0.0.0/0", "::/0")
 
 @dataclass(frozen=True)
 class Lan:
-    """What is known of a LAN. `hosts` are the host's addresses there; `free` says which guests may take (a lab's only)."""
+    """What is known of a LAN. `hosts` are the host's addresses there; `free` says which guests may take (a lab's only),
+    and `others` whose the remaining ones are, as "the neighbour's"."""
 
     hosts: tuple[Interface, ...] = ()
     gateways: tuple[str, ...] = ()
     free: tuple[int, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def behind(cls, base: Picture, netns: str, uplink: str) -> Lan:
@@ -34,6 +37,16 @@ class Lan:
     def gateway(self, version: int) -> str | None:
         """The gateway of that family, or None where none is known."""
         return next((g for g in self.gateways if ip_address(g).version == version), None)
+
+    def whose(self, address: str) -> str | None:
+        """Whose an address of the LAN is, or what it is, where no guest can have it: "the host's"; else None."""
+        wanted = ip_address(address)
+        if any(host.ip == wanted for host in self.hosts):
+            return "the host's"
+        if any(ip_address(gateway) == wanted for gateway in self.gateways):
+            return "the gateway's"
+        inside = (host.network for host in self.hosts if host.version == wanted.version and wanted in host.network)
+        return self.others.get(str(wanted)) or next((what for net in inside if (what := unusable(wanted, net))), None)
 
     def prefix(self, address: str) -> int | None:
         """The prefix length of the LAN's network that holds `address`, or None."""

@@ -37,6 +37,10 @@ class BuiltNetwork(Network):
         """Where a guest's default route of that family leads, or None."""
         return next((str(host.ip) for host in self.hosts() if host.version == version), None)
 
+    def whose(self, site: Site, address: str) -> str | None:
+        """Whose an address that the file gives a guest is already, beyond what the file says, or None."""
+        return None if self.subnet or self.uplink is None else site.lan(self.uplink).whose(address)
+
     def candidates(self, site: Site, version: int) -> Iterator[str]:
         """The addresses with prefix that a guest may be given, in order; some of them may be taken."""
         for net in self.subnet:

@@ -8,7 +8,7 @@ from guestwire.compile.lan import Lan
 from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.mark import derived_mac, link_name
-from guestwire.picture import Desired, Picture
+from guestwire.picture import Desired, Key, Picture
 from guestwire.spec import File
 from guestwire.spec.models import Nic
 from guestwire.spec.report import Where
@@ -47,6 +47,11 @@ class Site:
     desired: Desired = field(default_factory=Desired)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    elsewhere: tuple[tuple[str, str], ...] = ()
+    """Networks that the host reaches by its default route only, and what they are: known in a lab."""
+    where: Where = ()
+    """The part of the file that is being compiled; what is added meanwhile comes from it."""
+    origins: dict[Key, Where] = field(default_factory=dict)
 
     @property
     def project(self) -> str:
@@ -56,6 +61,12 @@ class Site:
     def add(self, *values: Thing) -> None:
         """Put values into the desired picture."""
         self.desired.picture.add(*values)
+        for value in values:
+            self.origins[value.key] = self.where
+
+    def problem(self, key: Key, message: str, hint: str | None = None) -> Problem:
+        """A problem with what has that key in the desired picture, at the place in the file that asks for it."""
+        return self.file.problem(self.origins.get(key, ("name",)), message, hint)
 
     def borrow(self, value: Thing) -> None:
         """Want something that isn't ours to be otherwise; it is given back when the project goes."""

@@ -18,10 +18,11 @@ def check_subnets(site: Site, network: Network) -> None:
         (ip_interface(a.interface).network, f"the host has {a.interface} on {a.link}")
         for a in site.base.of(Address, site.host)
     ] + [
-        (ip_network(r.destination), f"the host has a route to {r.destination} by {r.link}")
+        (ip_network(r.destination), f"the host has a route to {r.destination}{f' by {r.link}' if r.link else ''}")
         for r in site.base.of(Route, site.host)
         if not r.destination.endswith("/0")
     ]
+    there += [(ip_network(net), f"{net} is {whose}") for net, whose in site.elsewhere]
     for net in network.subnet:
         found = next((why for other, why in there if other.version == net.version and other.overlaps(net)), None)
         if found:

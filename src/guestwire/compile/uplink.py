@@ -52,10 +52,11 @@ def children(site: Site, uplink: str) -> list[Macvlan]:
     ]
 
 
-def raise_up(site: Site, link: Link) -> None:
-    """Have the uplink set up: no child of it goes up before."""
-    if not link.up:
-        _take(site, replace(link, up=True))
+def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
+    """Have the uplink set up: no child of it goes up before. With `mac` it gets that, which its passthru child shares."""
+    raised = replace(link, up=True, mac=mac or link.mac)
+    if raised != link:
+        _take(site, raised)
 
 
 def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:

@@ -13,7 +13,7 @@ from functools import cache
 from guestwire.kinds.link import Link
 from guestwire.kinds.thing import Thing
 
-__all__ = ["kinds", "link_kinds"]
+__all__ = ["Link", "Thing", "kinds", "link_kinds"]
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from guestwire.kinds.mark import PROTOCOL
@@ -99,8 +99,7 @@ class Address(Thing):
     def moved(self, link: str, owner: str | None) -> Address:
         """The same address on another link, IPv6 without DAD since it was in use until now."""
         flags = (self.flags or 0) | (IFA_F_NODAD if self.family == 6 else 0)
-        moved = self.on(self.netns, link, self.interface, owner, flags)
-        return Address(**{**_fields(moved), "peer": self.peer, "broadcast": self.broadcast, "scope": self.scope})
+        return replace(self, name=f"{self.interface} {link}", link=link, owner=owner, flags=flags, label=None)
 
     def create(self, kernel: Kernel) -> None:
         kernel.send(self.netns, self._request(kernel, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL))
@@ -152,9 +151,4 @@ class Address(Thing):
 
     def delete_commands(self) -> list[str]:
         return [self._command("delete")]
-
-
-def _fields(address: Address) -> dict[str, object]:
-    return {name: getattr(address, name) for name in ("netns", "name", "owner", "link", "address", "prefix", "flags")}
-
 

@@ -6,6 +6,7 @@ the kernel ignores an alias in the creating message. Both go in one send, so not
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -124,6 +125,16 @@ class Link(Thing):
     def change_rank(self, seen: Value) -> int:
         return self.ATTACH_RANK if "master" in self.differs(seen) else self.RANK - 1
 
+    def why_refused(self, number: int) -> str | None:
+        if number == errno.EBUSY and self.master:
+            return (
+                f"A NIC gives its frames to one taker only: {self.name} has a macvlan or macvtap, perhaps in another "
+                "namespace. `ip -all netns exec ip -d link show type macvlan` (and macvtap) finds those in named ones."
+            )
+        if number == errno.EXFULL and self.master:
+            return f"Bridge {self.master} has all the 1,023 ports that the kernel gives one."
+        return None
+
     def delete(self, kernel: Kernel) -> None:
         kernel.doom(self.netns, self.name)
 
@@ -193,7 +204,7 @@ class Seen:
             "master": self.master,
             "link_local": message.link_local,
             "port": Port.parse(message.slave_data) if message.slave_kind == "bridge" else None,
-            "index": message.index,
+            "index": message.ifindex,
             "carrier": message.carrier,
             "promiscuity": message.promiscuity,
         }

@@ -91,8 +91,8 @@ class Macvlan(Link):
 
     def must_be_anew(self, seen: Value) -> bool:
         """Besides another parent or device: into and out of passthru there is no way but a new link (EINVAL)."""
-        modes = self.differs(seen).get("mode", ())
-        return "passthru" in modes or super(Macvlan, self).must_be_anew(seen)
+        anew = super(Macvlan, self).must_be_anew(seen)
+        return anew or "passthru" in self.differs(seen).get("mode", ())
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return (self.parent,) if self.parent else ()

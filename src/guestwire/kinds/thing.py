@@ -38,7 +38,7 @@ class Thing(Value):
     def create(self, kernel: Kernel) -> None:
         """Make it."""
 
-    def finish(self, kernel: Kernel) -> None:  # noqa: B027  most kinds are done when they are made
+    def finish(self, kernel: Kernel) -> None:
         """What is left to do in its own namespace once all links are made, wherever they were made from."""
 
     @abstractmethod
@@ -64,6 +64,10 @@ class Thing(Value):
     def change_rank(self, seen: Value) -> int:
         """Where in the order of making the change from `seen` stands."""
         return self.RANK
+
+    def why_refused(self, number: int) -> str | None:
+        """What the kernel most likely means by that errno for this, and what to do; None where its words say enough."""
+        return None
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
         """The links (namespace, name) without which this is gone."""

@@ -39,6 +39,7 @@ PLACES = ("host", "lan", "gateway", "internet")
 SWITCH = "switch"  # its namespace is PROJECT.switch: no guest's can have a dot in its name
 GATEWAY, HOST, NEIGHBOUR = 1, 10, 100
 FREE = (*range(200, 255), *range(149, HOST, -1))  # what guests may be given, in this order
+INTERNET = (("203.0.113.", 24), ("2001:db8:ffff::", 64))
 NAT = "type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade"
 
 
@@ -116,10 +117,20 @@ class Lab:
         found = {}
         for i, uplink in enumerate(self.uplinks):
             hosts = [ip_interface(address) for address in self._host_addresses(i)]
-            others = {HOST + j for j in range(len(self.uplinks))} if self.options.same_lan else set()
-            free = tuple(number for number in FREE if number not in others)
-            found[uplink] = Lan(tuple(hosts), tuple(self.segments[i].addresses(GATEWAY)), free)
+            numbers = {HOST + j for j in range(len(self.uplinks))} if self.options.same_lan else set()
+            free = tuple(number for number in FREE if number not in numbers)
+            others = {each: "the host's" for number in numbers for each in self.segments[i].addresses(number)}
+            others |= dict.fromkeys(self.segments[i].addresses(NEIGHBOUR), "the neighbour's (lan)")
+            found[uplink] = Lan(tuple(hosts), tuple(self.segments[i].addresses(GATEWAY)), free, others)
         return found
+
+    def elsewhere(self) -> tuple[tuple[str, str], ...]:
+        """Networks beyond the gateway, and what they are: subnets of the host's own in there would hide them."""
+        return tuple((f"{head}{0 if '.' in head else ''}/{prefix}", "the lab's internet") for head, prefix in INTERNET)
+
+    def link_on(self, uplink: str) -> str:
+        """The name of the neighbour's and the gateway's NIC on the LAN behind an uplink."""
+        return f"eth{self.segments[self.uplinks.index(uplink)].number}"
 
     def _host_addresses(self, i: int) -> list[str]:
         return self.segments[i].interfaces(HOST + (i if self.options.same_lan else 0))
@@ -176,7 +187,7 @@ class Lab:
         gateway, internet = self.namespaces["gateway"], self.namespaces["internet"]
         found: list[Thing] = [*self._cable((gateway, "internet"), (internet, "eth0"))]
         for netns, link, number in ((internet, "eth0", 1), (gateway, "internet", 2)):
-            for head, prefix in (("203.0.113.", 24), ("2001:db8:ffff::", 64)):
+            for head, prefix in INTERNET:
                 found.append(Address.on(netns, link, f"{head}{number}/{prefix}", self.project))
         # IPv6 is routed, as at home; IPv4 is not, so the internet knows no way back but to the gateway's own address.
         found.append(Route.to(internet, "2001:db8::/32", "eth0", self.project, "2001:db8:ffff::2"))

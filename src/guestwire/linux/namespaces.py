@@ -43,7 +43,11 @@ def names() -> list[str]:
 
 def exists(name: str) -> bool:
     """Whether a namespace has that name."""
-    return os.path.exists(path(name))
+    try:
+        os.close(open_namespace(name))
+    except (OSError, ValueError):
+        return False
+    return "/" not in name
 
 
 def current() -> int:

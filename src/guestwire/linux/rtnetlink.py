@@ -40,7 +40,6 @@ __all__ = [
     "IFLA_NET_NS_FD",
     "IFLA_NUM_RX_QUEUES",
     "IFLA_NUM_TX_QUEUES",
-    "LinkMessage",
     "NDA_DST",
     "NDA_LLADDR",
     "RTA_DST",
@@ -57,6 +56,7 @@ __all__ = [
     "RTM_NEWNEIGH",
     "RTM_NEWROUTE",
     "AddressMessage",
+    "LinkMessage",
     "NeighbourMessage",
     "RouteMessage",
     "create_link",
@@ -109,9 +109,9 @@ _U32 = struct.Struct("=I")
 
 
 class LinkMessage(NamedTuple):
-    """A link as RTM_NEWLINK tells it; index 0 in `master` or `link` stands for none, `kind` is "" where there is none."""
+    """A link as RTM_NEWLINK tells it; 0 in `master` or `link` stands for none, `kind` is "" where there is none."""
 
-    index: int
+    ifindex: int
     type: int
     flags: int
     name: str
@@ -139,7 +139,7 @@ class AddressMessage(NamedTuple):
     family: int
     prefix: int
     scope: int
-    index: int
+    ifindex: int
     flags: int
     local: str
     peer: str
@@ -171,7 +171,7 @@ class NeighbourMessage(NamedTuple):
     """A neighbour, or an entry of a bridge's forwarding table, as RTM_NEWNEIGH tells it."""
 
     family: int
-    index: int
+    ifindex: int
     state: int
     flags: int
     address: str
@@ -202,7 +202,7 @@ def _link(body: bytes) -> LinkMessage:
         slave_kind, slave_data = _string(info.get(IFLA_INFO_SLAVE_KIND)), info.get(IFLA_INFO_SLAVE_DATA, b"")
     netnsid = get(IFLA_LINK_NETNSID)
     return LinkMessage(
-        index=index,
+        ifindex=index,
         type=device,
         flags=flags,
         name=found[IFLA_IFNAME][:-1].decode(errors="replace"),
@@ -265,7 +265,7 @@ def dump_addresses(sock: Socket) -> list[AddressMessage]:
                 family=family,
                 prefix=prefix,
                 scope=scope,
-                index=index,
+                ifindex=index,
                 flags=_number(get(IFA_FLAGS)) or flags,
                 local=_address(family, local or peer),
                 peer=_address(family, peer if local and peer != local else None),

@@ -77,8 +77,7 @@ def make(title: str, record: Callable[[int], None]) -> int:
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
-            pid = int(_answer(ours, "pid"))
-            _answer(ours, "ready")
+            pid = _pid_when_ready(ours)
             record(pid)
             ours.send(b"go")
         finally:
@@ -107,15 +106,24 @@ def enter(pid: int) -> None:
             os.chdir(folder)
 
 
-def _answer(sock: socket.socket, wanted: str) -> str:
-    """What follows the word that we wait for; raises the OSError that came in its place."""
-    word, _, rest = sock.recv(4096).decode(errors="replace").partition(" ")
-    if word == wanted:
-        return rest
-    if word == "error":
-        number, _, what = rest.partition(" ")
-        raise OSError(int(number), os.strerror(int(number)), what)
-    raise OSError(errno.ECHILD, "its keeper ended at once", "keeper")
+def _pid_when_ready(sock: socket.socket) -> int:
+    """The keeper's pid, once that one is ready; raises the OSError that came in its place.
+
+    The one tells us the pid, the other that it's ready, and either may be first.
+    """
+    pid, ready = 0, False
+    while not (pid and ready):
+        word, _, rest = sock.recv(4096).decode(errors="replace").partition(" ")
+        if word == "pid":
+            pid = int(rest)
+        elif word == "ready":
+            ready = True
+        elif word == "error":
+            number, _, what = rest.partition(" ")
+            raise OSError(int(number), os.strerror(int(number)), what)
+        else:
+            raise OSError(errno.ECHILD, "it ended at once", "its keeper")
+    return pid
 
 
 def _guarded(report: socket.socket, do: Callable[[], NoReturn]) -> NoReturn:

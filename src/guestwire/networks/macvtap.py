@@ -73,7 +73,8 @@ class Macvtap(BuiltNetwork):
         link = find(site, self, self.uplink)
         if link is None or not self._fits(site):
             return
-        raise_up(site, link)
+        macs = [plug.nic.mac for plug in site.file.plugs(self.name)] if self.mode == "passthru" else []
+        raise_up(site, link, *macs)
         if self.host_access:
             check_subnets(site, self)
             name, long = site.name(f"{self.name}.h")

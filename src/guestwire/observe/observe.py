@@ -58,7 +58,7 @@ def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
     for netns in tables:
         links = {link.index: link for link in picture.of(Link, netns)}
         for entry in dump_neighbours(kernel.socket(netns), AF_BRIDGE):
-            link = links.get(entry.index)
+            link = links.get(entry.ifindex)
             value = Fdb.parse(netns, link.name, link.owner, entry) if link else None
             if value is not None:
                 picture.add(value)
@@ -74,7 +74,7 @@ class _Reader:
             except FileNotFoundError:
                 continue
             self.links[netns] = dump_links(sock)
-        self.names = {netns: {link.index: link.name for link in links} for netns, links in self.links.items()}
+        self.names = {netns: {link.ifindex: link.name for link in links} for netns, links in self.links.items()}
         self.numbers: dict[str, dict[int, str]] = {}
         self.unasked: dict[str, Iterator[str]] = {}
 
@@ -83,9 +83,9 @@ class _Reader:
         owners: dict[tuple[str, str], str | None] = {}
         for netns, links in self.links.items():
             owner = self._namespace(picture, netns, links)
-            self.kernel.learn(netns, {link.name: link.index for link in links})
+            self.kernel.learn(netns, {link.name: link.ifindex for link in links})
             for link in links:
-                if link.index != LO:
+                if link.ifindex != LO:
                     value = self._link(netns, link)
                     owners[netns, link.name] = value.owner
                     picture.add(value)
@@ -93,7 +93,7 @@ class _Reader:
         return picture
 
     def _namespace(self, picture: Picture, netns: str, links: list[LinkMessage]) -> str | None:
-        marked = next((read_alias(link.alias) for link in links if link.index == LO), None)
+        marked = next((read_alias(link.alias) for link in links if link.ifindex == LO), None)
         if netns:
             picture.add(Namespace.named(netns, marked and marked[0]))
         return marked[0] if marked else None
@@ -130,8 +130,8 @@ class _Reader:
     ) -> None:
         sock, names = self.kernel.socket(netns), self.names[netns]
         for address in dump_addresses(sock):
-            link = names.get(address.index)
-            if link is not None and address.index != LO:
+            link = names.get(address.ifindex)
+            if link is not None and address.ifindex != LO:
                 value = Address.parse(netns, link, owners.get((netns, link)) or owner, address)
                 if value is not None:
                     picture.add(value)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from functools import cache
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple
 
@@ -42,12 +41,16 @@ def fact(default: Any = None) -> Any:
     return field(default=default, metadata={"sort": "fact"}, compare=False)
 
 
-@cache
+_FIELDS: dict[type, tuple[tuple[str, ...], tuple[str, ...], Callable[[Any], tuple[Any, ...]]]] = {}
+
+
 def _compared(kind: type[Value]) -> tuple[tuple[str, ...], tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    if kind in _FIELDS:
+        return _FIELDS[kind]
     settings = tuple(f.name for f in fields(kind) if f.metadata.get("sort") == "setting")
     solid = tuple(f.name for f in fields(kind) if f.metadata.get("sort") == "fixed")
     names = (*solid, *settings, "netns", "name")  # two more, so that attrgetter always gives a tuple
-    return settings, solid, attrgetter(*names)
+    return _FIELDS.setdefault(kind, (settings, solid, attrgetter(*names)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ bring it back.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from guestwire.errors import FileError, Problem
@@ -25,6 +25,8 @@ __all__ = ["Plan", "make_plan"]
 OURS_ALONE = (Namespace, Link, Nft, File, Route)
 """The kinds of which two can't share a name: one that is here without our mark is in the way."""
 
+Blame = Callable[[Key, str, str], Problem]
+"""Makes a problem of a wanted key, a message and a hint."""
 
 @dataclass(frozen=True)
 class Plan:
@@ -62,16 +64,20 @@ class Plan:
         return {key: value for key, value in self.touched().items() if value is not None and value.owner != self.project}
 
 
-def make_plan(observed: Picture, desired: Desired, project: str, *, sweep: bool = True) -> Plan:
+def make_plan(
+    observed: Picture, desired: Desired, project: str, *, sweep: bool = True, problem: Blame | None = None
+) -> Plan:
     """The steps from what is to what is wanted; with `sweep`, also away with what is `project`'s and not wanted.
 
-    Raises FileError (all problems at once) where something that isn't the project's has a name that is needed.
+    Raises FileError (all problems at once) where something that isn't the project's has a name that is needed; `problem`
+    makes one of a wanted key, a message and a hint, and knows where in the file that key comes from.
     """
-    return _Planner(observed, desired, project).plan(sweep)
+    return _Planner(observed, desired, project, problem or _nowhere).plan(sweep)
 
 
 class _Planner:
-    def __init__(self, observed: Picture, desired: Desired, project: str) -> None:
+    def __init__(self, observed: Picture, desired: Desired, project: str, problem: Blame) -> None:
+        self.problem = problem
         self.observed = observed
         self.desired = desired
         self.project = project
@@ -113,9 +119,15 @@ class _Planner:
             return None
         foreign = isinstance(value, OURS_ALONE) and have.owner != self.project
         if foreign and value.owner is not None and have.key not in self.desired.borrowed:
-            self.problems.append(_conflict(value, have))
+            self.problems.append(self._conflict(value, have))
             return None
         return have if value.must_be_anew(have) else None
+
+    def _conflict(self, value: Thing, have: Thing) -> Problem:
+        where = f" in namespace {have.netns}" if have.netns and not isinstance(have, Namespace) else ""
+        whose = f"belongs to project {have.owner}" if have.owner else "isn't guestwire's"
+        message = f"{have.KIND} {have.name}{where} is already there and {whose}; it is left as it is."
+        return self.problem(value.key, message, "Rename it, or choose another name for the project, network or guest.")
 
     def _unwanted(self, sweep: bool) -> Iterable[Thing]:
         wanted = self.desired.picture
@@ -173,8 +185,5 @@ def _roots(going: list[Thing]) -> list[Thing]:
     ]
 
 
-def _conflict(value: Thing, have: Thing) -> Problem:
-    where = f" in namespace {have.netns}" if have.netns and not isinstance(have, Namespace) else ""
-    whose = f"belongs to project {have.owner}" if have.owner else "isn't guestwire's"
-    message = f"{have.KIND} {have.name}{where} is already there and {whose}; it is left as it is."
-    return Problem(message, "Rename it, or choose another name for the project, network or guest.")
+def _nowhere(key: Key, message: str, hint: str) -> Problem:
+    return Problem(message, hint)

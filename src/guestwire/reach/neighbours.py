@@ -107,7 +107,7 @@ class Footprint:
 
     def __post_init__(self) -> None:
         for netns in self.namespaces:
-            self._before[netns] = {(entry.index, entry.address) for entry in dump_neighbours(self.kernel.socket(netns))}
+            self._before[netns] = {(entry.ifindex, entry.address) for entry in dump_neighbours(self.kernel.socket(netns))}
 
     def take_back(self) -> set[tuple[str, str]]:
         """Delete the wave's entries; returns the (namespace, address) of neighbours that didn't answer.
@@ -122,7 +122,7 @@ class Footprint:
             for entry in dump_neighbours(sock):
                 if entry.state & (_NUD_INCOMPLETE | _NUD_FAILED):
                     unresolved.add((netns, entry.address))
-                if (entry.index, entry.address) not in before and self._ours(entry):
+                if (entry.ifindex, entry.address) not in before and self._ours(entry):
                     doomed.append(_delete(entry))
             _all_gone(sock.transact(doomed) if doomed else ())
         return unresolved
@@ -144,7 +144,7 @@ def _all_gone(refused: Iterable[NetlinkError]) -> None:
 
 def _delete(entry: NeighbourMessage) -> Request:
     family = entry.family
-    body = _NDMSG.pack(family, entry.index, 0, 0, 0) + attribute(NDA_DST, socket.inet_pton(family, entry.address))
+    body = _NDMSG.pack(family, entry.ifindex, 0, 0, 0) + attribute(NDA_DST, socket.inet_pton(family, entry.address))
     return Request(RTM_DELNEIGH, 0, body)
 
 

@@ -44,8 +44,8 @@ def settle(kernel: Kernel, namespaces: Iterable[str], seconds: float = 3.0) -> N
 def _tentative(kernel: Kernel, netns: str) -> bool:
     sock = kernel.socket(netns)
     fresh = {
-        address.index
+        address.ifindex
         for address in dump_addresses(sock)
         if address.flags & _TENTATIVE and not address.flags & (_FAILED | _OPTIMISTIC)
     }
-    return bool(fresh) and any(link.index in fresh and link.flags & IFF_LOWER_UP for link in dump_links(sock))
+    return bool(fresh) and any(link.ifindex in fresh and link.flags & IFF_LOWER_UP for link in dump_links(sock))

@@ -24,7 +24,8 @@ from guestwire.show.wiring import UNREAD, Edge, Place, Wiring, natural
 
 __all__ = ["Chains", "Node", "Role", "chains", "printable"]
 
-FOLD = 12  # so many alike are drawn one by one
+FOLD = 12  # so many alike, named alike but for a number, are drawn one by one
+FOLD_ANY = 48  # and so many whose names may tell more
 DEEPEST = 24  # links in a row; what follows is drawn as a chain of its own
 SMALL = 6  # links of a branch that is drawn before those which lead far
 UNIVERSE = 0  # RT_SCOPE_UNIVERSE: an address that is valid everywhere
@@ -87,7 +88,8 @@ class Node:
         """What this branch looks like, names and numbers aside."""
         families = tuple(":" in address for address in self.addresses)
         rest = tuple(sorted((child.shape() for child in self.children), key=repr))
-        return self.role, self.edge, self.enters, self.label, self.owner or "", families, self.states, rest
+        target = self.place if self.role is Role.ELSEWHERE else ()  # ways to different places aren't alike
+        return self.role, self.edge, self.enters, target, self.label, self.owner or "", families, self.states, rest
 
 
 @dataclass
@@ -184,18 +186,10 @@ class _Builder:
         netns, name = place
         enters = netns != before
         if link is None:
-            unknown = netns == UNREAD
-            where = "" if unknown else self._title(netns)
-            return Node(
-                Role.UNREAD,
-                place,
-                UNREAD if unknown else printable(name),
-                where,
-                edge,
-                enters,
-                "",
-                states=("not read",),
-            )
+            if netns == UNREAD:
+                return Node(Role.UNREAD, place, UNREAD, "", edge)
+            where = self._title(netns)
+            return Node(Role.UNREAD, place, printable(name), where, edge, enters, states=("not read",))
         cabled = isinstance(link, Veth) and Edge.CABLE in self.wiring.joined[place].values()
         return Node(
             Role.LINK,
@@ -272,19 +266,21 @@ def _folded(nodes: list[Node]) -> list[Node]:
 
     Those that are named alike too, but for a number, are taken together first: many-1 … many-100, and then all veth….
     """
-    shapes = {id(node): node.shape() for node in nodes} if len(nodes) > FOLD else {}
-    nodes = _fold(nodes, {id(node): (re.sub(r"\d+", "", node.guest()), shapes.get(id(node))) for node in nodes})
-    return _fold(nodes, {id(node): (shapes.get(id(node)), id(node) if node.like else 0) for node in nodes})
+    if len(nodes) <= FOLD:
+        return nodes
+    shapes = {id(node): node.shape() for node in nodes}
+    nodes = _fold(nodes, {id(node): (re.sub(r"\d+", "", node.guest()), shapes[id(node)]) for node in nodes}, FOLD)
+    return _fold(nodes, {id(node): (shapes[id(node)], id(node) if node.like else 0) for node in nodes}, FOLD_ANY)
 
 
-def _fold(nodes: list[Node], looks: dict[int, tuple[object, ...]]) -> list[Node]:
+def _fold(nodes: list[Node], looks: dict[int, tuple[object, ...]], most: int) -> list[Node]:
     alike: dict[object, list[Node]] = {}
     for node in nodes:
         alike.setdefault(looks[id(node)], []).append(node)
     kept = []
     for node in nodes:
         first, *others = alike[looks[id(node)]]
-        if len(others) < FOLD:
+        if len(others) < most:
             kept.append(node)
         elif node is first:
             node.like = others

@@ -11,14 +11,14 @@ from guestwire.picture import Picture
 from guestwire.show.block import wide
 from guestwire.show.chains import Chains, Node, Role, chains
 from guestwire.show.page import CHARACTER, LINE, Box, Line, Page, Tile, page
-from guestwire.show.wiring import Edge
+from guestwire.show.wiring import UNREAD, Edge
 
 __all__ = ["svg"]
 
 CORNER = 7.0
-LEGEND = 34.0
 STYLE = """
-.guestwire text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #1f2937; }
+.guestwire text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+.guestwire text { fill: #1f2937; }
 .guestwire .paper { fill: #ffffff; }
 .guestwire .box { fill: #f4f6f9; stroke: #cbd3de; }
 .guestwire .title { font-weight: bold; fill: #475569; }
@@ -79,8 +79,9 @@ def _head(laid: Page, width: float, height: float) -> list[str]:
     titles = [box.title for box in laid.boxes if not box.frameless]
     some = ", ".join(titles[:20]) + (" …" if len(titles) > 20 else "")
     size = f'width="{_n(width)}" height="{_n(height)}" viewBox="0 0 {_n(width)} {_n(height)}"'
+    named = 'role="img" aria-labelledby="guestwire-title guestwire-desc"'
     return [
-        f'<svg class="guestwire" xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="guestwire-title guestwire-desc">',
+        f'<svg class="guestwire" xmlns="http://www.w3.org/2000/svg" {size} {named}>',
         '<title id="guestwire-title">What is plugged into what</title>',
         f'<desc id="guestwire-desc">{escape(f"{links:,} links drawn, in {len(titles):,} namespaces: {some}")}</desc>',
         f"<style>{STYLE}</style>",
@@ -179,6 +180,8 @@ def _legend(forest: Chains, marks: bool) -> list[tuple[str, str]]:
     used = {node.edge for node in forest.nodes()}
     styles = {Edge.PORT: "line", Edge.CABLE: "line cable", Edge.PARENT: "line parent", Edge.ROUTED: "line routed"}
     said = [(style, edge.value) for edge, style in styles.items() if edge in used]
+    if any(node.name == UNREAD for node in forest.nodes()):
+        said.append(("", f"{UNREAD} in a namespace that wasn't read"))
     if forest.owners:
         whose = f"made by guestwire for {', '.join(forest.owners)}"
         said.append(("mark", whose) if marks else ("", f"all {whose}"))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from guestwire.picture import Picture
 from guestwire.show.block import Block, Span, lines, wide
 from guestwire.show.chains import Chains, Node, Role, chains
-from guestwire.show.wiring import Edge
+from guestwire.show.wiring import UNREAD, Edge
 
 __all__ = ["text"]
 
@@ -252,6 +252,8 @@ def _legend(forest: Chains, pen: _Pen, width: int, colour: bool) -> list[str]:
     ]
     if any(node.role is Role.ELSEWHERE for node in nodes):
         said.append([(pen.elsewhere, "fold"), (" drawn elsewhere", "label")])
+    if any(node.name == UNREAD for node in nodes):
+        said.append([(UNREAD, "name"), (" in a namespace that wasn't read", "label")])
     if forest.owners:
         whose = f"made by guestwire for {', '.join(forest.owners)}"
         marked = len(forest.owners) + forest.foreign > 1

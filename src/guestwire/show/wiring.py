@@ -20,7 +20,7 @@ from guestwire.kinds.route import Route
 from guestwire.kinds.veth import Veth
 from guestwire.picture import Picture
 
-__all__ = ["Edge", "Place", "Wiring", "natural"]
+__all__ = ["UNREAD", "Edge", "Place", "Wiring", "natural"]
 
 Place = tuple[str, str]
 """A link's namespace and name."""
@@ -194,9 +194,10 @@ class Wiring:
         if isinstance(link, Nic) and not link.kernel_kind:
             return HARDWARE
         carries = any(self._carried(place, other) for other in edges)
-        if (carries or link.master) and NIC_NAME.fullmatch(link.name):
+        into_the_dark = any(other not in self.links for other in edges)
+        if NIC_NAME.fullmatch(link.name) and (carries or link.master or into_the_dark):
             return UPLINK
-        if place in self._defaults and any(other not in self.links for other in edges):
+        if place in self._defaults and into_the_dark:
             return UPLINK
         return MASTER if carries else PORT if link.master else OTHER
 

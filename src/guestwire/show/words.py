@@ -39,7 +39,7 @@ def standing(document: Mapping[str, Any], *, lab: bool) -> str:
     """A project's status."""
     if not document["up"]:
         return f"{document['project']} is not up. `guestwire plan` shows what `up` would do.\n"
-    rows = [("GUEST", "STATE", "NIC", "NETWORK", "DEVICE", "ADDRESSES", "ON THE HOST")]
+    rows: list[tuple[str, ...]] = [("GUEST", "STATE", "NIC", "NETWORK", "DEVICE", "ADDRESSES", "ON THE HOST")]
     for guest in document["guests"]:
         nics = guest["nics"] or [{}]
         for i, nic in enumerate(nics):

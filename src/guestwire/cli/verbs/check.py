@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 
 from guestwire.cli.table import FILE, LAB, Verb
@@ -21,7 +22,16 @@ trip: an answer from that address.""",
 
 
 def run(args: Namespace) -> int:
-    """Print the matrix and the expectations."""
+    """Measure, and print the matrix."""
     from guestwire import api
+    from guestwire.cli.terminal import colours, emit, shows_progress, tell
+    from guestwire.show.matrix import matrix
 
-    raise NotImplementedError(api)
+    def progress(done: int, total: int) -> None:
+        tell(f"\r{done:,} of {total:,} probes" if done < total else "\r\033[K")
+
+    report = api.check(
+        args.file, lab=args.lab, netns=args.netns, progress=progress if shows_progress(args) else None
+    )
+    emit(args, report.to_json() if args.json else {}, lambda: matrix(report, colour=colours(sys.stdout)))
+    return report.code

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from argparse import Namespace
 
 from guestwire.cli.table import FILE, LAB, Argument, Verb
@@ -29,5 +32,16 @@ touched it.""",
 def run(args: Namespace) -> int:
     """Print the drawing."""
     from guestwire import api
+    from guestwire.cli.terminal import colours, emit
+    from guestwire.show import svg, text
 
-    raise NotImplementedError(api)
+    a_file = args.file is not None or os.path.exists("guestwire.yaml")
+    picture = api.picture(args.file, lab=args.lab, netns=args.netns) if a_file else api.everything(args.netns)
+    if args.format == "svg":
+        drawn = svg(picture)
+    else:
+        plain = (sys.stdout.encoding or "").lower().replace("-", "") not in ("utf8", "")
+        width = max(60, shutil.get_terminal_size((100, 24)).columns)
+        drawn = text(picture, width=width, colour=colours(sys.stdout), ascii=plain)
+    emit(args, {"format": args.format, "drawing": drawn}, drawn)
+    return 0

@@ -28,4 +28,4 @@ def run(args: Namespace) -> int:
     """Run it; its exit code."""
     from guestwire import api
 
-    raise NotImplementedError(api)
+    return api.execute(args.guest, args.command)

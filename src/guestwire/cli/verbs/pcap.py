@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentTypeError, Namespace
 
 from guestwire.cli.table import LAB, Argument, Verb
@@ -33,5 +34,9 @@ VERB = Verb(
 def run(args: Namespace) -> int:
     """Write frames until the count, the reader or Ctrl-C ends it."""
     from guestwire import api
+    from guestwire.cli.terminal import say
 
-    raise NotImplementedError(api)
+    captured = api.pcap(args.guest, sys.stdout.buffer, count=args.count)
+    lost = f", {captured.dropped:,} dropped by the kernel" if captured.dropped else ""
+    say(args, f"{captured.frames:,} frames{lost}.")
+    return 0

@@ -1,0 +1,61 @@
+"""exec and pcap: into a guest, and at one of its NICs."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from guestwire.apply import projects
+from guestwire.errors import FileError, UsageError
+from guestwire.lab import PLACES
+from guestwire.linux import namespaces
+from guestwire.linux.inside import run
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.packets import Captured, capture, watch
+from guestwire.linux.rtnetlink import dump_links
+
+__all__ = ["execute", "find_guest", "pcap"]
+
+
+def find_guest(name: str) -> str:
+    """The namespace of a guest, "web" or "PROJECT/web"; also of a lab's host, lan, gateway and internet.
+
+    Raises UsageError where there is none of that name, or where several projects have one.
+    """
+    project, _, guest = name.rpartition("/")
+    there = set(namespaces.names())
+    found = [f"{each}-{guest}" for each in projects() if project in ("", each) and f"{each}-{guest}" in there]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        choices = ", ".join(f"{namespace.removesuffix(f'-{guest}')}/{guest}" for namespace in found)
+        raise UsageError(f"several projects have a {guest}.", hint=f"Say which: {choices}.")
+    known = sorted(
+        name.removeprefix(f"{each}-") for each in projects() for name in there if name.startswith(f"{each}-")
+    )
+    guests = [name for name in known if name not in PLACES]
+    hint = f"There is {', '.join(guests[:10])}{' …' if len(guests) > 10 else ''}." if guests else "No project is up."
+    raise UsageError(f"there is no guest {name}.", hint=hint)
+
+
+def execute(guest: str, command: list[str]) -> int:
+    """Run a command in a guest, as `ip netns exec` would; its exit code."""
+    netns = find_guest(guest)
+    with Kernel() as kernel:
+        return run(kernel.fd(netns), netns, command)
+
+
+def pcap(guest: str, out: BinaryIO, *, count: int | None = None) -> Captured:
+    """Write the frames of a guest's NIC ("web", "web:eth1") to `out` until `count`, the reader or a signal ends it."""
+    name, _, nic = guest.partition(":")
+    netns = find_guest(name)
+    with Kernel() as kernel:
+        links = [link.name for link in dump_links(kernel.socket(netns)) if link.name != "lo"]
+        if not links or (nic and nic not in links):
+            what = f"{name} has no NIC {nic}." if nic else f"{name} has no NIC."
+            raise FileError(what, hint=f"It has {', '.join(links)}." if links else None)
+        with kernel.inside(netns):
+            sock = watch(nic or links[0])
+        try:
+            return capture(sock, out, count=count)
+        finally:
+            sock.close()

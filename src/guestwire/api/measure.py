@@ -1,0 +1,97 @@
+"""check: who takes part, and what was measured between them."""
+
+from __future__ import annotations
+
+from guestwire import reach
+from guestwire.api.situation import Situation, situation, usual_file
+from guestwire.compile import BuiltNetwork
+from guestwire.errors import FileError
+from guestwire.kinds.address import Address
+from guestwire.kinds.route import Route
+from guestwire.linux.kernel import Kernel
+from guestwire.picture import Picture
+from guestwire.reach import Progress, Report, Seat, Station
+
+__all__ = ["check"]
+
+DEFAULTS = ("0.0.0.0/0", "::/0")
+
+
+def check(
+    path: str | None = None, *, lab: bool = False, netns: str | None = None, progress: Progress | None = None
+) -> Report:
+    """Measure every pair of guests, host, lan, gateway and internet, and what the file expects.
+
+    What the probes caused is taken back. Raises FileError where the project isn't up, Unavailable where the kernel's
+    neighbour table is full.
+    """
+    where = situation(usual_file(path, None), lab=lab, project=None, netns=netns)
+    if where.state is None:
+        raise FileError(f"project {where.project} is not up.", hint="Bring it up first: `guestwire up`.")
+    with Kernel() as kernel:
+        where.plan(kernel)
+        stations = _Stations(where).all()
+        return reach.check(kernel, stations, where.file.expect, progress, where.file.members)
+
+
+class _Stations:
+    """The guests and places of a project, with the addresses that they have now."""
+
+    def __init__(self, where: Situation) -> None:
+        assert where.site is not None and where.seen is not None
+        self.where = where
+        self.site = where.site
+        self.seen: Picture = where.seen
+        self.networks = [n for n in where.file.networks.values() if isinstance(n, BuiltNetwork)]
+        self.addresses: dict[tuple[str, str], list[str]] = {}
+        for address in self.seen.of(Address):
+            self.addresses.setdefault((address.netns, address.link), []).append(address.address)
+
+    def all(self) -> list[Station]:
+        """Guests in the file's order, then the places."""
+        return [*self._guests(), self._host(), *(self._lab() if self.where.lab else self._outside())]
+
+    def _guests(self) -> list[Station]:
+        return [
+            Station(
+                instance.name,
+                netns := f"{self.where.project}-{instance.name}",
+                tuple(self._seat(nic.network, netns, nic.link) for nic in instance.guest.nics),
+                instance.guest.kind,
+            )
+            for instance in self.where.file.expand()
+        ]
+
+    def _seat(self, network: str, netns: str, link: str) -> Seat:
+        return Seat(network, link, tuple(self.addresses.get((netns, link), ())))
+
+    def _host(self) -> Station:
+        """The host has a seat on each network, and a last one where its default routes leave."""
+        seats = []
+        for network in self.networks:
+            plain = [address.partition("/")[0] for address in network.host_addresses(self.site)]
+            seats.append(Seat(network.name, network.link(self.site), tuple(plain)))
+        routes = [r for r in self.seen.of(Route, self.where.host) if r.destination in DEFAULTS and r.link]
+        leaving = dict.fromkeys(r.link for r in routes if r.link)
+        last = [a for link in leaving for a in self.addresses.get((self.where.host, link), ())]
+        seats.append(Seat("", next(iter(leaving), ""), tuple(last)))
+        return Station("host", self.where.host, tuple(seats), "lab" if self.where.lab else "outside")
+
+    def _lab(self) -> list[Station]:
+        lab = self.where.built_lab
+        assert lab is not None
+        stations = []
+        for place in ("lan", "gateway"):
+            netns = lab.namespaces[place]
+            seats = [
+                self._seat(network.name, netns, lab.link_on(network.uplink)) for network in self.networks if network.uplink
+            ]
+            stations.append(Station(place, netns, (*seats, self._seat("", netns, "eth0")), "lab"))
+        netns = lab.namespaces["internet"]
+        return [*stations, Station("internet", netns, (self._seat("", netns, "eth0"),), "lab")]
+
+    def _outside(self) -> list[Station]:
+        """What of the outside has an address that we know: the gateways of the host's default routes."""
+        routes = [r for r in self.site.base.of(Route, self.where.host) if r.destination in DEFAULTS]
+        gateways = tuple(route.gateway for route in routes if route.gateway)
+        return [Station("gateway", None, (Seat("", "", gateways),), "outside")] if gateways else []

@@ -1,0 +1,47 @@
+"""The files that the tests of this folder build: three ways side by side, and the same changed in every respect."""
+
+from __future__ import annotations
+
+__all__ = ["CHANGED", "THREE", "UPLINKS"]
+
+THREE = """
+name: three
+networks:
+  lan: {type: bridge, uplink: eth0}
+  private: {type: bridge, subnet: [10.77.0.0/24, "fd00:77::/64"]}
+  direct: {type: macvtap, uplink: eth1, mode: bridge, host-access: true}
+guests:
+  web: {nics: [private], dns: [192.0.2.1]}
+  db: {nics: [private, {network: direct, address: [198.51.100.20/24, "2001:db8:2::20/64"]}]}
+  old: {nics: [lan]}
+  many: {count: 2, nics: [{network: direct, address: []}, private]}
+"""
+
+CHANGED = """
+name: three
+networks:
+  lan: {type: bridge, uplink: eth2, stp: true}
+  private: {type: bridge, subnet: [10.77.0.0/24, "fd00:77::/64"], mtu: 1400, port: {isolated: true}}
+  direct: {type: macvtap, uplink: eth1, mode: private}
+  whole: {type: macvtap, uplink: eth0, mode: passthru}
+guests:
+  db: {nics: [{network: private, address: 10.77.0.20}, {network: direct, address: [198.51.100.21/24]}], dns: [192.0.2.1]}
+  new: {nics: [lan, {network: private, mac: "52:54:00:00:00:01"}], dns: [192.0.2.53]}
+  old: {nics: [whole]}
+  many: {count: 2, nics: [private, {network: direct, address: []}]}
+"""
+
+UPLINKS = """
+for number in 0 1 2; do
+    ip link add eth$number mtu 1450 type veth peer name far$number
+    ip link set far$number up
+done
+ip link set eth0 up
+ip address add 198.51.100.10/24 dev eth1
+ip link set eth1 up
+ip address add 2001:db8:2::10/64 dev eth1 nodad
+ip route add 203.0.113.0/24 via 198.51.100.1
+ip -6 route add 2001:db8:ffff::/48 via 2001:db8:2::1
+ip link set eth1 address 02:00:00:00:00:01
+"""
+"""Three NICs of a host by hand, of which the third is down; far0 and so on are the other ends of their cables."""
