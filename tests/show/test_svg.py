@@ -11,7 +11,7 @@ from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.nic import Nic
 from guestwire.picture import Picture
 from guestwire.show import chains, svg
-from guestwire.show.page import page
+from guestwire.show.page import Box, Tile, page
 from tests.show.pictures import crowd, first_way, host, lab, ring, row
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -49,7 +49,8 @@ def test_says_what_the_text_says(picture: Picture) -> None:
 @each_picture
 def test_nothing_overlaps(picture: Picture) -> None:
     laid = page(chains(picture))
-    for one, other in [*combinations(laid.boxes, 2), *combinations(laid.tiles, 2)]:
+    pairs: list[tuple[Box | Tile, Box | Tile]] = [*combinations(laid.boxes, 2), *combinations(laid.tiles, 2)]
+    for one, other in pairs:
         apart_across = one.x + one.width <= other.x or other.x + other.width <= one.x
         apart_down = one.y + one.height <= other.y or other.y + other.height <= one.y
         assert apart_across or apart_down, (one, other)

@@ -68,7 +68,7 @@ this host
 CROWD = """\
 this host
   br0 ────┬─ g-1.0 ════ g-1:eth0    10.0.1.1/8
-  bridge  │  ┆ g-1 … g-1000 (1,000 like this)
+  bridge  ┆  g-1 … g-1000 (1,000 like this)
           └─ other.0 ══ other:eth0  10.200.0.1/8
 
 ── port of a bridge   ══ veth cable   all made by guestwire for demo

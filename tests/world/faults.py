@@ -61,7 +61,9 @@ class _Run:
         self.attempts = self.committed = 0
         self.wrong: list[str] = []
         self.empty = snapshot()
-        self.before = self._prepared()
+        self._prepared()
+        _must(self._act)
+        self.before = self._prepared()  # again, since it differs in what the change before let go of: addresses, say
         self.steps = int(_must(self._act))
         self.after = snapshot()
         self.before = self._prepared()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from guestwire.api.situation import Situation, at_work, give_back, lock_of, related, situation, usual_file
+from guestwire.api.situation import Situation, at_work, get_in, give_back, lock_of, related, situation, usual_file
+from guestwire import rootless
 from guestwire.apply import State, Store, apply, preflight, projects, settle
 from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired
 from guestwire.plan import Plan, make_plan
@@ -44,7 +46,7 @@ def up(path: str | None = None, *, lab: bool = False, project: str | None = None
 
     Raises FileError with the host untouched; Refused, Unavailable, NotPermitted or Interrupted with all undone; Busy.
     """
-    where = situation(path, lab=lab, project=project, netns=netns)
+    where = situation(path, lab=lab, project=project, netns=netns, changes=True)
     with at_work(where.project, where.host, where.lab) as kernel:
         made = where.plan(kernel)
         after = where.after(made)
@@ -89,8 +91,9 @@ def down(path: str | None = None, *, project: str | None = None, netns: str | No
 def _which(path: str | None, project: str | None, netns: str | None) -> tuple[str, str, bool]:
     """The name, host and kind of the project that is meant: by its name alone, so that a broken file can't keep it up."""
     if project is None:
-        where = situation(usual_file(path, None), lab=False, project=None, netns=netns)
+        where = situation(usual_file(path, None), lab=False, project=None, netns=netns, changes=True)
         return where.project, where.host, where.lab
+    get_in(project, lab=False, changes=True)
     state: State | None = Store(project).state()
     return (project, state.host, state.lab) if state else (project, netns or "", False)
 
@@ -100,6 +103,9 @@ def rollback(project: str | None = None) -> list[str]:
 
     Raises Refused with all that could not be done; what is left then stays in the journal, to be tried again.
     """
+    mine = [holder.project for holder in rootless.holders()] if not capable() else []
+    if mine and (project in mine or len(mine) == 1):
+        get_in(project or mine[0], lab=False, changes=True)
     settled = []
     for name in projects() if project is None else [project]:
         store = Store(name)

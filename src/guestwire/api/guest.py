@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import BinaryIO
 
+from guestwire import rootless
 from guestwire.apply import projects
 from guestwire.errors import FileError, UsageError
 from guestwire.lab import PLACES
@@ -12,6 +14,7 @@ from guestwire.linux.inside import run
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.packets import Captured, capture, watch
 from guestwire.linux.rtnetlink import dump_links
+from guestwire.linux.userns import capable
 
 __all__ = ["execute", "find_guest", "pcap"]
 
@@ -22,6 +25,8 @@ def find_guest(name: str) -> str:
     Raises UsageError where there is none of that name, or where several projects have one.
     """
     project, _, guest = name.rpartition("/")
+    if not capable():
+        _get_in(project, guest)
     there = set(namespaces.names())
     found = [f"{each}-{guest}" for each in projects() if project in ("", each) and f"{each}-{guest}" in there]
     if len(found) == 1:
@@ -35,6 +40,21 @@ def find_guest(name: str) -> str:
     guests = [name for name in known if name not in PLACES]
     hint = f"There is {', '.join(guests[:10])}{' …' if len(guests) > 10 else ''}." if guests else "No project is up."
     raise UsageError(f"there is no guest {name}.", hint=hint)
+
+
+def _get_in(project: str, guest: str) -> None:
+    """Go into this user's lab that has the guest; as it is seen from outside, through its keeper's root."""
+    labs = [
+        holder.project
+        for holder in rootless.holders()
+        if project in ("", holder.project)
+        and os.path.lexists(f"/proc/{holder.pid}/root{namespaces.path(f'{holder.project}-{guest}')}")
+    ]
+    if len(labs) > 1:
+        choices = ", ".join(f"{lab}/{guest}" for lab in labs)
+        raise UsageError(f"several projects have a {guest}.", hint=f"Say which: {choices}.")
+    if labs:
+        rootless.enter(labs[0], make=False)
 
 
 def execute(guest: str, command: list[str]) -> int:

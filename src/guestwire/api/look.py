@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from guestwire import rootless
 from guestwire.api.situation import Situation, related, situation, usual_file
 from guestwire.apply import State, Store, projects
 from guestwire.compile import BuiltNetwork
@@ -46,6 +48,8 @@ class Status:
         return {
             "project": self.where.project,
             "up": self.is_up,
+            "lab": self.where.lab,
+            "enter": self.where.way_in,
             "guests": [self._guest(instance) for instance in self.where.file.expand()],
             "networks": [
                 self._network(network)
@@ -141,9 +145,10 @@ class Listed:
 
 
 def list_projects() -> list[Listed]:
-    """Every project on this machine."""
+    """Every project on this machine; an ordinary user's labs too, as they are seen through their keepers' roots."""
     names = namespaces.names()
-    return [
+    mine = [_lab_of(holder) for holder in rootless.holders()]
+    return mine + [
         Listed(
             project,
             (store := Store(project)).state(),
@@ -152,6 +157,14 @@ def list_projects() -> list[Listed]:
         )
         for project in projects()
     ]
+
+
+def _lab_of(holder: rootless.Holder) -> Listed:
+    root = f"/proc/{holder.pid}/root"
+    names = os.listdir(f"{root}{namespaces.FOLDER}") if os.path.isdir(f"{root}{namespaces.FOLDER}") else []
+    store = Store(holder.project, root)
+    guests = sum(name.startswith(f"{holder.project}-") for name in names)
+    return Listed(holder.project, store.state(), store.journal() is not None, guests)
 
 
 def picture(path: str | None, *, lab: bool = False, netns: str | None = None) -> Picture:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from guestwire import rootless
 from guestwire.apply import State, Store, locked, projects
 from guestwire.apply.store import RUN
 from guestwire.compile import Site, compile_file
@@ -18,6 +19,7 @@ from guestwire.kinds.fdb import Fdb
 from guestwire.lab import Lab
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.userns import capable
 from guestwire.networks import TYPES
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Key, Picture
@@ -25,7 +27,7 @@ from guestwire.plan import Plan, make_plan
 from guestwire.spec import File, load
 from guestwire.spec.report import quote
 
-__all__ = ["DEFAULT_FILE", "Situation", "at_work", "give_back", "lock_of", "related", "situation", "usual_file"]
+__all__ = ["DEFAULT_FILE", "Situation", "at_work", "get_in", "give_back", "lock_of", "related", "situation", "usual_file"]
 
 DEFAULT_FILE = "guestwire.yaml"
 
@@ -42,6 +44,8 @@ class Situation:
     state: State | None
     site: Site | None = None
     built_lab: Lab | None = None
+    way_in: str | None = None
+    """The command with which a shell gets into a lab made without root."""
     seen: Picture | None = None
 
     @property
@@ -76,17 +80,29 @@ class Situation:
         if self.lab:
             lab = self.built_lab = Lab(self.file, RUN)
             base = lab.picture()
-            return Site(self.file, lab.host, True, base, seen, lab.lans(), Desired(base.copy()), elsewhere=lab.elsewhere())
+            desired = Desired(base.copy())
+            site = Site(self.file, lab.host, True, base, seen, lab.lans(), desired, elsewhere=lab.elsewhere())
+            if self.file.lab.dhcp and not lab.answers_dhcp:
+                message = "the gateway answers no DHCP in a lab made without root: dnsmasq can't give up its groups there."
+                site.warn(("lab", "dhcp"), message, "Make the lab as root, or write `lab: {dhcp: false}`.")
+            return site
         base = Picture(v for v in seen if v.netns == self.host and v.owner != self.project)
         if self.state:
             base.add(*self.state.loans.values())
         return Site(self.file, self.host, False, base, seen)
 
 
-def situation(path: str | None, *, lab: bool, project: str | None, netns: str | None) -> Situation:
-    """Load a file and find out where it belongs. Raises FileError, or UsageError where lab and --netns meet."""
+def situation(
+    path: str | None, *, lab: bool, project: str | None, netns: str | None, changes: bool = False
+) -> Situation:
+    """Load a file and find out where it belongs, going into an ordinary user's lab of it where there is one.
+
+    `changes` says that rights are needed in any case. Raises FileError, NotPermitted, or UsageError where lab and --netns
+    meet.
+    """
     path = path or DEFAULT_FILE
     file = load(path, networks=TYPES, guests=KINDS, project=project)
+    way_in = get_in(file.name, lab=lab, changes=changes)
     store = Store(file.name)
     state = store.state()
     if lab and netns:
@@ -100,7 +116,21 @@ def situation(path: str | None, *, lab: bool, project: str | None, netns: str | 
         place = "in a lab" if state.lab else f"on host {state.host or '(this one)'}"
         message = f"project {file.name} is up {place} already."
         raise FileError(message, hint="Take it down first, or give this one another name with --project.")
-    return Situation(file, path if path == "-" else str(Path(path).absolute()), host, lab, store, state)
+    place = path if path == "-" else str(Path(path).absolute())
+    return Situation(file, place, host, lab, store, state, way_in=way_in)
+
+
+def get_in(project: str, *, lab: bool, changes: bool) -> str | None:
+    """Go on inside this user's lab of a project, where we have no rights outside; the command that leads a shell there.
+
+    With `lab` it is made where it isn't there. Raises NotPermitted where that can't be, or where `changes` needs rights.
+    """
+    if capable():
+        return None
+    holder = rootless.find(project)
+    if holder is not None or lab or changes:
+        rootless.enter(project, make=lab)
+    return rootless.nsenter_line(holder) if holder else None
 
 
 def usual_file(path: str | None, project: str | None) -> str:

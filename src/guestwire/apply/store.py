@@ -75,9 +75,9 @@ class Journal:
 class Store:
     """The folder of one project."""
 
-    def __init__(self, project: str) -> None:
+    def __init__(self, project: str, root: str = "") -> None:
         self.project = project
-        self.folder = f"{RUN}/{project}"
+        self.folder = f"{root}{RUN}/{project}"
         self._journal = f"{self.folder}/journal"
         self._state = f"{self.folder}/state.json"
 

@@ -11,6 +11,7 @@ from guestwire.compile.site import Seat, Site
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
 from guestwire.spec.models import Nic
+from guestwire.spec.report import Where
 
 __all__ = ["compile_file"]
 
@@ -52,6 +53,8 @@ class _Seating:
         self.pools: dict[tuple[str, int], Iterator[str] | None] = {}
         self.strangers = [net for network in site.file.networks.values() for net in network.subnet]
         self.kept: dict[tuple[str, str, int], str] = {}
+        self.spent: set[tuple[str, int]] = set()
+        self.warned: set[Where] = set()
         self._keep()
 
     def _keep(self) -> None:
@@ -103,18 +106,24 @@ class _Seating:
             for address in nic.fixed:
                 yield self._whole(nic, network, str(address))
             return
-        for version in VERSIONS:
-            found = self.kept.get((netns, nic.link, version)) or self._next(network, version)
-            if found is not None:
-                yield found
+        found = [self.kept.get((netns, nic.link, version)) or self._next(network, version) for version in VERSIONS]
+        yield from filter(None, found)
+        if not any(found) and network.uplink and not self.site.lab and nic.path not in self.warned:
+            self.warned.add(nic.path)
+            message = "gets no address: this version doesn't ask the LAN's DHCP yet, and the file gives none."
+            self.site.warn(nic.path, message, "Write one as `address: 192.168.1.20/24`, or try it with --lab.")
 
     def _whole(self, nic: Nic, network: BuiltNetwork, address: str) -> str:
+        if whose := network.whose(self.site, address.partition("/")[0]):
+            message = f"address {address} is {whose} address on the LAN of uplink {network.uplink}."
+            self.site.refuse(nic.at("address"), message, "Use another" + (", or leave it out." if self.site.lab else "."))
         if "/" in address:
             return address
         prefix = network.prefix(self.site, address)
         if prefix is None:
             message = f"address {address} has no prefix length, and nothing here says which network it is in."
-            self.site.refuse(nic.at("address"), message, f"Write it with its prefix, as {address}/24.")
+            usual = 64 if ":" in address else 24
+            self.site.refuse(nic.at("address"), message, f"Write it with its prefix, as {address}/{usual}.")
             prefix = ip_address(address).max_prefixlen
         return f"{address}/{prefix}"
 
@@ -127,8 +136,11 @@ class _Seating:
             if address not in self.taken and not (self.strangers and self._named_elsewhere(network, address)):
                 self.taken.add(address)
                 return interface
-        message = f"no IPv{version} address is left for all of its guests."
-        self.site.refuse(network.path, message, "Give it a larger subnet, or fewer guests.")
+        if (network.name, version) not in self.spent:
+            self.spent.add((network.name, version))
+            message = f"no IPv{version} address is left for all of its guests."
+            hint = "Give it a larger subnet" if network.subnet else "A lab's LAN has 194 at most: use a network with a subnet"
+            self.site.refuse(network.path, message, f"{hint}, or fewer guests.")
         return None
 
     def _pool(self, network: BuiltNetwork, version: int) -> Iterator[str] | None:

@@ -23,8 +23,8 @@ def find(site: Site, network: Network, name: str) -> Link | None:
     link = site.uplink(name)
     if link is None:
         known = sorted(other.name for other in site.base.of(Link, site.host) if not other.master)
-        hint = f"The host has {', '.join(known)}." if known else None
-        site.refuse(where, f"the host has no link {name}.", hint)
+        has = f"It has {', '.join(known[:8])}{' …' if len(known) > 8 else ''}." if known else "It has no link but lo."
+        site.refuse(where, f"the host has no link {name}.", f"{has} A lab makes one of any name: `guestwire up --lab`.")
         return None
     if isinstance(link, Nic) and not link.ethernet:
         site.refuse(where, f"uplink {name} carries no Ethernet frames.", "Use a NIC.")

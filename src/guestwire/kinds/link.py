@@ -46,6 +46,8 @@ class Link(Thing):
     LINK_KINDS: ClassVar[tuple[str, ...]] = ()
     ATTACH_RANK: ClassVar[int] = 35
     """A link that is given to a master follows the addresses: make before break."""
+    DETACH_RANK: ClassVar[int] = 21
+    """One that is taken from its master may be wanted as a parent: no port can be one."""
 
     mac: str | None = setting()
     mtu: int | None = setting()
@@ -123,7 +125,9 @@ class Link(Thing):
         self.settle(kernel, seen, *self.own(kernel, seen))
 
     def change_rank(self, seen: Value) -> int:
-        return self.ATTACH_RANK if "master" in self.differs(seen) else self.RANK - 1
+        if "master" not in self.differs(seen):
+            return self.RANK - 1
+        return self.ATTACH_RANK if self.master else self.DETACH_RANK
 
     def why_refused(self, number: int) -> str | None:
         if number == errno.EBUSY and self.master:

@@ -17,6 +17,7 @@ A child stays on its parent, even from another namespace, and goes with it.
 
 from __future__ import annotations
 
+import errno
 import struct
 from dataclasses import dataclass
 from typing import ClassVar
@@ -40,6 +41,14 @@ from guestwire.picture import Value, fixed, setting
 __all__ = ["MODES", "Macvlan"]
 
 MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8, "source": 16}
+# What the driver means by its refusals, children of the same parent in other namespaces being out of sight.
+_ELSEWHERE = "`ip -all netns exec ip -d link show type macvlan` (and macvtap) finds those in named namespaces."
+_WHY = {
+    errno.EBUSY: "A NIC gives its frames to one taker only, and {parent} is a port of a bridge or another's already.",
+    errno.EINVAL: "Passthru stands beside no other macvlan or macvtap, and {parent} most likely has one, perhaps in "
+    f"another namespace. {_ELSEWHERE}",
+    errno.EADDRINUSE: f"Another macvlan or macvtap on {{parent}} has its MAC, perhaps in another namespace. {_ELSEWHERE}",
+}
 _NAMES = {number: name for name, number in MODES.items()}
 IFLA_MACVLAN_MODE, IFLA_MACVLAN_MACADDR_MODE = 1, 3
 IFLA_MACVLAN_MACADDR, IFLA_MACVLAN_MACADDR_DATA = 4, 5
@@ -93,6 +102,11 @@ class Macvlan(Link):
         """Besides another parent or device: into and out of passthru there is no way but a new link (EINVAL)."""
         anew = super(Macvlan, self).must_be_anew(seen)
         return anew or "passthru" in self.differs(seen).get("mode", ())
+
+    def why_refused(self, number: int) -> str | None:
+        if self.parent is None or number not in _WHY:
+            return super(Macvlan, self).why_refused(number)
+        return _WHY[number].format(parent=self.parent[1])
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return (self.parent,) if self.parent else ()

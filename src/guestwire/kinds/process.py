@@ -56,6 +56,8 @@ class Process(Thing):
         with kernel.inside(self.netns):
             done = subprocess.run(self.command, capture_output=True, timeout=START, text=True, check=False)
         if done.returncode:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.name)
             raise OSError(done.returncode, done.stderr.strip() or f"{self.command[0]} would not start")
 
     def change(self, kernel: Kernel, seen: Value) -> None:

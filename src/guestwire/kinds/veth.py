@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.thing import ip
@@ -50,6 +50,9 @@ class Veth(Link):
         # Which end was made first can't be read. A port counts as the near end, for one message then makes and enslaves it.
         far = not seen.master and seen.beyond is not None and seen.beyond < (seen.netns, seen.message.name)
         return cls(**seen.common(), peer=seen.beyond, far=far)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**super(Veth, self).to_json(), "far": self.far}  # else an undo would make each pair twice
 
     def create(self, kernel: Kernel) -> None:
         if self.far:

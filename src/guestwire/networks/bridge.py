@@ -12,6 +12,7 @@ from guestwire.compile import BuiltNetwork, Seat, Site
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import children, enslave, find
 from guestwire.errors import Problem
+from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import MOST_PORTS
 from guestwire.kinds.bridge import Bridge as BridgeLink
@@ -76,6 +77,8 @@ class Bridge(BuiltNetwork):
         mac = site.mac(self.name)
         if self.uplink is not None:
             link = find(site, self, self.uplink)
+            if isinstance(link, BridgeLink):
+                self._check_room(site, link)
             if link is None or isinstance(link, BridgeLink):
                 return  # a bridge that is there already is the network; guests become its ports
             taken = children(site, self.uplink)
@@ -91,6 +94,16 @@ class Bridge(BuiltNetwork):
             BridgeLink(netns=site.host, name=name, long=long, owner=owner, mac=mac, mtu=self.mtu, stp=self.stp, master="")
         )
         site.add(*(Address.on(site.host, name, str(host), owner) for host in self.hosts()))
+
+    def _check_room(self, site: Site, bridge: BridgeLink) -> None:
+        there = sum(link.master == bridge.name for link in site.base.of(Link, site.host))
+        wanted = site.file.ports(self.name)
+        if there + wanted > MOST_PORTS:
+            message = (
+                f"bridge {bridge.name} has {there:,} ports and would get {wanted:,} more; the kernel gives a bridge "
+                f"{MOST_PORTS:,} at most."
+            )
+            site.refuse(self.at("uplink"), message, "Use another bridge for some of the guests.")
 
     def link(self, site: Site) -> str:
         if self.uplink is not None and isinstance(site.uplink(self.uplink), BridgeLink):

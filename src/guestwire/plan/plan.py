@@ -89,6 +89,7 @@ class _Planner:
         replaced = [old for value in values if (old := self._in_the_way(value)) is not None]
         if self.problems:
             raise FileError(*self.problems)
+        replaced = list({old.key: old for old in [*replaced, *self._making_room(values, sweep)]}.values())
         lost = self._closure(replaced)
         steps = [Step("delete", value, early=True) for value in _roots(replaced)]
         for value in values:
@@ -128,6 +129,13 @@ class _Planner:
         whose = f"belongs to project {have.owner}" if have.owner else "isn't guestwire's"
         message = f"{have.KIND} {have.name}{where} is already there and {whose}; it is left as it is."
         return self.problem(value.key, message, "Rename it, or choose another name for the project, network or guest.")
+
+    def _making_room(self, values: list[Thing], sweep: bool) -> list[Thing]:
+        """Links that go and keep others from coming: a macvlan's parent can't become a port, nor have another in passthru."""
+        links = [value for value in values if isinstance(value, Link)]
+        needed = {(link.netns, link.name) for link in links if link.master}
+        needed |= {below for link in links if link.key not in self.observed for below in link.on_links()}
+        return [v for v in self._unwanted(sweep) if isinstance(v, Link) and not needed.isdisjoint(v.on_links())]
 
     def _unwanted(self, sweep: bool) -> Iterable[Thing]:
         wanted = self.desired.picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ _BLOCK = (
     12  # stations: all pairs between two blocks fill a wave (12 x 12 pairs, COST entries each), so that each block's
 )
 # sockets and neighbour tables are looked at together and both directions of a pair share their entries
+_CROWD = 128  # stations on a network from which on its floods are spared: fewer cost less than they would save
 _NEWS = 512  # probes between two words to `progress`
 
 
@@ -52,6 +54,15 @@ class _Check:
         self._progress = progress
         self._timeout = timeout
         self._done = self._total = 0
+        sizes = Counter(network for station in self._stations for network in station.networks)
+        self._crowds = {network for network, size in sizes.items() if size > _CROWD}
+        # Who asks everybody on a crowded network first, by broadcast, so that the others can be introduced.
+        firsts: dict[str, int] = {}
+        for place, station in enumerate(self._stations):
+            if station.netns is not None:
+                for network in station.networks & self._crowds:
+                    firsts.setdefault(network, place)
+        self._hubs = set(firsts.values())
         self._around = Surroundings(
             frozenset(address for station in self._stations for address in station.addresses()),
             tuple(s.netns for s in self._stations if s.netns is not None and s.kind in ("lab", "outside")),
@@ -100,11 +111,16 @@ class _Check:
 
     def _numbers(self) -> Iterator[int]:
         size = len(self._stations)
+        for hub in sorted(self._hubs):
+            for other in range(size):
+                if other != hub and not (other in self._hubs and other < hub):
+                    yield from self._both_ways(hub, other)
         for first in range(0, size, _BLOCK):
             for second in range(first, size, _BLOCK):
                 for one in range(first, min(first + _BLOCK, size)):
                     for other in range(max(second, one + 1), min(second + _BLOCK, size)):
-                        yield from self._both_ways(one, other)
+                        if one not in self._hubs and other not in self._hubs:
+                            yield from self._both_ways(one, other)
 
     def _both_ways(self, one: int, other: int) -> Iterator[int]:
         for family in common_families(self._stations[one], self._stations[other]):
@@ -119,7 +135,12 @@ class _Check:
         address = target_address(source, target, family)
         assert source.netns is not None
         assert address is not None
-        return Probe(source.netns, address, family, answerer=target.netns)
+        return Probe(source.netns, address, family, answerer=target.netns, link=self._crowded_link(source, target))
+
+    def _crowded_link(self, source: Station, target: Station) -> str:
+        """The source's link on a crowded network that both are on, or ""."""
+        shared = (seat.link for seat in source.nics if seat.network in self._crowds and seat.network in target.networks)
+        return next(shared, "")
 
     def _enter_the_unmeasured(self) -> None:
         for one, source in enumerate(self._stations):

@@ -28,14 +28,15 @@ from guestwire.reach.station import Family
 __all__ = ["COST", "Footprint", "Table", "has_route", "next_hops", "read_table"]
 
 # include/uapi/linux/neighbour.h
-_NUD_INCOMPLETE, _NUD_FAILED, _NUD_NOARP, _NUD_PERMANENT = 0x01, 0x20, 0x40, 0x80
+_NUD_INCOMPLETE, _NUD_REACHABLE, _NUD_FAILED, _NUD_NOARP, _NUD_PERMANENT = 0x01, 0x02, 0x20, 0x40, 0x80
 _NTF_PROXY, _NTF_EXT_LEARNED = 0x08, 0x10
 _NDMSG = struct.Struct("=BxxxiHBB")
 _RTM_GETROUTE = 26  # include/uapi/linux/rtnetlink.h
 _RTMSG = struct.Struct("=BBBBBBBBI")
 
-COST: dict[Family, int] = {4: 2, 6: 3}
-"""Entries that two neighbours who ask each other make: one at each end, and for IPv6 the solicited-node group at one."""
+COST: dict[Family, int] = {4: 2, 6: 4}
+"""Entries that two neighbours who ask each other make: one at each end, and for IPv6 the solicited-node group at one or, where
+they were introduced, the link-local address at each."""
 
 _ASSUMED = (512, 1024)  # the kernel's defaults (net/ipv4/arp.c); in a namespace of our own we can't see the real ones
 _PARTS: dict[Family, tuple[str, str]] = {4: ("ipv4", "arp_cache"), 6: ("ipv6", "ndisc_cache")}
@@ -103,11 +104,15 @@ class Footprint:
     kernel: Kernel
     namespaces: tuple[str, ...]
     addresses: Set[str]
+    resolved: dict[str, str] = field(default_factory=dict)
+    """Addresses of the wave's and the MACs that they answered with, known after `take_back`."""
     _before: dict[str, set[tuple[int, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for netns in self.namespaces:
-            self._before[netns] = {(entry.ifindex, entry.address) for entry in dump_neighbours(self.kernel.socket(netns))}
+            self._before[netns] = {
+                (entry.ifindex, entry.address) for entry in dump_neighbours(self.kernel.socket(netns))
+            }
 
     def take_back(self) -> set[tuple[str, str]]:
         """Delete the wave's entries; returns the (namespace, address) of neighbours that didn't answer.
@@ -124,6 +129,8 @@ class Footprint:
                     unresolved.add((netns, entry.address))
                 if (entry.ifindex, entry.address) not in before and self._ours(entry):
                     doomed.append(_delete(entry))
+                    if entry.state & _NUD_REACHABLE:
+                        self.resolved[entry.address] = entry.mac
             _all_gone(sock.transact(doomed) if doomed else ())
         return unresolved
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from guestwire.errors import Unavailable
 from guestwire.linux.kernel import Kernel
 from guestwire.reach.echo import Echo
+from guestwire.reach.introductions import Introductions
 from guestwire.reach.neighbours import COST, Footprint, Table, next_hops, read_table
 from guestwire.reach.ports import PortProbes
 from guestwire.reach.probe import FULL, Answer, Probe, unresolved_error
@@ -94,7 +95,7 @@ class _Stream:
         senders: set[str] = set()
         while asked := self._back.popleft() if self._back else next(self._next, None):
             probe = asked.probe
-            here, there = probe.netns, probe.answerer or probe.target
+            here, there = probe.netns, probe.target if probe.answerer is None else probe.answerer
             meeting = (probe.family, here, there) if here < there else (probe.family, there, here)
             cost = 0 if meeting in meetings else COST[probe.family]
             echo = probe.proto == "icmp"
@@ -128,6 +129,7 @@ class _Run:
         self._sockets = min(_SOCKETS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 16)
         self._echo = Echo(kernel, self._sockets)
         self._ports = PortProbes(kernel)
+        self._introductions = Introductions(kernel)
         self._scale = 1.0  # of the room that there seems to be
         self._full_since = 0.0
         self._last_wave = 0.0
@@ -155,7 +157,7 @@ class _Run:
             wave = stream.cut({family: self._room(table, attempt) for family, table in tables.items()})
             if not wave:
                 return
-            answers, full = self._wave([asked.probe for asked in wave], patience, tables)
+            answers, full = self._wave([asked.probe for asked in wave], patience, tables, introduce=attempt == 0)
             again = []
             for asked, answer in zip(wave, answers, strict=True):
                 if answer.reached:
@@ -193,7 +195,7 @@ class _Run:
         select.poll().poll(_PAUSE * 1000)
 
     def _wave(
-        self, probes: Sequence[Probe], patience: float, tables: dict[Family, Table]
+        self, probes: Sequence[Probe], patience: float, tables: dict[Family, Table], introduce: bool
     ) -> tuple[list[Answer], set[Family]]:
         """The answers, and the families whose table was full meanwhile."""
         self._last_wave = monotonic()
@@ -208,22 +210,26 @@ class _Run:
         footprint = Footprint(self._kernel, namespaces, self._addresses)
         unresolved: set[tuple[str, str]] = set()
         try:
+            if introduce:
+                self._introductions.make(probes)
             found = engine.run(probes, patience, _RESEND)
         finally:
             unresolved = footprint.take_back()
+        self._introductions.learn(footprint.resolved)
         grew = {f for f, table in tables.items() if table.visible and read_table(f).fulls != table.fulls}
         blind = {f for f, table in tables.items() if not table.visible}
         full = grew | {probes[place].family for place, answer in found.items() if answer is FULL} & blind
-        return [found.get(i) or self._silence(probe, unresolved) for i, probe in enumerate(probes)], full
+        return [self._explained(found.get(i), probe, unresolved) for i, probe in enumerate(probes)], full
 
-    def _silence(self, probe: Probe, unresolved: set[tuple[str, str]]) -> Answer:
-        """Why there was no answer, so far as the neighbour tables tell."""
+    def _explained(self, found: Answer | None, probe: Probe, unresolved: set[tuple[str, str]]) -> Answer:
+        """The answer, or why there was none so far as the neighbour tables tell."""
+        if found is not None and found.reached is not None:
+            return found
         netns, target, family = probe.netns, probe.target, probe.family
         if unresolved:
             for neighbour in (target, *self._hops[netns]):
                 if (netns, neighbour) in unresolved:
                     return unresolved_error(neighbour, target, family)
-            for router in self._routers:
-                if (router, target) in unresolved:
-                    return unresolved_error(target, target, family)
-        return Answer(False, f"no answer from {target} within {self._timeout:g} s")
+            if any((router, target) in unresolved for router in self._routers):
+                return unresolved_error(target, target, family)
+        return found or Answer(False, f"no answer from {target} within {self._timeout:g} s")

@@ -5,7 +5,7 @@ No scripts, no fonts from elsewhere; readable on light and on dark pages, and by
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
+from html import escape  # xml.sax.saxutils does the same, and loads urllib
 
 from guestwire.picture import Picture
 from guestwire.show.block import wide

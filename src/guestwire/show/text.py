@@ -3,10 +3,10 @@
 Below a link stands what it is and which addresses it has; with the last one of a chain they stand beside it, where
 there is room. A chain that is too long for the line goes on below, as a wire would:
 
-    internet: eth0 ══ gateway: wan ┈┈ lan ─┐
-    ┌──────────────────────────────────────┘
-    ├─ port-1 ══ host: eth0
-    └─ port-2 ══ lan: eth0
+    eth0 ══ gateway:wan ┈┈ eth1 ══ switch:p1 ── lan0 ─┐
+    ┌─────────────────────────────────────────────────┘
+    ├─ p2 ══ host:eth0
+    └─ p3 ══ lan:eth0
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ ROOM = 24  # columns that a branch gets, however far right it begins
 
 @dataclass(frozen=True)
 class _Pen:
-    """The characters that lines are drawn with. `tees`: from a fan's first child, from one amid, from the last."""
+    """The characters that lines are drawn with."""
 
     dashes: dict[Edge, str]
-    fans: dict[Edge, str]
-    top: str
+    fans: dict[Edge, str]  # where a branch leaves the trunk: one with others below it, and the last
+    top: str  # where the trunk begins
     down: str
-    more: str
+    more: str  # beside what is folded
     out: str  # at the right end of a line that goes on below
     back: str  # below it
     start: str  # at the left end of what goes on
@@ -85,13 +85,22 @@ class _Drawing:
         self.marks = marks
 
     def tree(self, node: Node, width: int) -> Block:
-        """A tree, within `width` if that can be."""
+        """A tree, within `width` if that can be, and what is folded behind it."""
+        block = self._tree(node, width)
+        if not node.like:
+            return block
+        return Block((*block.spans, (0, block.height, f"{self.pen.more} {self._fold(node)}", "fold")))
+
+    def _tree(self, node: Node, width: int) -> Block:
         best = self._flat(node, width)
         wrapped = self._wrapped(node, width)
         # A line that goes on below costs the reader something: it must save rows.
         if best.width > width or (wrapped.width <= width and wrapped.height < best.height):
             best = wrapped
-        return self._with_fold(node, best)
+        return best
+
+    def _fold(self, node: Node) -> str:
+        return node.fold().replace("…", self.pen.dots)
 
     # One link
 
@@ -175,7 +184,7 @@ class _Drawing:
         for child in node.children:
             run = plain.get(id(child), [])
             columns = tuple(widths[number, number == len(run) - 1] for number in range(len(run)))
-            rows.append(self._with_fold(child, self._flat(child, room, columns)))
+            rows.append(self._flat(child, room, columns))
         return rows
 
     def _fan(self, node: Node, rows: list[Block], top: str) -> Block:
@@ -185,18 +194,15 @@ class _Drawing:
         for number, (child, block) in enumerate(zip(node.children, rows, strict=True)):
             edge = child.edge or Edge.PORT
             last = number == len(rows) - 1
-            tee = top if top and not number else self.pen.fans[edge][last]
+            tee = top if top and not number else self.pen.fans[edge][last and not child.like]
             spans += [(0, y, tee + self.pen.dashes[edge], "line"), *block.at(3, y)]
-            if not last:
+            if child.like or not last:
                 spans += [(0, y + row, self.pen.down, "line") for row in range(1, block.height)]
             y += block.height
+            if child.like:
+                spans += [(0, y, self.pen.more, "line"), (3, y, self._fold(child), "fold")]
+                y += 1
         return Block(tuple(spans))
-
-    def _with_fold(self, node: Node, block: Block) -> Block:
-        if not node.like:
-            return block
-        words = node.fold().replace("…", self.pen.dots)
-        return Block((*block.spans, (0, block.height, f"{self.pen.more} {words}", "fold")))
 
     def _wrapped(self, node: Node, width: int) -> Block:
         """A tree that is too wide: as much of its first chain as there is room for, and what follows below."""
@@ -219,7 +225,7 @@ class _Drawing:
         spans.append((0, height, self.pen.start + self.pen.flat * (x + 1) + self.pen.back, "line"))
         room = max(width - 3, ROOM)
         rows = [
-            row if row.width <= room and _run(child) else self.tree(child, room)
+            row if row.width <= room and _run(child) else self._tree(child, room)
             for child, row in zip(node.children, self._rows(node, room), strict=True)
         ]
         return Block((*spans, *self._fan(node, rows, "").at(0, height + 1)))

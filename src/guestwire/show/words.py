@@ -35,7 +35,7 @@ def planned(plan: Plan) -> str:
     return "".join(f"{line}\n" for line in _cut(lines)) + f"{len(lines):,} steps: {_counts(plan.steps)}.\n"
 
 
-def standing(document: Mapping[str, Any], *, lab: bool) -> str:
+def standing(document: Mapping[str, Any]) -> str:
     """A project's status."""
     if not document["up"]:
         return f"{document['project']} is not up. `guestwire plan` shows what `up` would do.\n"
@@ -53,6 +53,8 @@ def standing(document: Mapping[str, Any], *, lab: bool) -> str:
     networks = [("NETWORK", "TYPE", "LINK", "PORTS")]
     networks += [(n["name"], n["type"], n["link"] or "missing", str(len(n["ports"]))) for n in document["networks"]]
     text += "\n" + table(networks)
+    if document["enter"]:
+        text += f"\nA lab of your own; a shell gets in by: {document['enter']}\n"
     drift = document["drift"]
     if not drift:
         return text + "\nAs the file says.\n"
@@ -71,7 +73,7 @@ def listed(documents: Sequence[Mapping[str, Any]]) -> str:
         return "No project is up.\n"
     rows = [("PROJECT", "HOST", "NAMESPACES", "FILE")]
     for each in documents:
-        host = "lab" if each["lab"] else each["host"] or "this host"
+        host = "lab" if each["lab"] else "-" if each["lab"] is None else each["host"] or "this host"
         note = "unsettled journal: guestwire rollback" if each["unsettled"] else each["file"] or ""
         rows.append((each["project"], host, str(each["namespaces"]), note))
     return table(rows)

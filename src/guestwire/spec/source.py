@@ -109,7 +109,9 @@ def _absent(path: Path) -> str:
         beside = sorted(p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml"))[:3]
     except OSError:
         beside = []
-    return f"There {'is' if len(beside) == 1 else 'are'} {', '.join(beside)}." if beside else "Name one that is there."
+    if beside:
+        return f"There {'is' if len(beside) == 1 else 'are'} {', '.join(beside)}."
+    return "Write one, or name the file after the verb: `guestwire plan FILE`."
 
 
 def parse(data: bytes, file: str) -> tuple[Source, Report]:

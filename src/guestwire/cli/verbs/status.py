@@ -24,5 +24,5 @@ def run(args: Namespace) -> int:
 
     found = api.status(args.file, lab=args.lab, netns=args.netns)
     document = found.to_json()
-    emit(args, document, lambda: standing(document, lab=found.where.lab))
+    emit(args, document, lambda: standing(document))
     return 0

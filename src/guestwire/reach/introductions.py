@@ -1,0 +1,65 @@
+"""Spares a big network its floods: who is asked by many is introduced to all but the first by the MAC that it answered with.
+
+On a bridge of 1,000 ports each ARP request costs about 1.8 ms of processor time, and all pairs would need a million. So on
+such a network one station asks everybody first, as ever. To the others the neighbour is then given with its MAC in the
+state NUD_PROBE, in which the kernel verifies it by a unicast request of its own (`neigh_timer_handler`,
+net/core/neighbour.c): the neighbour still has to answer ARP to each, and the echo to each; only the request's way is
+another. Who doesn't answer is asked again with an empty table, by broadcast.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from collections.abc import Mapping, Sequence
+
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, attribute
+from guestwire.linux.rtnetlink import NDA_DST, NDA_LLADDR, RTM_NEWNEIGH
+from guestwire.reach.probe import Probe
+from guestwire.reach.sockets import DOMAIN
+
+__all__ = ["Introductions"]
+
+_NUD_PROBE = 0x10  # include/uapi/linux/neighbour.h
+_NDMSG = struct.Struct("=BxxxiHBB")
+_TICKS = 10  # milliseconds: the kernel sends its requests at the next tick of its clock, at most 10 ms away (CONFIG_HZ)
+
+
+class Introductions:
+    """The MACs that addresses answered with so far."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._macs: dict[str, bytes] = {}
+
+    def learn(self, resolved: Mapping[str, str]) -> None:
+        """Take note of address and MAC of neighbours that answered."""
+        for address, mac in resolved.items():
+            self._macs[address] = bytes.fromhex(mac.replace(":", ""))
+
+    def make(self, probes: Sequence[Probe]) -> None:
+        """Give each sender that names its link the MAC of whom it asks, where it is known and the sender has none.
+
+        The entries are new, so whoever compares the table with before takes them back. A refusal is no error: the
+        sender then asks by broadcast.
+        """
+        requests: dict[str, list[Request]] = {}
+        for probe in probes:
+            mac = self._macs.get(probe.target)
+            if probe.link and mac is not None:
+                requests.setdefault(probe.netns, []).append(self._request(probe, mac))
+        for netns, entries in requests.items():
+            self._kernel.socket(netns).transact(entries)
+        if requests:
+            select.poll().poll(_TICKS)
+
+    def _request(self, probe: Probe, mac: bytes) -> Request:
+        family = DOMAIN[probe.family]
+        index = self._kernel.index(probe.netns, probe.link)
+        body = _NDMSG.pack(family, index, _NUD_PROBE, 0, 0)
+        address = socket.inet_pton(family, probe.target)
+        return Request(
+            RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, body + attribute(NDA_DST, address) + attribute(NDA_LLADDR, mac)
+        )
