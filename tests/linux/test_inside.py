@@ -10,7 +10,11 @@ from tests.rootless.ordinary import WAIT, Ordinary
 
 # A namespace `web`, and a way in.
 WEB = """\
-namespaces.create('web', namespaces.current()) if not namespaces.exists('web') else None
+if not namespaces.exists('web'):
+    namespaces.prepare()
+    home = namespaces.current()
+    namespaces.create('web', home)
+    userns.setns(home)
 fd = namespaces.open_namespace('web')
 def go(*words):
     return inside.run(fd, 'web', words)
@@ -109,9 +113,7 @@ pid, terminal = pty.fork()
 if pid == 0:
     rootless.enter('p', make=True)
     os.makedirs('/run/guestwire/p', exist_ok=True)
-    namespaces.create('web', namespaces.current())
-    fd = namespaces.open_namespace('web')
-    sys.exit(inside.run(fd, 'web', ['sh', '-c', sys.argv[1]]))
+    sys.exit(inside.run(namespaces.current(), 'web', ['sh', '-c', sys.argv[1]]))
 said = b''
 def until(what):
     global said

@@ -13,6 +13,8 @@ from guestwire.apply import State, Store, projects
 from guestwire.compile import BuiltNetwork
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
+from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
@@ -22,7 +24,7 @@ from guestwire.plan import Plan, Step
 from guestwire.spec.file import Instance
 from guestwire.spec.models import Nic
 
-__all__ = ["Listed", "Status", "everything", "list_projects", "picture", "status"]
+__all__ = ["Listed", "Status", "everything", "host", "list_projects", "picture", "status"]
 
 
 @dataclass(frozen=True)
@@ -178,3 +180,46 @@ def everything(netns: str | None = None) -> Picture:
     """The whole of a host, whoever made it: its own namespace, and every named one."""
     with Kernel() as kernel:
         return observe(kernel, netns or "", namespaces.names())
+
+
+def host(netns: str | None = None) -> dict[str, Any]:
+    """A host as it stands, whoever made what is on it: its bridges and macvlan parents as networks, in status's document."""
+    with Kernel() as kernel:
+        seen = observe(kernel, netns or "", namespaces.names())
+    where = netns or ""
+    links = seen.of(Link, where)
+    networks = [
+        {
+            "name": link.name,
+            "type": link.KIND,
+            "link": link.name,
+            "ports": sorted(port.name for port in links if port.master == link.name),
+            "addresses": [a.interface for a in seen.of(Address, where) if a.link == link.name],
+        }
+        for link in links
+        if isinstance(link, Bridge)
+    ]
+    parents: dict[str, list[Macvlan]] = {}
+    for child in seen.of(Macvlan):
+        if child.parent and child.parent[0] == where:
+            parents.setdefault(child.parent[1], []).append(child)
+    for parent, children in parents.items():
+        ports = sorted(child.name if child.netns == where else f"{child.netns}:{child.name}" for child in children)
+        modes = sorted({f"{child.device} {child.mode}" for child in children})
+        addresses = [a.interface for a in seen.of(Address, where) if a.link == parent]
+        networks.append(
+            {"name": parent, "type": ", ".join(modes), "link": parent, "ports": ports, "addresses": addresses}
+        )
+    plugged = {port for network in networks for port in (network["link"], *network["ports"])}
+    loose = [
+        {
+            "name": link.name,
+            "device": link.label(),
+            "up": link.up,
+            "carrier": link.carrier,
+            "addresses": [a.interface for a in seen.of(Address, where) if a.link == link.name],
+        }
+        for link in links
+        if link.name not in plugged
+    ]
+    return {"project": None, "guests": [], "networks": networks, "links": loose, "drift": []}

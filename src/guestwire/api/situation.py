@@ -27,7 +27,19 @@ from guestwire.plan import Plan, make_plan
 from guestwire.spec import File, load
 from guestwire.spec.report import quote
 
-__all__ = ["DEFAULT_FILE", "Situation", "at_work", "get_in", "give_back", "lock_of", "related", "situation", "usual_file"]
+__all__ = [
+    "DEFAULT_FILE",
+    "Situation",
+    "at_work",
+    "get_in",
+    "give_back",
+    "is_some_project",
+    "lock_of",
+    "named",
+    "related",
+    "situation",
+    "usual_file",
+]
 
 DEFAULT_FILE = "guestwire.yaml"
 
@@ -131,6 +143,11 @@ def get_in(project: str, *, lab: bool, changes: bool) -> str | None:
     if holder is not None or lab or changes:
         rootless.enter(project, make=lab)
     return rootless.nsenter_line(holder) if holder else None
+
+
+def is_some_project() -> bool:
+    """Whether, where no file is named, there is one that is meant: this folder's, or that of a project that is up."""
+    return os.path.exists(DEFAULT_FILE) or bool(projects()) or bool(rootless.holders())
 
 
 def usual_file(path: str | None, project: str | None) -> str:

@@ -16,7 +16,7 @@ from guestwire.kinds import Link, Thing, kinds
 from guestwire.picture import Key
 from guestwire.plan import Plan
 
-__all__ = ["RUN", "Journal", "State", "Store", "projects"]
+__all__ = ["RUN", "Entry", "Journal", "State", "Store", "projects"]
 
 RUN = "/run/guestwire"
 

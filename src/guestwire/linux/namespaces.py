@@ -79,11 +79,14 @@ def prepare() -> None:
 
     Must be called once before `create`. A folder that is there but no mount would be covered by the next `ip netns add`.
     """
-    if os.path.ismount(FOLDER):
-        return
     os.makedirs(FOLDER, mode=0o755, exist_ok=True)
-    mount(FOLDER, FOLDER, None, MS_BIND | MS_REC)
-    mount("", FOLDER, None, MS_SHARED | MS_REC)
+    try:
+        mount("", FOLDER, None, MS_SHARED | MS_REC)  # os.path.ismount doesn't see a folder that is bound to itself
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        mount(FOLDER, FOLDER, None, MS_BIND | MS_REC)
+        mount("", FOLDER, None, MS_SHARED | MS_REC)
 
 
 def create(name: str, back: int) -> None:

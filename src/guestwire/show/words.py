@@ -8,7 +8,7 @@ from typing import Any
 
 from guestwire.plan import Plan, Step
 
-__all__ = ["done", "listed", "planned", "removed", "standing", "table"]
+__all__ = ["done", "host", "listed", "planned", "removed", "standing", "table"]
 
 MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
 PLURALS = {"address": "addresses", "fdb": "forwarding entries", "nft": "nft tables", "process": "processes"}
@@ -65,6 +65,23 @@ def standing(document: Mapping[str, Any]) -> str:
         for each in drift
     ]
     return text + "\nNot as the file says; `guestwire up` would:\n" + "".join(f"{line}\n" for line in _cut(lines))
+
+
+def host(document: Mapping[str, Any]) -> str:
+    """A host that no file of ours is about."""
+    parts = []
+    if document["networks"]:
+        rows: list[tuple[str, ...]] = [("NETWORK", "TYPE", "ADDRESSES", "PLUGGED IN")]
+        for each in document["networks"]:
+            rows.append((each["name"], each["type"], " ".join(each["addresses"]), " ".join(each["ports"])))
+        parts.append(table(rows))
+    if document["links"]:
+        rows = [("LINK", "DEVICE", "STATE", "ADDRESSES")]
+        for each in document["links"]:
+            state = "down" if not each["up"] else "up" if each["carrier"] else "no carrier"
+            rows.append((each["name"], each["device"], state, " ".join(each["addresses"])))
+        parts.append(table(rows))
+    return "\n".join(parts) or "This host has no links but lo.\n"
 
 
 def listed(documents: Sequence[Mapping[str, Any]]) -> str:

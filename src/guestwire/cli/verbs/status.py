@@ -20,8 +20,12 @@ def run(args: Namespace) -> int:
     """Print the status."""
     from guestwire import api
     from guestwire.cli.terminal import emit
-    from guestwire.show.words import standing
+    from guestwire.show.words import host, standing
 
+    if args.file is None and not args.lab and not api.is_some_project():
+        document = api.host(args.netns)
+        emit(args, document, lambda: host(document))
+        return 0
     found = api.status(args.file, lab=args.lab, netns=args.netns)
     document = found.to_json()
     emit(args, document, lambda: standing(document))
