@@ -140,10 +140,24 @@ def test_ctrl_c_ends_a_command_that_does_not_mind_it(user: Ordinary) -> None:
 
 
 def test_ctrl_z_stops_all_and_they_go_on(user: Ordinary) -> None:
-    code = TERMINAL + (
-        "until(b'in\\r')\nos.write(terminal, b'\\x1a')\n"
-        "assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])\n"
-        "os.killpg(pid, signal.SIGCONT)\nos.write(terminal, b'x\\n')\nuntil(b'on')\n"
+    """As under a shell, which gives each command a process group: without one, nobody can be stopped by a key."""
+    shell = """\
+pid, terminal = pty.fork()
+if pid == 0:
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    job = os.fork()
+    if job:
+        stopped = os.WIFSTOPPED(os.waitpid(job, os.WUNTRACED)[1])
+        os.killpg(job, signal.SIGCONT)
+        print('stopped' if stopped else 'ended', flush=True)
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]))
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+"""
+    _, _, rest = TERMINAL.partition("if pid == 0:\n")
+    code = f"{shell}{rest}" + (
+        "until(b'in\\r')\nos.write(terminal, b'\\x1a')\nuntil(b'stopped')\nos.write(terminal, b'x\\n')\nuntil(b'on')\n"
         "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
     )
     assert user.run(code, "echo in; read x; echo on; exit 3") == "3\n"

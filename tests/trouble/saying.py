@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +12,22 @@ from typing import Any
 
 from tests.sandbox import Sandbox
 
-__all__ = ["place_of", "refused", "told"]
+__all__ = ["errors_of", "place_of", "programs", "refused"]
 
 MARK = "«"
+
+# Both ways in one process, since most of a command's time is Python's start: exit code, standard output and error of each.
+BOTH = """\
+import contextlib, io, json, sys
+from guestwire.cli.main import main
+{prelude}
+ways = []
+for words in (sys.argv[1:], [*sys.argv[1:], "--json"]):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = main(words)
+    ways.append([code, out.getvalue(), err.getvalue()])
+json.dump(ways, sys.stdout)
+"""
 
 
 def place_of(text: str) -> tuple[str, tuple[int, int] | None]:
@@ -25,13 +38,24 @@ def place_of(text: str) -> tuple[str, tuple[int, int] | None]:
     return before + after, (before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
-def told(text: subprocess.CompletedProcess[str], data: subprocess.CompletedProcess[str], code: int) -> list[Any]:
-    """The errors that a command told, once as text and once as JSON; both must say the same and end with `code`."""
-    both = f"{text.stdout}{text.stderr}{data.stdout}{data.stderr}"
-    assert (text.returncode, data.returncode) == (code, code), both
-    assert text.stdout == "", both
-    assert data.stderr == "", both
-    document = json.loads(data.stdout)
+def errors_of(
+    sandbox: Sandbox,
+    *words: str,
+    code: int,
+    prelude: str = "",
+    inside: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> list[Any]:
+    """The errors of a command, told alike as text on standard error and as a document on standard output.
+
+    `prelude` is Python that runs before it, `inside` what the command is started with (`env`, `unshare` …).
+    """
+    script = BOTH.replace("{prelude}", prelude)
+    done = sandbox.run(*inside, sys.executable, "-c", script, *words, env=env)
+    (text_code, nothing, text), (data_code, data, nothing_else) = json.loads(done.stdout)
+    assert (text_code, data_code) == (code, code), (text, data, nothing_else)
+    assert (nothing, nothing_else) == ("", ""), (nothing, nothing_else)
+    document = json.loads(data)
     assert set(document) == {"error", "errors"}
     assert document["error"] == document["errors"][0]
     lines = []
@@ -39,9 +63,10 @@ def told(text: subprocess.CompletedProcess[str], data: subprocess.CompletedProce
         assert set(error) == {"message", "file", "line", "column", "hint", "code"}
         assert error["code"] == code
         place = ":".join(str(error[part]) for part in ("file", "line", "column") if error[part] is not None)
-        lines.append(" ".join(filter(None, (f"guestwire: {place + ': ' if place else ''}{error['message']}", error["hint"]))))
-    assert text.stderr == "".join(f"{line}\n" for line in lines)
-    assert all(c.isprintable() or c == "\n" for c in text.stderr), ascii(text.stderr)
+        said = f"{place}: {error['message']}" if place else error["message"]
+        lines.append(f"guestwire: {said} {error['hint']}\n" if error["hint"] else f"guestwire: {said}\n")
+    assert text == "".join(lines)
+    assert all(c.isprintable() or c == "\n" for c in text), ascii(text)
     errors: list[Any] = document["errors"]
     return errors
 
@@ -53,15 +78,14 @@ def refused(
     says: str,
     hint: str,
     at: tuple[int, int] | None = None,
-    command: Sequence[str] = (sys.executable, "-m", "guestwire"),
+    prelude: str = "",
+    inside: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> None:
-    """Run it both ways: exactly one error, which says `says`, advises `hint` and names the place `at`; nothing remains."""
+    """Exactly one error, which says `says`, advises `hint` and names the place `at` of the file; and nothing remains."""
     before = sandbox.snapshot()
-    text = sandbox.run(*command, *words, check=False, env=env)
-    data = sandbox.run(*command, *words, "--json", check=False, env=env)
-    after = sandbox.snapshot()
-    errors = told(text, data, code)
+    errors = errors_of(sandbox, *words, code=code, prelude=prelude, inside=inside, env=env)
+    assert sandbox.snapshot() == before
     assert len(errors) == 1, errors
     (error,) = errors
     assert says in error["message"], error
@@ -69,13 +93,10 @@ def refused(
     assert error["hint"], error
     if at is not None:
         assert (os.path.basename(error["file"]), error["line"], error["column"]) == ("guestwire.yaml", *at), error
-    assert after == before
 
 
 def programs(folder: Path, *names: str) -> str:
-    """A folder for PATH in which only those programs are."""
-    import shutil
-
+    """A folder, for PATH, in which only those programs are."""
     folder.mkdir()
     for name in names:
         found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")

@@ -21,7 +21,7 @@ WRONG = {
     "another type's key": ("networks: {a: {type: bridge, «mode: vepa}}\n", "means nothing for type bridge", "Leave"),
     "key twice": (f"{LAN}guests:\n  web: {{}}\n  «web: {{}}\n", 'the key "web" is given twice', "line 3, column 3"),
     "section twice": ("name: t\n«name: u\n", 'the key "name" is given twice', "line 1, column 1"),
-    "a list for a text": ("name: «[a]\n", "expected a name", "one word"),
+    "a list for a text": ("«name: [a]\n", "expected a name", "one word"),
     "a text for a list": (f"{LAN}guests:\n  web: {{«nics: lan}}\n".replace("«nics: ", "nics: «"), "a list", "[lan]"),
     "a text for a number": ("guests:\n  web: {count: «many}\n", "not a whole number", "1 to 10000"),
     "a word for a truth value": ("lab: {relay: «on}\n", "neither true nor false", "Write true"),
@@ -83,12 +83,12 @@ WRONG = {
         "several",
     ),
     "tab": ("networks:\n«\tlan: {}\n", "a tab in the indentation", "spaces"),
-    "empty": ("«", "the file is empty", "networks:"),
+    "empty": ("«\n", "the file is empty", "networks:"),
     "comments only": ("«# nothing here\n", "the file is empty", "networks:"),
     "control characters": ("name: a\nguests: «\x1b[31mred\n", "control character U+001B", "YAML file"),
     "two documents": ("name: a\n«---\nname: b\n", "a second YAML document", "a file of its own"),
     "unclosed": ("guests: {web: {}\n«", "not YAML", "brackets"),
-    "code": ("guests: «!!python/object/apply:os.system [reboot]\n", "mapping", "guests:"),
+    "code": ("«guests: !!python/object/apply:os.system [reboot]\n", "expected a name for each guest", "{NAME: {…}}"),
     "bomb": (
         "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
         + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefg", "bcdefgh", strict=True)),
@@ -110,7 +110,7 @@ def test_a_wrong_file(case: str, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("verb", ["plan", "status", "check", "draw"])
 def test_every_verb_that_reads_the_file_tells(verb: str, sandbox: Sandbox) -> None:
     sandbox.write("guests:\n  web: {nics: [lan]}\n")
-    refused(sandbox, verb, code=65, says='there is no network "lan"', hint="Define it", at=(2, 15))
+    refused(sandbox, verb, code=65, says='there is no network "lan"', hint="Define it", at=(2, 16))
 
 
 def test_all_that_is_wrong_is_told_at_once(sandbox: Sandbox) -> None:
@@ -146,7 +146,7 @@ def test_a_hundred_thousand_lines(sandbox: Sandbox) -> None:
     sandbox.write("\n".join([*lines, "  last: {nics: [lam]}"]))
     done = sandbox.guestwire("up", "--lab", check=False)
     assert done.returncode == 65
-    assert "guestwire.yaml:100000:16: guest" in done.stderr
+    assert "guestwire.yaml:100000:17: guest" in done.stderr
     assert 'Did you mean "lan"?' in done.stderr
 
 

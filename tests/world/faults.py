@@ -69,7 +69,8 @@ class _Run:
         self.before = self._prepared()
         chances = list(range(self.steps + 2 * (job.how == "kill")))
         if job.most is not None and job.most < len(chances):
-            chances = sorted(random.Random(SEED).sample(chances, job.most))
+            *others, last = chances
+            chances = [*sorted(random.Random(SEED).sample(others, job.most - 1)), last]
         for number in chances:
             self._attempt(number)
         _must(self._nothing)

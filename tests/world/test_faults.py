@@ -11,8 +11,28 @@ from tests.sandbox import Sandbox
 from tests.world.faults import Job
 from tests.world.files import CHANGED, THREE, UPLINKS
 
-MOST = None if os.environ.get("GUESTWIRE_ALL_FAULTS") else 12
+MOST = None if os.environ.get("GUESTWIRE_ALL_FAULTS") else 6
 """How many steps of each are struck; `make fault` strikes all."""
+
+MANY = """
+name: many
+networks: {net: {type: bridge, subnet: [10.77.0.0/16, "fd00:77::/64"]}}
+guests: {g: {count: 200, nics: [net]}}
+"""
+
+KILLED_ROLLBACK = """
+import os, signal
+from guestwire import api
+from guestwire.linux import namespaces
+ended = []
+def delete(name, really=namespaces.delete):
+    really(name)
+    ended.append(name)
+    if len(ended) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+namespaces.delete = delete
+api.rollback()
+"""
 
 each_way = pytest.mark.parametrize("how", ["fail", "int", "kill"])
 each_place = pytest.mark.parametrize("lab", [True, False], ids=["lab", "host"])
@@ -48,3 +68,54 @@ def test_change_that_is_broken_off_changes_nothing(sandbox: Sandbox, how: str, l
 @each_place
 def test_down_that_is_broken_off_is_taken_back_or_finished(sandbox: Sandbox, how: str, lab: bool) -> None:
     assert strike(sandbox, "down", how, lab, THREE, THREE)["attempts"]
+
+
+def test_signals_at_any_moment_end_with_130_and_nothing_is_left(sandbox: Sandbox) -> None:
+    path = sandbox.write(MANY)
+    done = sandbox.python("from tests.world.interrupts import main; main()", str(path), "10")
+    rounds = json.loads(done.stdout)
+    assert all(each["same"] for each in rounds)
+    assert all(each["code"] == 130 for each in rounds if not each["ended"])
+    assert not all(each["ended"] for each in rounds)
+
+
+def test_after_a_kill_the_next_command_names_the_journal_until_it_is_settled(sandbox: Sandbox) -> None:
+    sandbox.write(THREE)
+    before = sandbox.snapshot()
+    killed = sandbox.guestwire("up", "--lab", check=False, env={"GUESTWIRE_FAULT": "kill:60"})
+    assert killed.returncode != 0
+    for words in (("up", "--lab"), ("down", "--project", "three"), ("up", "--lab")):
+        refused = sandbox.guestwire(*words, check=False)
+        assert refused.returncode == 75
+        assert "journal is unsettled" in refused.stderr
+        assert "guestwire rollback --project three" in refused.stderr
+    assert sandbox.json("list")["projects"][0]["unsettled"]
+    assert "all was undone" in sandbox.guestwire("rollback").stdout
+    assert sandbox.snapshot() == before
+    assert sandbox.json("rollback") == {"settled": []}
+    assert sandbox.snapshot() == before
+
+
+def test_rollback_that_is_killed_itself_is_done_by_the_next(sandbox: Sandbox) -> None:
+    sandbox.sh(UPLINKS)
+    sandbox.write(THREE)
+    before = sandbox.snapshot()
+    sandbox.guestwire("up", check=False, env={"GUESTWIRE_FAULT": "kill:50"})
+    done = sandbox.python(KILLED_ROLLBACK, check=False)
+    assert done.returncode != 0
+    sandbox.guestwire("rollback")
+    assert sandbox.snapshot() == before
+    sandbox.guestwire("up")
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+@pytest.mark.parametrize("size", ["4k", "8k"])
+def test_no_step_runs_when_the_journal_cannot_be_written(sandbox: Sandbox, size: str) -> None:
+    sandbox.write(MANY)
+    sandbox.sh(f"mkdir /run/guestwire; mount -t tmpfs -o size={size} none /run/guestwire")
+    before = sandbox.snapshot()
+    refused = sandbox.guestwire("up", check=False)
+    assert refused.returncode == 71
+    assert "No space left on device" in refused.stderr
+    assert sandbox.snapshot() == before

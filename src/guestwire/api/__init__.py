@@ -1,13 +1,20 @@
 """All that the command line does, from Python: each verb is a function here, and `cli/` only reads words and prints.
 
-Functions raise `guestwire.errors`; what holds after one is said there.
+Functions raise `guestwire.errors`; what holds after one is said there. Each is loaded when it is first asked for, so that
+`up` need not load what only `check` uses.
 """
 
-from guestwire.api.change import Outcome, down, plan, rollback, up
-from guestwire.api.guest import execute, find_guest, pcap
-from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
-from guestwire.api.measure import check
-from guestwire.api.situation import is_some_project
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from guestwire.api.change import Outcome, down, plan, rollback, up
+    from guestwire.api.guest import execute, find_guest, pcap
+    from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
+    from guestwire.api.measure import check
+    from guestwire.api.situation import is_some_project
 
 __all__ = [
     "Listed",
@@ -28,3 +35,18 @@ __all__ = [
     "status",
     "up",
 ]
+
+_HOMES = {
+    "change": ("Outcome", "down", "plan", "rollback", "up"),
+    "guest": ("execute", "find_guest", "pcap"),
+    "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),
+    "measure": ("check",),
+    "situation": ("is_some_project",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"{__name__} has no {name}")

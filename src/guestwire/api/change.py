@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from guestwire.api.situation import Situation, at_work, get_in, give_back, lock_of, related, situation, usual_file
+from guestwire.api.situation import (
+    Situation,
+    at_work,
+    get_in,
+    give_back,
+    lock_of,
+    related,
+    see_settled,
+    situation,
+    usual_file,
+)
 from guestwire import rootless
 from guestwire.apply import State, Store, apply, preflight, projects, settle
 from guestwire.errors import Problem
@@ -62,6 +72,7 @@ def plan(path: str | None = None, *, lab: bool = False, project: str | None = No
     """What `up` would do. Nothing is changed; raises as `up` does."""
     where = situation(path, lab=lab, project=project, netns=netns)
     with Kernel() as kernel:
+        see_settled(kernel, where)
         return _outcome(where, where.plan(kernel))
 
 

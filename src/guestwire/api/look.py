@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from guestwire import rootless
-from guestwire.api.situation import Situation, related, situation, usual_file
+from guestwire.api.situation import Situation, related, see_settled, situation, usual_file
 from guestwire.apply import State, Store, projects
 from guestwire.compile import BuiltNetwork
 from guestwire.kinds import Link
@@ -120,6 +120,7 @@ def status(path: str | None = None, *, lab: bool = False, project: str | None = 
     """How a project stands. Nothing is changed; raises FileError where the file is wrong."""
     where = situation(usual_file(path, project), lab=lab, project=project, netns=netns)
     with Kernel() as kernel:
+        see_settled(kernel, where)
         made = where.plan(kernel)
     assert where.seen is not None
     return Status(where, made, where.seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from guestwire import reach
-from guestwire.api.situation import Situation, situation, usual_file
+from guestwire.api.situation import Situation, see_settled, situation, usual_file
 from guestwire.compile import BuiltNetwork
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
@@ -29,6 +29,7 @@ def check(
     if where.state is None:
         raise FileError(f"project {where.project} is not up.", hint="Bring it up first: `guestwire up`.")
     with Kernel() as kernel:
+        see_settled(kernel, where)
         where.plan(kernel)
         stations = _Stations(where).all()
         return reach.check(kernel, stations, where.file.expect, progress, where.file.members)

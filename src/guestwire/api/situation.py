@@ -37,6 +37,7 @@ __all__ = [
     "lock_of",
     "named",
     "related",
+    "see_settled",
     "situation",
     "usual_file",
 ]
@@ -93,11 +94,7 @@ class Situation:
             lab = self.built_lab = Lab(self.file, RUN)
             base = lab.picture()
             desired = Desired(base.copy())
-            site = Site(self.file, lab.host, True, base, seen, lab.lans(), desired, elsewhere=lab.elsewhere())
-            if self.file.lab.dhcp and not lab.answers_dhcp:
-                message = "the gateway answers no DHCP in a lab made without root: dnsmasq can't give up its groups there."
-                site.warn(("lab", "dhcp"), message, "Make the lab as root, or write `lab: {dhcp: false}`.")
-            return site
+            return Site(self.file, lab.host, True, base, seen, lab.lans(), desired, elsewhere=lab.elsewhere())
         base = Picture(v for v in seen if v.netns == self.host and v.owner != self.project)
         if self.state:
             base.add(*self.state.loans.values())
@@ -170,6 +167,14 @@ def at_work(project: str, host: str, lab: bool) -> Iterator[Kernel]:
 def lock_of(kernel: Kernel, project: str, host: str, lab: bool) -> AbstractContextManager[None]:
     """The lock of a host: of its namespace, or, since a lab's may not be there yet, of the lab."""
     return locked(f"lab-{project}" if lab else f"host-{namespaces.identity(kernel.fd(host))}")
+
+
+def see_settled(kernel: Kernel, where: Situation) -> None:
+    """For who only looks: Busy where a change of the project is under way or was broken off, and nothing is as it stays."""
+    journal = where.store.journal()
+    if journal is not None:
+        with lock_of(kernel, where.project, journal.host, journal.lab):
+            _no_journal(where.project, where.host)
 
 
 def _no_journal(project: str, host: str) -> None:

@@ -30,6 +30,7 @@ __all__ = ["apply", "settle"]
 
 END = 15  # seconds that the kernel gets to end namespaces whose links hang on a NIC that stays
 FAULT = "GUESTWIRE_FAULT"
+NOTHING = "Without one nothing could be undone, so nothing was done."
 
 
 def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | None) -> None:
@@ -40,7 +41,10 @@ def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | No
     """
     fault = _Fault(os.environ.get(FAULT, ""))
     with noted() as stop:
-        store.begin(plan, host, after)
+        try:
+            store.begin(plan, host, after)
+        except OSError as error:
+            raise Refused(f"the journal can't be written: {error.strerror} ({store.folder}).", hint=NOTHING) from error
         committed = False
         try:
             _wait_for_macs(kernel, plan)

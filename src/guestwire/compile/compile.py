@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import chain
 
 from guestwire.compile.parts import BuiltGuest, BuiltNetwork
@@ -52,6 +52,7 @@ class _Seating:
         }
         self.pools: dict[tuple[str, int], Iterator[str] | None] = {}
         self.strangers = [net for network in site.file.networks.values() for net in network.subnet]
+        self.spans: dict[tuple[str, int], IPv4Network | IPv6Network | None] = {}
         self.kept: dict[tuple[str, str, int], str] = {}
         self.spent: set[tuple[str, int]] = set()
         self.warned: set[Where] = set()
@@ -70,10 +71,16 @@ class _Seating:
                         self.taken.add(address)
 
     def _belongs(self, nic: Nic, interface: str, version: int) -> bool:
-        network = self.site.file.networks[nic.network]
-        assert isinstance(network, BuiltNetwork)
-        first = next(network.candidates(self.site, version), None)
-        return first is not None and ip_network(first, strict=False) == ip_network(interface, strict=False)
+        """Whether an address that a NIC has is of the network that it is on now."""
+        key = (nic.network, version)
+        if key not in self.spans:
+            network = self.site.file.networks[nic.network]
+            assert isinstance(network, BuiltNetwork)
+            first = next(network.candidates(self.site, version), None)
+            self.spans[key] = ip_network(first, strict=False) if first else None
+        span = self.spans[key]
+        address, _, prefix = interface.partition("/")
+        return span is not None and int(prefix) == span.prefixlen and ip_address(address) in span
 
     def seat(self, guest: str, nic: Nic) -> Seat:
         """The NIC of a guest, with everything that it shall have."""

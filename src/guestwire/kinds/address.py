@@ -1,5 +1,7 @@
 """An address on a link. Adding one also makes the kernel add the route to its prefix, and deleting it takes that away.
 
+Of several IPv4 addresses in one prefix on a link the first is primary, and deleting it deletes the others too, unless the
+link's sysctl promote_secondaries is on (net/ipv4/devinet.c).
 Linux answers for any of its addresses on any link (the weak host model) in IPv4; in IPv6 a link answers only for the addresses
 that are on it. A new IPv6 address is tentative for a second while the kernel looks for a duplicate (DAD); those that guestwire
 gives out are unique by plan and skip it (IFA_F_NODAD).
@@ -7,6 +9,7 @@ gives out are unique by plan and skip it (IFA_F_NODAD).
 
 from __future__ import annotations
 
+import shlex
 import socket
 import struct
 from dataclasses import dataclass, replace
@@ -37,6 +40,7 @@ __all__ = ["Address"]
 KEPT_FLAGS = IFA_F_NODAD | IFA_F_NOPREFIXROUTE
 KERNEL_LINK_LOCAL = 3  # IFAPROT_KERNEL_LL, include/uapi/linux/if_addr.h
 FOREVER = 0xFFFFFFFF
+PROMOTE = "/proc/sys/net/ipv4/conf/{}/promote_secondaries"
 _IFADDR = struct.Struct("=BBBBi")
 
 
@@ -108,7 +112,24 @@ class Address(Thing):
         kernel.send(self.netns, self._request(kernel, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE))
 
     def delete(self, kernel: Kernel) -> None:
-        kernel.send(self.netns, self._request(kernel, RTM_DELADDR, 0))
+        request = self._request(kernel, RTM_DELADDR, 0)
+        before = kernel.call(self.netns, self._promote) if self._may_promote() else "1"
+        kernel.send(self.netns, request)
+        if before != "1":
+            kernel.call(self.netns, lambda: self._promote(before))
+
+    def _may_promote(self) -> bool:
+        """Whether addresses that stay in its prefix must be kept: deleting the first of several takes the others along."""
+        return self.family == 4 and self.owner is not None
+
+    def _promote(self, wanted: str = "1") -> str:
+        """Set promote_secondaries on the link; what it was before."""
+        with open(PROMOTE.format(self.link), "r+") as file:
+            before = file.read().strip()
+            if before != wanted:
+                file.seek(0)
+                file.write(wanted)
+        return before
 
     def _request(self, kernel: Kernel, message: int, how: int) -> Request:
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
@@ -150,5 +171,10 @@ class Address(Thing):
         return [self._command("replace")]
 
     def delete_commands(self) -> list[str]:
-        return [self._command("delete")]
+        if not self._may_promote():
+            return [self._command("delete")]
+        path, delete = shlex.quote(PROMOTE.format(self.link)), Address._command(replace(self, netns=""), "delete")
+        script = f"was=$(cat {path}); echo 1 > {path}; {delete}; echo $was > {path}"
+        where = f"ip netns exec {self.netns} " if self.netns else ""
+        return [f"{where}sh -c {shlex.quote(script)}"]
 

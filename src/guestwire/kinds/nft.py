@@ -53,13 +53,13 @@ class Nft(Thing):
         return f"table {self.name}\ndelete table {self.name}\ntable {self.name} {{\n{mark}{self.rules}\n}}\n"
 
     def create(self, kernel: Kernel) -> None:
-        kernel.call(self.netns, lambda: nftables.run(self._script()))
+        kernel.call(self.netns, lambda: nftables.apply_script(self._script()))
 
     def change(self, kernel: Kernel, seen: Value) -> None:
         self.create(kernel)
 
     def delete(self, kernel: Kernel) -> None:
-        kernel.call(self.netns, lambda: nftables.run(f"delete table {self.name}\n"))
+        kernel.call(self.netns, lambda: nftables.apply_script(f"delete table {self.name}\n"))
 
     def _command(self, script: str) -> list[str]:
         where = f"ip netns exec {self.netns} " if self.netns else ""

@@ -11,12 +11,12 @@ import os
 import select
 import shlex
 import signal
-import subprocess
 from dataclasses import dataclass
 from typing import ClassVar
 
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.programs import run_program
 from guestwire.picture import Key, Value, fact, fixed
 
 __all__ = ["Process", "end"]
@@ -53,12 +53,13 @@ class Process(Thing):
         assert self.command is not None
         kernel.flush()
         os.makedirs(os.path.dirname(self.name), mode=0o700, exist_ok=True)
-        with kernel.inside(self.netns):
-            done = subprocess.run(self.command, capture_output=True, timeout=START, text=True, check=False)
-        if done.returncode:
+        try:
+            with kernel.inside(self.netns):
+                run_program(self.command, START)
+        except OSError:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.name)
-            raise OSError(done.returncode, done.stderr.strip() or f"{self.command[0]} would not start")
+            raise
 
     def change(self, kernel: Kernel, seen: Value) -> None:
         """A process has no settings: another command is another process."""

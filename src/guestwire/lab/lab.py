@@ -30,7 +30,6 @@ from guestwire.kinds.route import Route
 from guestwire.kinds.sysctl import Sysctl
 from guestwire.kinds.veth import Veth
 from guestwire.linux import nftables
-from guestwire.linux.userns import may_change_groups
 from guestwire.picture import Picture
 from guestwire.spec import File
 
@@ -85,9 +84,7 @@ class Lab:
         self.host = self.namespaces["host"]
         if not nftables.available():
             raise Unavailable("a lab's gateway does NAT, and `nft` is missing.", hint="Install the package nftables.")
-        self.answers_dhcp = self.options.dhcp and may_change_groups()
-        """dnsmasq gives up its groups when it starts, which nobody may in a lab made without root."""
-        if self.answers_dhcp and not shutil.which("dnsmasq"):
+        if self.options.dhcp and not shutil.which("dnsmasq"):
             raise Unavailable(
                 "a lab's gateway answers DHCP, and `dnsmasq` is missing.",
                 hint="Install the package dnsmasq-base, or write `lab: {dhcp: false}` into the file.",
@@ -172,7 +169,7 @@ class Lab:
             netns = self.namespaces[place]
             found += self._cable((self.switch, f"{place}.{segment.number}"), (netns, link), bridge, Port())
             found += [Address.on(netns, link, each, self.project) for each in segment.interfaces(number)]
-        if self.answers_dhcp:
+        if self.options.dhcp:
             found.append(self._dhcp(segment, link))
         return found
 
@@ -207,7 +204,7 @@ class Lab:
             "--conf-file=/dev/null",
             f"--pid-file={pidfile}",
             "--user=root",
-            "--group=root",
+            "--group=",  # as it is: in a lab made without root nobody may change groups
             "--port=0",
             "--leasefile-ro",
             "--no-ping",

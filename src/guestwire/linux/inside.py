@@ -76,18 +76,26 @@ def _become(command: Sequence[str], fd: int, name: str, mask: Iterable[int], rep
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         release(mask)
         os.execvp(command[0], list(command))
-    except FileNotFoundError:
-        code = NOT_FOUND
-        found = "/" in command[0] and os.path.exists(
-            command[0]
-        )  # a script then, and what its first line names is missing
-        _say(f"{command[0]}: {'its interpreter' if found else 'command'} not found")
     except OSError as error:
-        _say(f"{command[0]}: can't be run: {error.strerror}")
+        if not _is_there(command[0]):
+            code = NOT_FOUND
+            _say(f"{command[0]}: command not found")
+        elif isinstance(error, FileNotFoundError):  # a script, and what its first line names is missing
+            code = NOT_FOUND
+            _say(f"{command[0]}: its interpreter not found")
+        else:
+            _say(f"{command[0]}: can't be run: {error.strerror}")
     except BaseException as error:
         _say(f"{command[0]}: can't be run: {error}")
     finally:
         os._exit(code)
+
+
+def _is_there(command: str) -> bool:
+    """Whether there is such a file, though it can't be run; a folder in PATH that is closed to us doesn't count."""
+    if "/" in command:
+        return os.path.exists(command)
+    return any(os.path.exists(os.path.join(folder, command)) for folder in os.get_exec_path())
 
 
 def _arrange(name: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import resource
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -169,7 +168,7 @@ class Kernel:
     def _delete(self, sock: Socket, doomed: list[tuple[int, Any]]) -> None:
         if len(doomed) > 1:
             used = {link.group for link in dump_links(sock)}
-            group = next(number for number in iter(lambda: random.randrange(1 << 16, 1 << 31), 0) if number not in used)
+            group = next(number for number in iter(_random_group, 0) if number not in used)
             requests = [set_link(index, u32(IFLA_GROUP, group)) for index, _ in doomed]
             lost = {error.index: error for error in sock.transact(requests)}
             self.failures += [(doomed[place][1], error) for place, error in lost.items()]
@@ -188,6 +187,11 @@ class Kernel:
         self.flush()
         failures, self.failures = self.failures, []
         return failures
+
+
+def _random_group() -> int:
+    """A number that a person would hardly give to a group of links."""
+    return int.from_bytes(os.urandom(4)) >> 1 | 1 << 16
 
 
 def _raise_descriptor_limit() -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
-import subprocess
 
-__all__ = ["available", "list_table", "run"]
+from guestwire.linux.programs import run_program
+
+__all__ = ["apply_script", "available", "list_table"]
 
 SECONDS = 20  # a transaction takes milliseconds; a program that hangs must not hang us
 
@@ -15,18 +17,18 @@ def available() -> bool:
     return shutil.which("nft") is not None
 
 
-def run(script: str) -> None:
+def apply_script(script: str) -> None:
     """Apply a script as one transaction: all of it or, with OSError in nft's own words, nothing."""
-    done = subprocess.run(["nft", "-f", "-"], input=script, capture_output=True, text=True, timeout=SECONDS, check=False)
-    if done.returncode:
-        raise OSError(done.returncode, done.stderr.strip() or "nft refused the rules")
+    run_program(["nft", "-f", "-"], SECONDS, script)
 
 
 def list_table(name: str) -> str | None:
     """The listing of table "FAMILY NAME", or None where there is none, or no `nft` that could have made one."""
     if not available():
         return None
-    done = subprocess.run(
-        ["nft", "list", "table", *name.split()], capture_output=True, text=True, timeout=SECONDS, check=False
-    )
-    return None if done.returncode else done.stdout
+    try:
+        return run_program(["nft", "list", "table", *name.split()], SECONDS)
+    except OSError as error:
+        if error.errno != errno.EREMOTEIO:
+            raise
+        return None  # nft says so of a table that isn't there

@@ -35,7 +35,7 @@ from guestwire.linux.libc import (
 from guestwire.linux.netlink import Socket
 from guestwire.linux.rtnetlink import set_link
 
-__all__ = ["USER_NAMESPACE", "capable", "enter", "make", "may_change_groups", "started"]
+__all__ = ["USER_NAMESPACE", "capable", "enter", "make", "started"]
 
 USER_NAMESPACE = "user namespace"  # as the `filename` of an OSError: it can't be made at all
 KINDS = (("user", CLONE_NEWUSER), ("mnt", CLONE_NEWNS), ("net", CLONE_NEWNET), ("pid", CLONE_NEWPID))
@@ -48,12 +48,6 @@ def capable() -> bool:
     with open("/proc/self/status") as file:
         effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
     return all(effective >> number & 1 for number in (CAP_NET_ADMIN, CAP_SYS_ADMIN)) and os.access("/run", os.W_OK)
-
-
-def may_change_groups() -> bool:
-    """Whether setgroups(2) is allowed: not in a user namespace that was made without rights (user_namespaces(7))."""
-    with open("/proc/self/setgroups") as file:
-        return file.read().strip() == "allow"
 
 
 def started(pid: int) -> int | None:

@@ -8,7 +8,7 @@ bring it back.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from guestwire.errors import FileError, Problem
@@ -41,12 +41,17 @@ class Plan:
 
     def acts(self) -> list[Act]:
         """Every call of every step, in the order in which they are done."""
-        return sorted((act for step in self.steps for act in step.acts()), key=lambda act: act.order)
+        found = [(act.order, place, act) for place, step in self._placed() for act in step.acts()]
+        return [act for _, _, act in sorted(found, key=lambda part: part[:2])]
 
     def commands(self) -> list[str]:
         """The shell commands that do the same as the whole plan, in order."""
-        parts = sorted((part for step in self.steps for part in step.commands()), key=lambda part: part[0])
-        return [command for _, commands in parts for command in commands]
+        found = [(order, place, part) for place, step in self._placed() for order, part in step.commands()]
+        return [command for _, _, part in sorted(found, key=lambda part: part[:2]) for command in part]
+
+    def _placed(self) -> Iterator[tuple[int, Step]]:
+        """Steps with their place among equals: deleting goes backwards, so a link's first address is its last to go."""
+        return ((-place if step.action == "delete" else place, step) for place, step in enumerate(self.steps))
 
     def touched(self) -> dict[Key, Thing | None]:
         """Every key that the plan touches, with the value that it had before (None: it wasn't there)."""

@@ -1,7 +1,7 @@
 """Who reaches whom: measured with real packets sent from inside, in waves that the kernel's neighbour table can hold.
 
-`check` measures stations (guests and places) and judges the file's expectations; `measure` asks any list of probes. What
-a probe caused in the kernel is taken back after its wave. No judgement is made here of what the answers are good for.
+`check` measures stations (guests and places) and judges the file's expectations; `measure` asks any list of probes.
+What a probe caused in the kernel is taken back after its wave. Nothing here makes or changes a network, or prints.
 """
 
 from guestwire.reach.check import Progress, check

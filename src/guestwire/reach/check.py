@@ -40,7 +40,7 @@ def check(
 
     `members` says whom a name in an expectation means (`File.members`); `timeout` is in seconds, for one probe.
     Nothing of it remains: neighbour entries, sockets and listeners are taken back, also after an error. Raises
-    Unavailable where the kernel's neighbour table is full and stays so, OSError where the kernel refuses to open or read.
+    Unavailable where the kernel's neighbour table is full and stays so, OSError where the kernel refuses to look.
     """
     return _Check(kernel, stations, progress, timeout).report(expectations, members)
 

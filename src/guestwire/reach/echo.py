@@ -30,7 +30,7 @@ _REPLY: dict[Family, int] = {4: 0, 6: 129}
 _PACKET = struct.Struct("!BBHHHII")  # type, code, checksum, id, sequence; then the wave's number and the probe's
 _NUMBERS = struct.Struct("!II")
 _WINDOW = 64  # probes under way: each may be an ARP flood of a bridge, and net.core.netdev_max_backlog is 1,000 packets
-_STALL = 0.02  # seconds without news after which the window opens again: those under way may never be answered
+_STALL = 0.005  # seconds without news after which the window opens again: those under way may never be answered
 _BUFFER = 1 << 20  # bytes of a receive buffer, so far as net.core.rmem_max allows
 
 

@@ -1,10 +1,11 @@
-"""Spares a big network its floods: who is asked by many is introduced to all but the first by the MAC that it answered with.
+"""Spares a big network its floods: who is asked by many is introduced to them by the MAC that it answered the first with.
 
-On a bridge of 1,000 ports each ARP request costs about 1.8 ms of processor time, and all pairs would need a million. So on
-such a network one station asks everybody first, as ever. To the others the neighbour is then given with its MAC in the
-state NUD_PROBE, in which the kernel verifies it by a unicast request of its own (`neigh_timer_handler`,
-net/core/neighbour.c): the neighbour still has to answer ARP to each, and the echo to each; only the request's way is
-another. Who doesn't answer is asked again with an empty table, by broadcast.
+On a bridge of 1,000 ports each ARP request costs about 1.8 ms of processor time, and all pairs would need a million. So
+on such a network one station asks everybody first, as ever. To the others the neighbour is then given with its MAC in
+the state NUD_PROBE, in which the kernel verifies it by a unicast request of its own (`neigh_timer_handler` in
+net/core/neighbour.c): the neighbour still has to answer ARP to each, and the echo to each; only the request goes another
+way. So a filter that lets no broadcast pass between two stations, but all else, isn't seen there. Who doesn't answer is
+asked again with an empty table, by broadcast.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The neighbour tables that probes fill: how much room there is, which entries a wave caused, and taking those back.
 
 Linux keeps one table of neighbours a family for all namespaces together (`arp_tbl` and `nd_tbl`, net/ipv4/arp.c and
-net/ipv6/ndisc.c), and its limits can be read and set in the initial namespace only. From gc_thresh2 entries on the kernel
-throws out, at most every 5 s, what nobody used for 5 s, whose ever it is; at gc_thresh3 a new neighbour is refused
+net/ipv6/ndisc.c), and its limits can be read and set in the initial namespace only. From gc_thresh2 entries on the
+kernel throws out, at most every 5 s, what nobody used for 5 s, whose ever it is; at gc_thresh3 a new neighbour is refused
 (`neigh_alloc` in net/core/neighbour.c). So waves are made to end below gc_thresh2.
 """
 
@@ -25,7 +25,7 @@ from guestwire.linux.rtnetlink import (
 )
 from guestwire.reach.station import Family
 
-__all__ = ["COST", "Footprint", "Table", "has_route", "next_hops", "read_table"]
+__all__ = ["Footprint", "Table", "has_route", "next_hops", "read_table"]
 
 # include/uapi/linux/neighbour.h
 _NUD_INCOMPLETE, _NUD_REACHABLE, _NUD_FAILED, _NUD_NOARP, _NUD_PERMANENT = 0x01, 0x02, 0x20, 0x40, 0x80
@@ -34,9 +34,6 @@ _NDMSG = struct.Struct("=BxxxiHBB")
 _RTM_GETROUTE = 26  # include/uapi/linux/rtnetlink.h
 _RTMSG = struct.Struct("=BBBBBBBBI")
 
-COST: dict[Family, int] = {4: 2, 6: 4}
-"""Entries that two neighbours who ask each other make: one at each end, and for IPv6 the solicited-node group at one or, where
-they were introduced, the link-local address at each."""
 
 _ASSUMED = (512, 1024)  # the kernel's defaults (net/ipv4/arp.c); in a namespace of our own we can't see the real ones
 _PARTS: dict[Family, tuple[str, str]] = {4: ("ipv4", "arp_cache"), 6: ("ipv6", "ndisc_cache")}
@@ -59,7 +56,7 @@ class Table:
     def room(self) -> int:
         """Entries that a wave may cause.
 
-        At least half of gc_thresh2: much of a full table is groups and old entries, which the kernel gives up for new ones.
+        At least half of gc_thresh2: much of a full table is groups and old entries, which make way for new ones.
         """
         return max(self.soft // 2, self.soft - self.entries - _MARGIN)
 
@@ -86,7 +83,7 @@ def _read(path: str) -> int:
 
 
 def _statistics(path: str) -> tuple[int, int]:
-    # A line a CPU in hexadecimal; `entries` is the table's on each line, the counters are each CPU's own (neigh_stat_seq_show).
+    # neigh_stat_seq_show: a line a CPU, in hexadecimal; `entries` is the table's on each, the counters are the CPU's own.
     with open(path, encoding="ascii") as file:
         heading, *lines = (line.split() for line in file)
     place = heading.index("table_fulls")

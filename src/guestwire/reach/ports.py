@@ -1,4 +1,4 @@
-"""TCP and UDP probes: a connection that is accepted, a datagram that is answered, with a listener of our own where none is.
+"""TCP and UDP probes: a connection accepted, a datagram answered, by a listener of our own where there is none.
 
 A reset or a "port unreachable" is no answer. What we listen with is closed after the wave, and connections are reset
 (SO_LINGER of 0 s), so that none remains in TIME_WAIT.

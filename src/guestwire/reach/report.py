@@ -1,6 +1,6 @@
 """What a check found: every pair, every expectation, and the JSON document that cli.md promises.
 
-A thousand guests make two million pairs, so they are kept as a byte and a number each, and made into values when asked for.
+A thousand guests make two million pairs, so each is kept as a byte and a number, and made into a value when asked for.
 """
 
 from __future__ import annotations

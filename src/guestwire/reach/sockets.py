@@ -1,6 +1,6 @@
 """Sockets that hear why what they sent did not arrive: the kernel's error queue, for both families.
 
-Without IP_RECVERR raw and UDP sockets keep a full neighbour table to themselves (ENOBUFS in `raw_sendmsg`, net/ipv4/raw.c).
+Without IP_RECVERR a raw or UDP socket keeps a full neighbour table to itself (ENOBUFS in `raw_sendmsg`, net/ipv4/raw.c).
 """
 
 from __future__ import annotations

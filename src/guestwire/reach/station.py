@@ -1,4 +1,4 @@
-"""Who takes part in a check, by which addresses, and which of them is asked: cli.md's rule for guests with several NICs."""
+"""Who takes part in a check, by which addresses, and which of them is asked where there are several NICs."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ class Seat:
 class Station:
     """A guest or place that sends, answers, or both.
 
-    `netns` is the namespace that we can send from; None where there is no way in, and then it is a destination only.
-    `kind` is a guest's kind as the file has it; for host, lan, gateway and internet it is "lab" in a lab, else "outside".
+    `netns` is the namespace that we can send from, "" the one we started in; None where there is no way in, and then it
+    is a destination only. `kind` is a guest's kind as the file has it; for host, lan, gateway and internet it is "lab" in
+    a lab, else "outside".
     The `host` has a seat for every network and a last one, with the address that its default route uses.
     """
 
@@ -49,7 +50,7 @@ class Station:
 
     @property
     def can_listen(self) -> bool:
-        """Whether guestwire may listen there where nothing does: in a guest's namespace and in a lab, never on a host."""
+        """Whether guestwire may listen there where nothing does: in a guest's namespace or a lab, never on a host."""
         return self.netns is not None and self.kind in ("namespace", "lab")
 
     @cached_property

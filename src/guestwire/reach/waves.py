@@ -18,7 +18,7 @@ from guestwire.errors import Unavailable
 from guestwire.linux.kernel import Kernel
 from guestwire.reach.echo import Echo
 from guestwire.reach.introductions import Introductions
-from guestwire.reach.neighbours import COST, Footprint, Table, next_hops, read_table
+from guestwire.reach.neighbours import Footprint, Table, next_hops, read_table
 from guestwire.reach.ports import PortProbes
 from guestwire.reach.probe import FULL, Answer, Probe, unresolved_error
 from guestwire.reach.station import FAMILIES, Family
@@ -26,12 +26,15 @@ from guestwire.reach.station import FAMILIES, Family
 __all__ = ["PATIENCE", "Surroundings", "measure"]
 
 PATIENCE = 2.0
-"""Seconds in which an answer is waited for. A round trip inside a machine takes a millisecond; this leaves room for three
-askings, the last with time for the kernel's own second ARP request, which comes after 1 s. It is below the 3 s after which ARP
-gives up (mcast_solicit times retrans_time), since whether a neighbour was silent can be read from its table before."""
+"""Seconds in which an answer is waited for.
+
+A round trip inside a machine takes a millisecond, so this leaves room for three askings, the last with time for the
+kernel's own second ARP request, which comes after 1 s. It can be less than the 3 s after which ARP gives up (mcast_solicit
+times retrans_time_ms), since that a neighbour is silent can be read from the table before.
+"""
 
 _ATTEMPTS = 3
-_FIRST, _SECOND, _LEAST = 0.15, 0.4, 0.3  # seconds of silence that end the first, the second, at least the last asking
+_FIRST, _SECOND, _LEAST = 0.1, 0.2, 0.3  # seconds of silence that end the first, the second, at least the last asking
 _RESEND = 0.3  # seconds
 _SMALLEST = 8  # entries; a table that hasn't even these to spare lets nothing be measured
 _AGE = 6.0  # seconds that a table may go on being full: after 5 s unused an entry makes way (neigh_forced_gc)
@@ -59,9 +62,10 @@ def measure(
 ) -> None:
     """Ask `probe(n)` for each of the `numbers`, and `record(n, answer)` each once, in no given order.
 
-    Both are called when needed, so that millions of probes need no more memory than their answers. At the end, also after
-    an error, every dynamic neighbour entry that the probes caused is gone, and every socket closed.
-    Raises Unavailable where the neighbour table has no room, OSError where the kernel refuses to look or to open sockets.
+    Both are called when needed, so that millions of probes need no more memory than their answers; `timeout` is in
+    seconds. At the end, also after an error, every dynamic neighbour entry that the probes caused is gone, and every
+    socket closed. Raises Unavailable where the neighbour table has no room and gets none within seconds, OSError where
+    the kernel refuses to look, or to open a socket.
     """
     run = _Run(kernel, probe, record, around, timeout)
     try:
@@ -88,7 +92,7 @@ class _Stream:
         self._back.extendleft(reversed(asked))
 
     def cut(self, room: dict[Family, int]) -> list[_Asked]:
-        """As many probes, in their order and all echo or all ports, as make no more neighbour entries than that; at least one."""
+        """The next probes, all echo or all ports, that make no more neighbour entries than there is room for; at least one."""
         wave: list[_Asked] = []
         left = dict(room)
         meetings: set[tuple[Family, str, str]] = set()
@@ -97,7 +101,7 @@ class _Stream:
             probe = asked.probe
             here, there = probe.netns, probe.target if probe.answerer is None else probe.answerer
             meeting = (probe.family, here, there) if here < there else (probe.family, there, here)
-            cost = 0 if meeting in meetings else COST[probe.family]
+            cost = 0 if meeting in meetings else _cost(probe)
             echo = probe.proto == "icmp"
             crowded = len(senders | {here}) > self._most if echo else len(wave) >= self._most
             if wave and (cost > left[probe.family] or crowded or echo != (wave[0].probe.proto == "icmp")):
@@ -108,6 +112,17 @@ class _Stream:
             left[probe.family] -= cost
             wave.append(asked)
         return wave
+
+
+def _cost(probe: Probe) -> int:
+    """Neighbour entries that a probe and the one the other way make together.
+
+    One at each end; for IPv6 besides the solicited-node group at one or, where they are introduced, each other's link-local
+    address.
+    """
+    if probe.family == 4:
+        return 2
+    return 4 if probe.link else 3
 
 
 class _Run:
@@ -187,8 +202,8 @@ class _Run:
         if now - self._full_since > _AGE:
             table = tables[min(full)]
             raise Unavailable(
-                f"the kernel's IPv{table.family} neighbour table is full, so that who reaches whom can't be measured: it holds "
-                f"{table.hard} entries for all namespaces together.",
+                f"the kernel's IPv{table.family} neighbour table is full, so that who reaches whom can't be measured: "
+                f"it holds {table.hard} entries for all namespaces together.",
                 hint=f"In the initial namespace, `sysctl -w {table.setting}={table.hard * 8}` makes room.",
             )
         # Others' entries become free for the taking as they age; nothing tells when.

@@ -1,0 +1,235 @@
+"""A file that is right in itself and wrong for this host: told before the first step where that can be known, else undone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sandbox import Sandbox
+from tests.trouble.saying import errors_of, place_of, refused
+
+BRIDGE = "networks:\n  net: {type: bridge, uplink: «eth0}\nguests:\n  web: {nics: [net]}\n"
+MACVTAP = BRIDGE.replace("bridge", "macvtap")
+PASSTHRU = "networks:\n  net: {type: macvtap, uplink: eth0, mode: «passthru}\nguests:\n  web: {nics: [net]}\n"
+SUBNET = "networks:\n  net: {type: bridge, subnet: «10.77.0.0/24}\n"
+NIC = "ip link add eth0 type veth peer name far; ip link set eth0 up\n"
+CHILD = NIC + "ip link add child link eth0 type macvlan mode %s\n"
+FAR_CHILD = NIC + "ip netns add far; ip link add child link eth0 netns far type macvlan mode %s\n"
+ON_BRIDGE = NIC + "ip link add br0 type bridge; ip link set eth0 master br0\n"
+
+# The host, the file, what is said, what is advised.
+WRONG = {
+    "no uplink": ("", BRIDGE, "the host has no link eth0", "guestwire up --lab"),
+    "another uplink": (NIC, BRIDGE.replace("eth0", "eth9"), "the host has no link eth9", "It has eth0, far."),
+    "uplink on a bridge": (ON_BRIDGE, BRIDGE, "already a port of bridge br0", "uplink: br0"),
+    "parent on a bridge": (ON_BRIDGE, MACVTAP, "already a port of bridge br0", "uplink: br0"),
+    "uplink has a macvlan": (CHILD % "bridge", BRIDGE, "has a macvlan, child", "type macvtap"),
+    "passthru beside another": (CHILD % "vepa", PASSTHRU, "has macvlan child in mode vepa", "another uplink"),
+    "beside passthru": (
+        CHILD % "passthru",
+        PASSTHRU.replace("passthru", "bridge"),
+        "has macvlan child in mode passthru",
+        "another uplink",
+    ),
+    "uplink has addresses": (
+        NIC + "ip address add 192.168.7.2/24 dev eth0",
+        BRIDGE,
+        "holds 192.168.7.2/24, and moving a real host's addresses",
+        "--lab",
+    ),
+    "subnet of the host": (
+        NIC + "ip address add 10.77.0.9/16 dev eth0",
+        SUBNET,
+        "overlaps with what is there: the host has 10.77.0.9/16 on eth0",
+        "another subnet",
+    ),
+    "IPv6 subnet of the host": (
+        NIC + "ip address add fd00:77::9/64 dev eth0 nodad",
+        SUBNET.replace("10.77.0.0/24", "fd00:77::/64"),
+        "the host has fd00:77::9/64 on eth0",
+        "another subnet",
+    ),
+    "subnet that the host routes": (
+        NIC + "ip address add 192.168.7.2/24 dev eth0; ip route add 10.77.0.128/25 via 192.168.7.1",
+        SUBNET,
+        "the host has a route to 10.77.0.128/25 by eth0",
+        "another subnet",
+    ),
+    "subnet that the host drops": (
+        "ip route add blackhole 10.77.0.0/16",
+        SUBNET,
+        "the host has a route to 10.77.0.0/16.",
+        "another subnet",
+    ),
+    "foreign link": (
+        "ip link add t-net type bridge",
+        "networks:\n  «net: {type: bridge}\n",
+        "bridge t-net is already there and isn't guestwire's",
+        "Rename it",
+    ),
+    "foreign link for a port": (
+        "ip link add t-web.0 type veth peer name far",
+        "networks:\n  net: {type: bridge}\nguests:\n  «web: {nics: [net]}\n",
+        "veth t-web.0 is already there and isn't guestwire's",
+        "Rename it",
+    ),
+    "foreign namespace": (
+        "ip netns add t-web",
+        "guests:\n  «web: {}\n",
+        "namespace t-web is already there and isn't guestwire's",
+        "Rename it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_host(case: str, sandbox: Sandbox) -> None:
+    script, marked, says, hint = WRONG[case]
+    text, at = place_of(marked)
+    sandbox.write(text)
+    sandbox.sh(script)
+    refused(sandbox, "up", code=65, says=says, hint=hint, at=at)
+
+
+# What lies in a namespace that isn't the project's is out of sight: the kernel refuses, and all is undone.
+REFUSED = {
+    "uplink has a macvlan elsewhere": (FAR_CHILD % "bridge", BRIDGE, "change veth eth0: Device or resource busy"),
+    "passthru beside another elsewhere": (FAR_CHILD % "vepa", PASSTHRU, "in namespace t-web: Invalid argument"),
+    "beside passthru elsewhere": (FAR_CHILD % "passthru", MACVTAP, "in namespace t-web: Invalid argument"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_only_the_kernel_sees(case: str, sandbox: Sandbox) -> None:
+    script, marked, says = REFUSED[case]
+    sandbox.write(place_of(marked)[0])
+    sandbox.sh(script)
+    hint = "All was undone."
+    refused(sandbox, "up", code=71, says=says, hint=hint)
+    (error,) = errors_of(sandbox, "up", code=71)
+    assert "perhaps in another namespace" in error["hint"]
+
+
+def test_wifi(sandbox: Sandbox) -> None:
+    """No Wi-Fi can be made here: a link of another kind is shown to guestwire as one, in a sysfs of the sandbox's own."""
+    text, at = place_of(BRIDGE.replace("eth0", "wlan0"))
+    sandbox.write(text)
+    sandbox.sh(
+        "ip link add wlan0 type ifb; mount -t tmpfs none /sys/class/net; mkdir -p /sys/class/net/wlan0/phy80211"
+    )
+    prelude = """\
+from guestwire.observe import observe
+dump = observe.dump_links
+observe.dump_links = lambda sock: [m._replace(kind="" if m.name == "wlan0" else m.kind) for m in dump(sock)]
+"""
+    refused(sandbox, "up", code=65, says="uplink wlan0 is Wi-Fi", hint="without uplink", at=at, prelude=prelude)
+
+
+def test_a_bridge_that_is_full(sandbox: Sandbox) -> None:
+    """A macvlan on one NIC is the quickest port to make: a veth is two links."""
+    text, at = place_of("networks:\n  net: {type: bridge, uplink: «br0}\nguests:\n  web: {count: 4, nics: [net]}\n")
+    sandbox.write(text)
+    ports = "\n".join(f"link add p{i} link eth0 master br0 type macvlan" for i in range(1020))
+    sandbox.run("ip", "-batch", "-", text=f"link add eth0 type ifb\nlink add br0 type bridge\n{ports}\n")
+    says = "bridge br0 has 1,020 ports and would get 4 more"
+    refused(sandbox, "up", code=65, says=says, hint="another bridge", at=at)
+    sandbox.write(text.replace("count: 4", "count: 3"))
+    assert sandbox.json("plan")["changes"]
+
+
+def test_a_namespace_of_another_project(sandbox: Sandbox) -> None:
+    """Project `t` with guest `a-b`, and project `t-a` with guest `b`: their namespaces would have one name."""
+    sandbox.write("name: t-a\nguests:\n  b: {}\n", "first.yaml")
+    sandbox.guestwire("up", "first.yaml")
+    sandbox.write("name: t\nguests:\n  a-b: {}\n")
+    says = "namespace t-a-b is already there and belongs to project t-a"
+    refused(sandbox, "up", code=65, says=says, hint="another name for the project", at=(3, 3))
+
+
+def test_projects_of_like_names_do_not_meet(sandbox: Sandbox) -> None:
+    sandbox.write("name: t-a\nguests:\n  b: {}\n", "first.yaml")
+    sandbox.guestwire("up", "first.yaml")
+    before = sandbox.snapshot()
+    sandbox.write("name: t\nguests:\n  c: {}\n")
+    sandbox.guestwire("up")
+    assert sandbox.json("plan")["changes"] == []
+    listed = {each["project"]: each["namespaces"] for each in sandbox.json("list")["projects"]}
+    assert listed == {"t": 1, "t-a": 1}
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+@pytest.mark.parametrize("wish", ["none", "../../etc/passwd", "..", "a b"])
+def test_a_host_that_is_not_there(wish: str, sandbox: Sandbox) -> None:
+    sandbox.write("guests:\n  web: {}\n")
+    refused(sandbox, "up", "--netns", wish, code=64, says=f'no network namespace "{wish}"', hint="ip netns list")
+
+
+def test_a_lab_on_a_host(sandbox: Sandbox) -> None:
+    sandbox.write("guests:\n  web: {}\n")
+    sandbox.sh("ip netns add h")
+    refused(sandbox, "up", "--lab", "--netns", "h", code=64, says="--netns names another", hint="one of them")
+
+
+def test_a_project_that_is_up_elsewhere(sandbox: Sandbox) -> None:
+    sandbox.write("guests:\n  web: {}\n")
+    sandbox.guestwire("up")
+    refused(sandbox, "up", "--lab", code=65, says="project t is up on host (this one) already", hint="--project")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-a", "a/b", "ä", "a" * 64])
+def test_a_project_of_an_odd_name(name: str, sandbox: Sandbox) -> None:
+    sandbox.write("guests:\n  web: {}\n")
+    says = "64 characters" if len(name) > 15 else "is no name for a project"
+    hint = "Shorten" if len(name) > 15 else "letters, digits and -"
+    refused(sandbox, "up", f"--project={name}", code=64, says=says, hint=hint)
+
+
+# What a lab's LAN has already, where a guest is given it.
+TAKEN = {
+    "192.0.2.1": "the gateway's",
+    "'2001:db8:1::1'": "the gateway's",
+    "192.0.2.10/24": "the host's",
+    "192.0.2.100": "the neighbour's",
+    "'2001:db8:1::100'": "the neighbour's",
+    "192.0.2.0": "the network's own",
+    "192.0.2.255": "the broadcast",
+}
+
+
+@pytest.mark.parametrize("address", TAKEN)
+@pytest.mark.parametrize("kind", ["bridge", "macvtap"])
+def test_an_address_of_the_labs(kind: str, address: str, sandbox: Sandbox) -> None:
+    text = f"networks: {{lan: {{type: {kind}, uplink: eth0}}}}\n"
+    text, at = place_of(f"{text}guests:\n  web: {{nics: [{{network: lan, address: «{address}}}]}}\n")
+    sandbox.write(text)
+    refused(sandbox, "up", "--lab", code=65, says=f"is {TAKEN[address]}", hint="leave it out", at=at)
+
+
+def test_the_hosts_other_address_on_one_lan(sandbox: Sandbox) -> None:
+    text, at = place_of(
+        "lab: {same-lan: true}\nnetworks:\n  a: {type: macvtap, uplink: eth0}\n  b: {type: macvtap, uplink: eth1}\n"
+        "guests:\n  web: {nics: [{network: a, address: «192.0.2.11}]}\n"
+    )
+    sandbox.write(text)
+    refused(sandbox, "up", "--lab", code=65, says="is the host's", hint="leave it out", at=at)
+
+
+@pytest.mark.parametrize("subnet", ["192.0.2.0/25", "203.0.113.0/30", "2001:db8::/32"])
+def test_a_subnet_of_the_labs(subnet: str, sandbox: Sandbox) -> None:
+    text, at = place_of(
+        f"networks:\n  lan: {{type: bridge, uplink: eth0}}\n  net: {{type: bridge, subnet: «'{subnet}'}}\n"
+    )
+    sandbox.write(text)
+    refused(sandbox, "up", "--lab", code=65, says="overlaps with what is there", hint="another subnet", at=at)
+
+
+def test_a_lan_that_is_full(sandbox: Sandbox) -> None:
+    """It has .200 to .254 and .11 to .149 but .100, the neighbour's, for each family."""
+    text = "networks: {lan: {type: bridge, uplink: eth0}}\nguests: {web: {count: %d, nics: [lan]}}\n"
+    sandbox.write(text % 194)
+    errors = errors_of(sandbox, "plan", "--lab", code=65)
+    assert [error["message"] for error in errors] == [
+        f'network "lan": no IPv{version} address is left for all of its guests.' for version in (4, 6)
+    ]
+    sandbox.write(text % 193)
+    assert sandbox.json("plan", "--lab")["changes"]

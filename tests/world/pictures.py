@@ -1,0 +1,40 @@
+"""Prints what guestwire sees of a project and its host, for a test that compares two sandboxes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import Any
+
+from guestwire.apply import Store
+from guestwire.kinds import Thing
+from guestwire.kinds.address import Address
+from guestwire.linux import namespaces
+from guestwire.linux.kernel import Kernel
+from guestwire.observe import look_up, observe
+from guestwire.picture import Key
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Print the picture of all namespaces; the arguments are the keys, as JSON, of what must be asked for by name."""
+    keys = [Key(*key) for key in json.loads(sys.argv[1])] if sys.argv[1:] else _named()
+    with Kernel() as kernel:
+        picture = observe(kernel, "", namespaces.names())
+        look_up(kernel, picture, keys)
+        values = [_plain(value) for value in picture if isinstance(value, Thing)]
+    print(json.dumps({"values": sorted(values, key=json.dumps), "named": keys}))
+
+
+def _named() -> list[Key]:
+    states = [Store(name).state() for name in ("three", *sys.argv[2:])]
+    return [key for state in states if state for key in state.named]
+
+
+def _plain(value: Thing) -> dict[str, Any]:
+    """A value without what a shell can't do: iproute2 6.1 has no word for an address's mark."""
+    if isinstance(value, Address):
+        value = replace(value, owner=None)
+    return value.to_json()
