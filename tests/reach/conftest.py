@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,21 +90,20 @@ def network() -> Iterator[Network]:
 @pytest.fixture
 def kernel() -> Iterator[Kernel]:
     with Kernel() as opened:
-        before = len(os.listdir("/proc/self/fd"))
+        before = _inet_sockets()
         yield opened
-        # Two a namespace, which the kernel keeps; no socket of a probe's.
-        known = [fd for fd in os.listdir("/proc/self/fd") if _is_inet(fd)]
-        assert not known, f"open sockets remain, of {before} descriptors before"
+        assert _inet_sockets() == before, "probes leave no socket open"
 
 
-def _is_inet(fd: str) -> bool:
-    try:
-        target = os.readlink(f"/proc/self/fd/{fd}")
-    except FileNotFoundError:
-        return False
-    if not target.startswith("socket:"):
-        return False
-    import socket
-
-    with socket.socket(fileno=os.dup(int(fd))) as sock:
-        return sock.family in (socket.AF_INET, socket.AF_INET6)
+def _inet_sockets() -> set[str]:
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            link = os.readlink(f"/proc/self/fd/{fd}")
+        except FileNotFoundError:
+            continue
+        if link.startswith("socket:"):
+            with socket.socket(fileno=os.dup(int(fd))) as sock:
+                if sock.family in (socket.AF_INET, socket.AF_INET6):
+                    found.add(link)
+    return found

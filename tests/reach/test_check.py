@@ -50,10 +50,10 @@ def test_what_was_in_the_neighbour_table_stays(network: Network, kernel: Kernel)
     network.exec(a, "ping", "-c1", "-W2", "10.0.0.2")
     network.ip(a, "neighbour add 10.0.0.9 dev eth0 lladdr 02:00:00:00:00:09 nud permanent")
     network.ip(a, "neighbour add 10.0.0.8 dev eth0 lladdr 02:00:00:00:00:08 nud stale")
-    before = network.neighbours(a).keys(), network.neighbours(b).keys()
+    before = set(network.neighbours(a)), set(network.neighbours(b))
     assert before == ({"10.0.0.2", "10.0.0.9", "10.0.0.8"}, {"10.0.0.1"})
     assert all(pair.measured for pair in check(kernel, stations).pairs)
-    assert (network.neighbours(a).keys(), network.neighbours(b).keys()) == before
+    assert (set(network.neighbours(a)), set(network.neighbours(b))) == before
 
 
 def test_ways_to_have_no_way(network: Network, kernel: Kernel) -> None:
@@ -79,7 +79,7 @@ def test_ways_to_have_no_way(network: Network, kernel: Kernel) -> None:
 
 def test_a_firewall_in_the_way(network: Network, kernel: Kernel) -> None:
     stations = [network.station(name, f"10.0.0.{i}/24", f"fd00::{i}/64") for i, name in enumerate("abc", 1)]
-    a, b, c = (station.netns or "" for station in stations)
+    a, _, c = (station.netns or "" for station in stations)
     network.exec(
         a,
         "nft",
@@ -95,18 +95,14 @@ def test_a_firewall_in_the_way(network: Network, kernel: Kernel) -> None:
     )
     report = check(kernel, stations, timeout=0.5)
     whys = {(p.source, p.target, p.family): p.why for p in report.pairs if not p.measured}
-    assert (
-        whys
-        == {
-            ("a", "b", 4): "the sender's own firewall drops it (EPERM)",
-            ("a", "c", 4): "10.0.0.3 says of 10.0.0.3: No route to host (EHOSTUNREACH)",
-            ("b", "c", 4): "10.0.0.3 says of 10.0.0.3: No route to host (EHOSTUNREACH)",
-            ("a", "c", 6): "no answer from fd00::3 within 0.5 s",
-            ("b", "c", 6): "no answer from fd00::3 within 0.5 s",
-            ("b", "a", 4): "no answer from 10.0.0.1 within 0.5 s",
-        }
-        or b
-    )
+    assert whys == {
+        ("a", "b", 4): "the sender's own firewall drops it (EPERM)",
+        ("a", "c", 4): "10.0.0.3 says that a filter prohibits 10.0.0.3",
+        ("b", "c", 4): "10.0.0.3 says that a filter prohibits 10.0.0.3",
+        ("a", "c", 6): "no answer from fd00::3 within 0.5 s",
+        ("b", "c", 6): "no answer from fd00::3 within 0.5 s",
+        ("b", "a", 4): "no answer from 10.0.0.1 within 0.5 s",
+    }
 
 
 def routed(network: Network) -> list[Station]:

@@ -117,7 +117,8 @@ def test_wifi(sandbox: Sandbox) -> None:
         "ip link add wlan0 type ifb; mount -t tmpfs none /sys/class/net; mkdir -p /sys/class/net/wlan0/phy80211"
     )
     prelude = """\
-from guestwire.observe import observe
+import guestwire.observe.observe
+observe = sys.modules["guestwire.observe.observe"]
 dump = observe.dump_links
 observe.dump_links = lambda sock: [m._replace(kind="" if m.name == "wlan0" else m.kind) for m in dump(sock)]
 """

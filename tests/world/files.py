@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CHANGED", "THREE", "UPLINKS"]
+__all__ = ["CHANGED", "THREE", "UPLINKS", "WAYS"]
 
 THREE = """
 name: three
@@ -34,7 +34,8 @@ guests:
 UPLINKS = """
 for number in 0 1 2; do
     ip link add eth$number mtu 1450 type veth peer name far$number
-    ip link set far$number up
+    ip link set eth$number address 02:00:00:00:00:0$number
+    ip link set far$number up address 02:00:00:00:01:0$number
 done
 ip link set eth0 up
 ip address add 198.51.100.10/24 dev eth1
@@ -42,6 +43,19 @@ ip link set eth1 up
 ip address add 2001:db8:2::10/64 dev eth1 nodad
 ip route add 203.0.113.0/24 via 198.51.100.1
 ip -6 route add 2001:db8:ffff::/48 via 2001:db8:2::1
-ip link set eth1 address 02:00:00:00:00:01
 """
 """Three NICs of a host by hand, of which the third is down; far0 and so on are the other ends of their cables."""
+
+WAYS = """
+name: three
+networks:
+  "on": {type: bridge, stp: true, port: {isolated: true, learning: false}}
+  lan: {type: bridge, uplink: eth0, mtu: 1400}
+  loud: {type: macvtap, uplink: eth1, mode: source, macs: ["52:54:00:00:00:02", "52:54:00:00:00:01"]}
+  whole: {type: macvtap, uplink: eth2, mode: passthru}
+guests:
+  up: {nics: [{network: "on", mtu: 1300, port: {hairpin: true, flood: false, group-fwd-mask: 16384}}]}
+  br: {nics: [{network: lan, name: dev, address: 192.0.2.77/24}, {network: loud, mac: "52:54:00:00:00:03"}]}
+  dev: {nics: [{network: whole, mac: "52:54:00:00:00:04", address: 198.18.0.77/24, gateway: 198.18.0.1}]}
+  with-a-rather-long-name: {nics: ["on", loud], dns: [192.0.2.53]}
+"""

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from guestwire.apply import Store
+from guestwire.apply import Store, projects
 from guestwire.kinds import Thing
 from guestwire.kinds.address import Address
 from guestwire.linux import namespaces
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _named() -> list[Key]:
-    states = [Store(name).state() for name in ("three", *sys.argv[2:])]
+    states = [Store(name).state() for name in projects()]
     return [key for state in states if state for key in state.named]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from guestwire import rootless
 from guestwire.api.situation import (
     Situation,
     at_work,
@@ -16,7 +17,6 @@ from guestwire.api.situation import (
     situation,
     usual_file,
 )
-from guestwire import rootless
 from guestwire.apply import State, Store, apply, preflight, projects, settle
 from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel

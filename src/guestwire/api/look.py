@@ -156,18 +156,23 @@ def list_projects() -> list[Listed]:
             project,
             (store := Store(project)).state(),
             store.journal() is not None,
-            sum(name.startswith(f"{project}-") for name in names),
+            _count(project, names, projects()),
         )
         for project in projects()
     ]
+
+
+def _count(project: str, names: list[str], known: list[str]) -> int:
+    """How many of the namespaces are the project's, which may be called as another one's beginning: `lab` and `lab-2`."""
+    others = tuple(f"{other}{mark}" for other in known if other.startswith(f"{project}-") for mark in "-.")
+    return sum(name.startswith((f"{project}-", f"{project}.")) and not name.startswith(others) for name in names)
 
 
 def _lab_of(holder: rootless.Holder) -> Listed:
     root = f"/proc/{holder.pid}/root"
     names = os.listdir(f"{root}{namespaces.FOLDER}") if os.path.isdir(f"{root}{namespaces.FOLDER}") else []
     store = Store(holder.project, root)
-    guests = sum(name.startswith(f"{holder.project}-") for name in names)
-    return Listed(holder.project, store.state(), store.journal() is not None, guests)
+    return Listed(holder.project, store.state(), store.journal() is not None, _count(holder.project, names, []))
 
 
 def picture(path: str | None, *, lab: bool = False, netns: str | None = None) -> Picture:

@@ -170,7 +170,7 @@ def lock_of(kernel: Kernel, project: str, host: str, lab: bool) -> AbstractConte
 
 
 def see_settled(kernel: Kernel, where: Situation) -> None:
-    """For who only looks: Busy where a change of the project is under way or was broken off, and nothing is as it stays."""
+    """Raise Busy where a change of the project is under way or was broken off: what is there is not what stays."""
     journal = where.store.journal()
     if journal is not None:
         with lock_of(kernel, where.project, journal.host, journal.lab):

@@ -146,7 +146,7 @@ class _Seating:
         if (network.name, version) not in self.spent:
             self.spent.add((network.name, version))
             message = f"no IPv{version} address is left for all of its guests."
-            hint = "Give it a larger subnet" if network.subnet else "A lab's LAN has 194 at most: use a network with a subnet"
+            hint = "Give it a larger subnet" if network.subnet else "A lab's LAN has 193 at most: use a network with a subnet"
             self.site.refuse(network.path, message, f"{hint}, or fewer guests.")
         return None
 

@@ -169,7 +169,7 @@ class Link(Thing):
         found += [ip(self.netns, "link", "set", "dev", self.name, *words)] if words else []
         options = self.port.words((before and before.port) or DEFAULT_PORT) if self.port and self.master else []
         if options:
-            found.append(ip(self.netns, "link", "set", "dev", self.name, *options, tool="bridge"))
+            found.append(ip(self.netns, "link", "set", "dev", self.name, "type", "bridge_slave", *options))
         return found
 
     def change_commands(self, seen: Value) -> list[str]:

@@ -135,7 +135,12 @@ class Macvlan(Link):
         place = ["netns", self.netns] if self.netns != home else []
         kind = ["type", self.device, "mode", self.mode]
         made = ip(home, "link", "add", "link", parent, "name", self.name, *self.own_words(), *place, *kind)
-        return [made, *self._list_commands(), *self.settle_commands()]
+        return [made, *(self._list_commands() if self.netns == home else ())]
+
+    def finish_commands(self) -> list[str]:
+        assert self.parent is not None
+        lists = self._list_commands() if self.netns != self.parent[0] else []
+        return [*lists, *self.settle_commands()]
 
     def change_commands(self, seen: Value) -> list[str]:
         different = self.differs(seen)

@@ -70,7 +70,7 @@ class Port(NamedTuple):
         )
 
     def words(self, before: Port) -> list[str]:
-        """The words that `bridge link set dev X` takes to do what `attribute` does."""
+        """The words that `ip link set dev X type bridge_slave` takes to do what `attribute` does."""
         found: list[str] = []
         for name in self._fields:
             if self._differs(before, name):

@@ -53,6 +53,10 @@ class Thing(Value):
     def create_commands(self) -> list[str]:
         """The shell commands that do what `create` does."""
 
+    def finish_commands(self) -> list[str]:
+        """The shell commands that do what `finish` does."""
+        return []
+
     @abstractmethod
     def change_commands(self, seen: Value) -> list[str]:
         """The shell commands that do what `change` does."""

@@ -75,12 +75,17 @@ class Veth(Link):
 
     def create_commands(self) -> list[str]:
         if self.far:
-            words = self.own_words()
-            first = [ip(self.netns, "link", "set", "dev", self.name, *words)] if words else []
-            return first + self.settle_commands()
+            return []
         assert self.peer is not None
         netns, name = self.peer
         words = [*self.own_words(), *QUEUE_WORDS, "type", "veth", "peer", "name", name, *QUEUE_WORDS]
         if netns != self.netns:
             words += ["netns", netns]
         return [ip(self.netns, "link", "add", "name", self.name, *words), *self.settle_commands()]
+
+    def finish_commands(self) -> list[str]:
+        if not self.far:
+            return []
+        words = self.own_words()
+        first = [ip(self.netns, "link", "set", "dev", self.name, *words)] if words else []
+        return first + self.settle_commands()

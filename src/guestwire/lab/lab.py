@@ -38,7 +38,7 @@ __all__ = ["PLACES", "Lab", "is_lab_namespace"]
 PLACES = ("host", "lan", "gateway", "internet")
 SWITCH = "switch"  # its namespace is PROJECT.switch: no guest's can have a dot in its name
 GATEWAY, HOST, NEIGHBOUR = 1, 10, 100
-FREE = (*range(200, 255), *range(149, HOST, -1))  # what guests may be given, in this order
+FREE = tuple(n for n in (*range(200, 255), *range(149, HOST, -1)) if n != NEIGHBOUR)  # for guests, in this order
 INTERNET = (("203.0.113.", 24), ("2001:db8:ffff::", 64))
 NAT = "type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade"
 

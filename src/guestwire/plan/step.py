@@ -39,6 +39,18 @@ class Act:
             assert step.before is not None
             step.value.change(kernel, step.before)
 
+    def commands(self) -> list[str]:
+        """The shell commands that do the same."""
+        step = self.step
+        if step.action == "delete":
+            return step.value.delete_commands()
+        if self.finish:
+            return step.value.finish_commands()
+        if step.action == "create":
+            return step.value.create_commands()
+        assert step.before is not None
+        return step.value.change_commands(step.before)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -71,13 +83,8 @@ class Step:
         return [first]
 
     def commands(self) -> list[tuple[tuple[int, int | str, int | str], list[str]]]:
-        """The shell commands that do the same, in parts as `acts` has them."""
-        if self.action == "delete":
-            return [(self.acts()[0].order, self.value.delete_commands())]
-        if self.action == "change":
-            assert self.before is not None
-            return [(self.acts()[0].order, self.value.change_commands(self.before))]
-        return [(self.acts()[0].order, self.value.create_commands())]
+        """The shell commands that do the same, in parts, each with its act's place."""
+        return [(act.order, act.commands()) for act in self.acts()]
 
     def describe(self) -> str:
         """The step in words: "create bridge br0 in namespace lab-host"."""

@@ -1,15 +1,16 @@
-"""Spares a big network its floods: who is asked by many is introduced to them by the MAC that it answered the first with.
+"""Spares a big network its floods: who has answered one station is introduced to the others by the MAC that it gave.
 
 On a bridge of 1,000 ports each ARP request costs about 1.8 ms of processor time, and all pairs would need a million. So
 on such a network one station asks everybody first, as ever. To the others the neighbour is then given with its MAC in
 the state NUD_PROBE, in which the kernel verifies it by a unicast request of its own (`neigh_timer_handler` in
-net/core/neighbour.c): the neighbour still has to answer ARP to each, and the echo to each; only the request goes another
-way. So a filter that lets no broadcast pass between two stations, but all else, isn't seen there. Who doesn't answer is
-asked again with an empty table, by broadcast.
+net/core/neighbour.c): the neighbour still has to answer ARP to each, and the echo to each; only the request goes
+another way. So a filter between two stations that stops broadcasts and nothing else isn't seen there. Who doesn't
+answer is asked again with an empty table, by broadcast.
 """
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
@@ -50,7 +51,8 @@ class Introductions:
         for probe in probes:
             mac = self._macs.get(probe.target)
             if probe.link and mac is not None:
-                requests.setdefault(probe.netns, []).append(self._request(probe, mac))
+                with contextlib.suppress(OSError):  # a link that isn't there, say
+                    requests.setdefault(probe.netns, []).append(self._request(probe, mac))
         for netns, entries in requests.items():
             self._kernel.socket(netns).transact(entries)
         if requests:

@@ -2,12 +2,13 @@
 
 Linux keeps one table of neighbours a family for all namespaces together (`arp_tbl` and `nd_tbl`, net/ipv4/arp.c and
 net/ipv6/ndisc.c), and its limits can be read and set in the initial namespace only. From gc_thresh2 entries on the
-kernel throws out, at most every 5 s, what nobody used for 5 s, whose ever it is; at gc_thresh3 a new neighbour is refused
+kernel throws out, at most every 5 s, what nobody used for 5 s, whose ever it is; at gc_thresh3 it refuses a new one
 (`neigh_alloc` in net/core/neighbour.c). So waves are made to end below gc_thresh2.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections.abc import Iterable, Set
@@ -83,7 +84,7 @@ def _read(path: str) -> int:
 
 
 def _statistics(path: str) -> tuple[int, int]:
-    # neigh_stat_seq_show: a line a CPU, in hexadecimal; `entries` is the table's on each, the counters are the CPU's own.
+    # neigh_stat_seq_show: a line a CPU, in hexadecimal; `entries` is the table's on each, the counters the CPU's own.
     with open(path, encoding="ascii") as file:
         heading, *lines = (line.split() for line in file)
     place = heading.index("table_fulls")
@@ -142,7 +143,7 @@ class Footprint:
 
 def _all_gone(refused: Iterable[NetlinkError]) -> None:
     for error in refused:
-        if not isinstance(error, FileNotFoundError):
+        if error.errno != errno.ENOENT:
             raise error
 
 

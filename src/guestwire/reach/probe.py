@@ -69,6 +69,8 @@ def icmp_error(number: int, target: str, offender: str) -> Answer:
     if number == errno.ECONNREFUSED:
         return Answer(False, f"refused by {offender or target}: nothing listens there (ECONNREFUSED)")
     said = f"{offender} says" if offender else "it was said"
+    if number == errno.EACCES:
+        return Answer(False, f"{said} that a filter prohibits {target}")
     return Answer(False, f"{said} of {target}: {_named(number)}")
 
 

@@ -1,6 +1,6 @@
 """Waits until fresh IPv6 addresses may be used: duplicate address detection keeps them silent for up to two seconds.
 
-A tentative address neither sends nor answers a neighbour solicitation (RFC 4862 5.4), so that probing it too early would
+A tentative address neither sends nor answers a neighbour solicitation (RFC 4862 5.4), so that a probe too early would
 say "does not reach". The kernel waits up to 1 s at random and then 1 s a solicitation (`addrconf_dad_kick` in
 net/ipv6/addrconf.c).
 """

@@ -1,6 +1,6 @@
 """Sockets that hear why what they sent did not arrive: the kernel's error queue, for both families.
 
-Without IP_RECVERR a raw or UDP socket keeps a full neighbour table to itself (ENOBUFS in `raw_sendmsg`, net/ipv4/raw.c).
+Without IP_RECVERR a raw or UDP socket doesn't tell of a full neighbour table (ENOBUFS; `raw_sendmsg`, net/ipv4/raw.c).
 """
 
 from __future__ import annotations
@@ -24,10 +24,15 @@ DOMAIN: dict[Family, int] = {4: socket.AF_INET, 6: socket.AF_INET6}
 _IP_RECVERR, _IPV6_RECVERR = 11, 25
 _EXTENDED = struct.Struct("=IBBBxII")
 _FROM_ICMP = (2, 3)
+_UNREACHABLE, _PROHIBITED = (2, 3), (9, 10, 13)  # type 3 of ICMP, and the codes of RFC 1812 5.2.7.1
 
 
 class Unreachable(NamedTuple):
-    """What an ICMP error says: its number, who sent it ("" unknown), and the start of what it complains of."""
+    """What an ICMP error says: its number, who sent it ("" unknown), and the start of what it complains of.
+
+    That a filter prohibits it is EACCES for both families; for IPv4 the kernel says EHOSTUNREACH, as of much else
+    (`icmp_err_convert` in net/ipv4/icmp.c).
+    """
 
     number: int
     offender: str
@@ -52,8 +57,10 @@ def unreachables(sock: socket.socket) -> Iterator[Unreachable]:
         except OSError:
             continue  # an error that was pending, now told: the queue is behind it
         for _, _, data in control:
-            number, origin, *_ = _EXTENDED.unpack_from(data)
+            number, origin, kind, code, *_ = _EXTENDED.unpack_from(data)
             if origin in _FROM_ICMP:
+                if (origin, kind) == _UNREACHABLE and code in _PROHIBITED:
+                    number = errno.EACCES
                 yield Unreachable(number, _offender(data[_EXTENDED.size :]), payload)
 
 

@@ -38,8 +38,8 @@ class Station:
     """A guest or place that sends, answers, or both.
 
     `netns` is the namespace that we can send from, "" the one we started in; None where there is no way in, and then it
-    is a destination only. `kind` is a guest's kind as the file has it; for host, lan, gateway and internet it is "lab" in
-    a lab, else "outside".
+    is a destination only. `kind` is a guest's kind as the file has it; for host, lan, gateway and internet it is "lab"
+    in a lab, else "outside".
     The `host` has a seat for every network and a last one, with the address that its default route uses.
     """
 
@@ -50,7 +50,7 @@ class Station:
 
     @property
     def can_listen(self) -> bool:
-        """Whether guestwire may listen there where nothing does: in a guest's namespace or a lab, never on a host."""
+        """Whether guestwire may listen there where nothing does: in a guest's namespace, a lab, never on a host."""
         return self.netns is not None and self.kind in ("namespace", "lab")
 
     @cached_property

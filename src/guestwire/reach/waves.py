@@ -29,8 +29,8 @@ PATIENCE = 2.0
 """Seconds in which an answer is waited for.
 
 A round trip inside a machine takes a millisecond, so this leaves room for three askings, the last with time for the
-kernel's own second ARP request, which comes after 1 s. It can be less than the 3 s after which ARP gives up (mcast_solicit
-times retrans_time_ms), since that a neighbour is silent can be read from the table before.
+kernel's own second ARP request, which comes after 1 s. It can be less than the 3 s after which ARP gives up
+(mcast_solicit times retrans_time_ms), since that a neighbour is silent can be read from the table before.
 """
 
 _ATTEMPTS = 3
@@ -92,7 +92,7 @@ class _Stream:
         self._back.extendleft(reversed(asked))
 
     def cut(self, room: dict[Family, int]) -> list[_Asked]:
-        """The next probes, all echo or all ports, that make no more neighbour entries than there is room for; at least one."""
+        """The next probes, all echo or all ports, as many as there is room for in neighbour entries; at least one."""
         wave: list[_Asked] = []
         left = dict(room)
         meetings: set[tuple[Family, str, str]] = set()
@@ -117,8 +117,8 @@ class _Stream:
 def _cost(probe: Probe) -> int:
     """Neighbour entries that a probe and the one the other way make together.
 
-    One at each end; for IPv6 besides the solicited-node group at one or, where they are introduced, each other's link-local
-    address.
+    One at each end; for IPv6 besides the solicited-node group at one or, where they are introduced, the link-local
+    address of each.
     """
     if probe.family == 4:
         return 2

@@ -15,6 +15,7 @@ from guestwire.reach import Expected, Ledger, Report
 __all__ = ["matrix"]
 
 _WIDEST = 20  # columns side by side; what is beyond comes in a panel below
+_LINE = 100
 _NUMBERED = re.compile(r"(.+)-([1-9][0-9]*)")
 _SELF: Final = 255
 
@@ -149,8 +150,20 @@ def _panels(table: _Table, paint: _Paint) -> Iterator[str]:
                 cells += " " * max(digits, 2) + paint(sign, _COLOURS.get(sign, ""))
             lines.append(f"{row + 1:>{digits}}  {label:<{wide}}{cells}".rstrip())
         yield "\n".join(lines)
-    legend = "   ".join(f"{paint(sign, _COLOURS[sign])} {words}" for sign, words in _LEGEND.items() if sign in used)
-    yield f"Each row asks, the numbered columns answer.\n{legend}".rstrip()
+    yield "\n".join(["Each row asks, the numbered columns answer.", *_legend(used, paint)])
+
+
+def _legend(used: set[str], paint: _Paint) -> Iterator[str]:
+    line, length = "", 0
+    for sign, words in _LEGEND.items():
+        if sign in used:
+            size = len(sign) + 1 + len(words)
+            if line and length + 3 + size > _LINE:
+                yield line
+                line, length = "", 0
+            line, length = f"{line}{'   ' if line else ''}{paint(sign, _COLOURS[sign])} {words}", length + 3 + size
+    if line:
+        yield line
 
 
 def _verdict(expected: Expected, paint: _Paint) -> str:

@@ -94,7 +94,8 @@ def read(path: str | Path) -> bytes:
     except IsADirectoryError:
         raise FileError(Problem(f"{quote(name)} is a folder.", "Name the file in it.")) from None
     except PermissionError:
-        raise NotPermitted(Problem(f"{quote(name)} may not be read by this user.")) from None
+        hint = "`chmod a+r` on it lets everybody read it; or be who may."
+        raise NotPermitted(Problem(f"{quote(name)} may not be read by this user.", hint)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise FileError(Problem(f"{quote(name)} can't be read: {reason}.")) from None

@@ -1,0 +1,151 @@
+"""A machine that can't: no rights, a kernel or program that lacks something, another guestwire at work; and names that are odd."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.sandbox import SOURCE, Sandbox
+from tests.trouble.saying import programs, refused
+
+LAN = "networks: {lan: {type: bridge, subnet: 10.77.0.0/24}}\nguests: {web: {nics: [lan]}}\n"
+MACVTAP = "networks: {lan: {type: macvtap, uplink: eth0}}\nguests: {web: {nics: [lan]}}\n"
+NOBODY = """\
+import difflib, encodings.utf_8_sig, importlib, os, pkgutil, traceback, guestwire
+for module in pkgutil.walk_packages(guestwire.__path__, "guestwire."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+folder = os.getcwd()
+{first}
+os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)
+"""
+
+
+def test_a_kernel_without_macvtap(sandbox: Sandbox) -> None:
+    """The kernel is asked for a kind of link that it really doesn't know."""
+    sandbox.write(MACVTAP)
+    prelude = "from guestwire.kinds.macvlan import Macvlan\nMacvlan.trial_name = lambda self: 'macvtapp'"
+    refused(sandbox, "up", "--lab", code=69, says="this kernel has no macvtapp", hint="modprobe", prelude=prelude)
+
+
+@pytest.mark.parametrize(("missing", "there", "package"), [("nft", "dnsmasq", "nftables"), ("dnsmasq", "nft", "dnsmasq-base")])
+def test_a_program_that_is_not_installed(missing: str, there: str, package: str, sandbox: Sandbox) -> None:
+    sandbox.write(LAN)
+    inside = ("env", f"PATH={programs(sandbox.folder / 'bin', there)}")
+    says, hint = f"`{missing}` is missing", f"Install the package {package}"
+    refused(sandbox, "up", "--lab", code=69, says=says, hint=hint, inside=inside)
+
+
+def test_a_lab_that_needs_no_dhcp_server(sandbox: Sandbox) -> None:
+    sandbox.write("lab: {dhcp: false}\n" + LAN)
+    path = programs(sandbox.folder / "bin", "nft")
+    sandbox.run("env", f"PATH={path}", sys.executable, "-m", "guestwire", "up", "--lab")
+    assert "dnsmasq" not in sandbox.sh("ps -e")
+
+
+def test_no_rights(sandbox: Sandbox) -> None:
+    sandbox.write(LAN)
+    prelude = NOBODY.replace("{first}", "")
+    refused(sandbox, "up", code=77, says="this needs root", hint="--lab", prelude=prelude)
+
+
+def test_no_rights_and_no_user_namespaces(sandbox: Sandbox) -> None:
+    """In a chroot the kernel gives none: the setting is the whole machine's, and not a test's to touch."""
+    sandbox.write(LAN)
+    sandbox.sh("mount --rbind / /mnt")
+    prelude = NOBODY.replace("{first}", "os.chroot('/mnt'), os.chdir(folder)")
+    refused(sandbox, "up", "--lab", code=77, says="user namespace", hint="chroot", prelude=prelude)
+    refused(sandbox, "plan", "--lab", code=77, says="user namespace", hint="run guestwire as root", prelude=prelude)
+
+
+def test_a_file_that_may_not_be_read(sandbox: Sandbox) -> None:
+    sandbox.write(LAN).chmod(0o600)
+    prelude = NOBODY.replace("{first}", "")
+    refused(sandbox, "plan", code=77, says='"guestwire.yaml" may not be read by this user', hint="chmod", prelude=prelude)
+
+
+@contextmanager
+def another(sandbox: Sandbox, lock: str) -> Iterator[int]:
+    """Another guestwire at work on the host that this lock stands for."""
+    script = f"from guestwire.apply import locked\nwith locked({lock}): print(flush=True), input()"
+    words = sandbox.inside("env", f"PYTHONPATH={SOURCE}", sys.executable, "-c", script)
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdin
+        assert select.select([process.stdout], [], [], 20)[0]
+        assert process.stdout.readline() == "\n"
+        yield process.pid
+        process.stdin.write("\n")
+
+
+HOST = "'host-%d' % __import__('os').stat('/proc/self/ns/net').st_ino"
+
+
+@pytest.mark.parametrize(("words", "lock"), [(["up"], HOST), (["up", "--lab"], "'lab-t'"), (["down"], HOST)])
+def test_another_at_work(words: list[str], lock: str, sandbox: Sandbox) -> None:
+    sandbox.write(LAN)
+    with another(sandbox, lock):
+        refused(sandbox, *words, code=75, says="another guestwire (process ", hint="Try again when it is done.")
+    assert sandbox.sh("ls /run") == ""
+    sandbox.guestwire("up", "--lab")
+
+
+def test_two_at_once(sandbox: Sandbox) -> None:
+    """Whichever comes second is told so, or finds it done: never do both build."""
+    sandbox.write(LAN)
+    words = sandbox.inside("env", f"PYTHONPATH={SOURCE}", sys.executable, "-m", "guestwire", "up", "--lab", "--json")
+    pipe = subprocess.PIPE
+    both = [subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, cwd=sandbox.folder) for _ in range(2)]
+    ends = [(process.communicate(timeout=60)[0], process.returncode) for process in both]
+    assert sorted(code for _, code in ends) in ([0, 0], [0, 75]), ends
+    built = [json.loads(out)["changes"] for out, code in ends if code == 0]
+    assert sum(map(bool, built)) == 1, ends
+    assert sandbox.json("up")["changes"] == []
+
+
+@pytest.mark.parametrize("verb", ["up", "down"])
+def test_a_change_that_was_broken_off(verb: str, sandbox: Sandbox) -> None:
+    sandbox.write(LAN)
+    before = sandbox.snapshot()
+    killed = sandbox.guestwire("up", "--lab", check=False, env={"GUESTWIRE_FAULT": "kill:9"})
+    assert killed.returncode == -9 or killed.returncode == 137
+    words = [verb, *(["--lab"] if verb == "up" else [])]
+    refused(sandbox, *words, code=75, says="a change of project t was broken off", hint="guestwire rollback --project t")
+    assert sandbox.json("list")["projects"][0]["unsettled"]
+    assert "t: all was undone" in sandbox.guestwire("rollback").stdout
+    assert sandbox.snapshot() == before
+
+
+ODD = ["up", "br", "dev", "type", "all", "default", "lo", "eth0", "0", "x" * 63, "a-b", "A"]
+
+
+def test_odd_names_work(sandbox: Sandbox) -> None:
+    """As `ip` words, numbers, too long for a link, capital: all of them at once, as networks and as guests."""
+    networks = "".join(f"  {name}: {{type: bridge, subnet: 10.{i}.0.0/24}}\n" for i, name in enumerate(ODD, 1))
+    guests = "".join(f"  {name}: {{nics: [{name}]}}\n" for name in ODD)
+    sandbox.write(f"name: dev\nnetworks:\n{networks}guests:\n{guests}")
+    before = sandbox.snapshot()
+    commands = sandbox.guestwire("plan", "--lab", "--commands").stdout
+    sandbox.guestwire("up", "--lab")
+    status = sandbox.json("status")
+    assert [guest["state"] for guest in status["guests"]] == ["up"] * len(ODD)
+    assert status["drift"] == []
+    for name in ("up", "all", "x" * 63):
+        assert "10." in sandbox.guestwire("exec", name, "--", "ip", "-4", "address", "show", "eth0").stdout
+    long = sandbox.sh("ip -n dev-host -o link | grep alias | sed 's/.*alias //' | sort")
+    assert f"guestwire:dev:dev-{'x' * 63}\n" in long
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+    sandbox.run("sh", "-eu", text=commands)
+    assert sandbox.json("status", "--lab")["drift"] == []
+
+
+def test_two_long_names_that_begin_alike(sandbox: Sandbox) -> None:
+    sandbox.write("".join(["networks:\n", *(f"  {'n' * 40}{i}: {{type: bridge}}\n" for i in range(20))]))
+    sandbox.guestwire("up")
+    assert len({network["link"] for network in sandbox.json("status")["networks"]}) == 20

@@ -1,0 +1,149 @@
+"""What bears no mark of ours, or another project's, is never changed or deleted, also where we wanted its name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sandbox import Sandbox
+
+ONE = """
+name: one
+networks: {net: {type: bridge, subnet: [10.1.0.0/24, "fd00:1::/64"]}, mac: {type: macvtap, uplink: eth1, host-access: true}}
+guests: {a: {nics: [net], dns: [192.0.2.1]}, b: {nics: [net, {network: mac, address: 198.51.100.20/24}]}}
+"""
+TWO = """
+name: two
+networks: {net: {type: bridge, subnet: [10.2.0.0/24, "fd00:2::/64"]}, mac: {type: macvtap, uplink: eth1}}
+guests: {a: {nics: [net, {network: mac, address: 198.51.100.21/24}]}, one-b: {nics: [net]}}
+"""
+UPLINK = """
+ip link add eth1 type veth peer name far1
+ip link set far1 up
+ip address add 198.51.100.10/24 dev eth1
+ip link set eth1 up
+"""
+IN_THE_WAY = {
+    "link": ("ip link add one-net type bridge", "one-net"),
+    "link of a guest": ("ip link add one-a.0 type veth peer name other", "one-a.0"),
+    "macvlan of the host": ("ip link add one-mac.h link eth1 type macvlan mode bridge", "one-mac.h"),
+    "namespace": ("ip netns add one-a", "one-a"),
+    "route": ("ip route add 198.51.100.20/32 dev eth1", "198.51.100.20/32"),
+    "file": ("mkdir -p /etc/netns/one-a; echo nameserver 192.0.2.9 > /etc/netns/one-a/resolv.conf", "resolv.conf"),
+    "another project's link": ("ip link add one-net type bridge; ip link set one-net alias guestwire:other:one-net", "one-net"),
+}
+
+
+@pytest.mark.parametrize("what", IN_THE_WAY)
+def test_what_is_not_ours_and_has_a_name_we_want_is_named_and_left(sandbox: Sandbox, what: str) -> None:
+    script, name = IN_THE_WAY[what]
+    sandbox.sh(UPLINK + script)
+    sandbox.write(ONE)
+    before = sandbox.snapshot()
+    refused = sandbox.guestwire("up", check=False)
+    assert refused.returncode == 65, refused.stderr
+    assert name in refused.stderr
+    assert "it is left as it is" in refused.stderr
+    assert sandbox.snapshot() == before
+
+
+def test_table_that_is_not_ours_keeps_a_lab_from_being_made(sandbox: Sandbox) -> None:
+    sandbox.sh("ip netns add one-gateway; ip netns exec one-gateway nft add table inet guestwire")
+    sandbox.write(ONE)
+    before = sandbox.snapshot()
+    refused = sandbox.guestwire("up", "--lab", check=False)
+    assert refused.returncode == 65
+    assert "one-gateway" in refused.stderr
+    assert sandbox.snapshot() == before
+
+
+def test_everything_in_the_way_is_reported_at_once(sandbox: Sandbox) -> None:
+    sandbox.sh(UPLINK + "ip netns add one-a; ip link add one-net type bridge; ip netns add one-b")
+    sandbox.write(ONE)
+    refused = sandbox.guestwire("up", check=False).stderr
+    assert all(name in refused for name in ("one-a", "one-net", "one-b"))
+
+
+@pytest.mark.parametrize("order", ["1212", "1221", "2112", "2121"])
+def test_two_projects_on_one_host_do_not_disturb_each_other(sandbox: Sandbox, order: str) -> None:
+    sandbox.sh(UPLINK)
+    files = {"1": str(sandbox.write(ONE, "one.yaml")), "2": str(sandbox.write(TWO, "two.yaml"))}
+    before = sandbox.snapshot()
+    for number in order[:2]:
+        sandbox.guestwire("up", files[number])
+    for number in "12":
+        assert sandbox.json("status", files[number])["drift"] == []
+    sandbox.guestwire("down", files[order[2]])
+    assert sandbox.json("status", files[order[3]])["drift"] == []
+    assert sandbox.json("up", files[order[3]])["changes"] == []
+    sandbox.guestwire("down", files[order[3]])
+    assert sandbox.snapshot() == before
+
+
+def test_what_others_add_to_ours_survives_another_up(sandbox: Sandbox) -> None:
+    sandbox.sh(UPLINK)
+    sandbox.write(ONE)
+    before = sandbox.snapshot()
+    sandbox.guestwire("up")
+    sandbox.sh(
+        """
+        ip link add mine type veth peer name far
+        ip link set mine master one-net
+        ip address add 10.99.0.1/24 dev one-net
+        ip -6 address add fd00:99::1/64 dev one-net nodad
+        ip -n one-a link add theirs type bridge
+        ip -n one-a link set theirs up
+        ip -n one-a route add 203.0.113.0/24 via 10.1.0.1
+        ip -n one-a address add 10.98.0.1/24 dev eth0
+        ip netns exec one-a nft add table inet filter
+        """
+    )
+    changed = sandbox.snapshot()
+    assert sandbox.json("up")["changes"] == []
+    assert sandbox.snapshot() == changed
+    sandbox.write(ONE.replace("a: {nics", "c: {nics: [net]}, a: {nics"))
+    sandbox.guestwire("up")
+    now = sandbox.snapshot()
+    assert {key: text for key, text in now.items() if key.endswith("one-a") and "sysctls" not in key} == {
+        key: text for key, text in changed.items() if key.endswith("one-a") and "sysctls" not in key
+    }
+    assert "10.99.0.1/24" in now["addresses of "]
+    assert "fd00:99::1/64" in now["addresses of "]
+    sandbox.guestwire("down")
+    assert sandbox.sh("ip -br link show mine").split()[0] == "mine@far"
+    assert "master" not in sandbox.sh("ip link show mine")
+    sandbox.sh("ip link delete mine")
+    assert sandbox.snapshot() == before
+
+
+def test_down_leaves_a_namespace_that_only_has_such_a_name(sandbox: Sandbox) -> None:
+    sandbox.sh(UPLINK)
+    sandbox.write(ONE)
+    sandbox.sh("ip netns add one-stranger; ip -n one-stranger link set lo up; ip netns add one.switch")
+    before = sandbox.snapshot()
+    sandbox.guestwire("up")
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+@pytest.mark.parametrize("lab", [["--lab"], []], ids=["lab", "host"])
+def test_project_is_taken_down_by_its_marks_when_its_state_is_lost(sandbox: Sandbox, lab: list[str]) -> None:
+    sandbox.sh(UPLINK)
+    sandbox.write(ONE.replace(", dns: [192.0.2.1]", "").replace("name: one", "name: one\nlab: {dhcp: false}"))
+    before = sandbox.snapshot()
+    sandbox.guestwire("up", *lab)
+    sandbox.sh("rm -r /run/guestwire")
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+def test_project_whose_state_is_lost_is_found_again_by_up(sandbox: Sandbox) -> None:
+    sandbox.sh(UPLINK)
+    sandbox.write(ONE)
+    before = sandbox.snapshot()
+    sandbox.guestwire("up")
+    built = sandbox.snapshot()
+    sandbox.sh("rm -r /run/guestwire")
+    assert sandbox.json("up")["changes"] == []
+    assert sandbox.snapshot() == built
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
