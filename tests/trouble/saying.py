@@ -86,8 +86,8 @@ def refused(
     before = sandbox.snapshot()
     errors = errors_of(sandbox, *words, code=code, prelude=prelude, inside=inside, env=env)
     after = sandbox.snapshot()
-    assert {name: text for name, text in after.items() if before.get(name) != text} == {}
-    assert after.keys() == before.keys()
+    changed = {what: (before.get(what), after.get(what)) for what in {**before, **after} if before.get(what) != after.get(what)}
+    assert not changed, changed
     assert len(errors) == 1, errors
     (error,) = errors
     assert says in error["message"], error

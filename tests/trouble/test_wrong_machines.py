@@ -12,17 +12,18 @@ from contextlib import contextmanager
 import pytest
 
 from tests.sandbox import SOURCE, Sandbox
-from tests.trouble.saying import programs, refused
+from tests.trouble.saying import errors_of, programs, refused
 
 LAN = "networks: {lan: {type: bridge, subnet: 10.77.0.0/24}}\nguests: {web: {nics: [lan]}}\n"
 MACVTAP = "networks: {lan: {type: macvtap, uplink: eth0}}\nguests: {web: {nics: [lan]}}\n"
+# The file's folder is seen at /mnt, since an ordinary user has no way into pytest's own.
 NOBODY = """\
 import difflib, encodings.utf_8_sig, importlib, os, pkgutil, traceback, guestwire
 for module in pkgutil.walk_packages(guestwire.__path__, "guestwire."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-folder = os.getcwd()
 {first}
+os.chdir("/mnt")
 os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)
 """
 
@@ -50,22 +51,24 @@ def test_a_lab_that_needs_no_dhcp_server(sandbox: Sandbox) -> None:
 
 
 def test_no_rights(sandbox: Sandbox) -> None:
-    sandbox.write(LAN)
+    sandbox.write("name: t\n" + LAN)
+    sandbox.sh(f"mount --bind {sandbox.folder} /mnt")
     prelude = NOBODY.replace("{first}", "")
     refused(sandbox, "up", code=77, says="this needs root", hint="--lab", prelude=prelude)
 
 
 def test_no_rights_and_no_user_namespaces(sandbox: Sandbox) -> None:
     """In a chroot the kernel gives none: the setting is the whole machine's, and not a test's to touch."""
-    sandbox.write(LAN)
-    sandbox.sh("mount --rbind / /mnt")
-    prelude = NOBODY.replace("{first}", "os.chroot('/mnt'), os.chdir(folder)")
+    sandbox.write("name: t\n" + LAN)
+    sandbox.sh(f"mount --bind {sandbox.folder} /mnt; mount --rbind / /media")
+    prelude = NOBODY.replace("{first}", "os.chroot('/media')")
     refused(sandbox, "up", "--lab", code=77, says="user namespace", hint="chroot", prelude=prelude)
     refused(sandbox, "plan", "--lab", code=77, says="user namespace", hint="run guestwire as root", prelude=prelude)
 
 
 def test_a_file_that_may_not_be_read(sandbox: Sandbox) -> None:
-    sandbox.write(LAN).chmod(0o600)
+    sandbox.write("name: t\n" + LAN).chmod(0o600)
+    sandbox.sh(f"mount --bind {sandbox.folder} /mnt")
     prelude = NOBODY.replace("{first}", "")
     refused(sandbox, "plan", code=77, says='"guestwire.yaml" may not be read by this user', hint="chmod", prelude=prelude)
 
@@ -115,7 +118,9 @@ def test_a_change_that_was_broken_off(verb: str, sandbox: Sandbox) -> None:
     killed = sandbox.guestwire("up", "--lab", check=False, env={"GUESTWIRE_FAULT": "kill:9"})
     assert killed.returncode == -9 or killed.returncode == 137
     words = [verb, *(["--lab"] if verb == "up" else [])]
-    refused(sandbox, *words, code=75, says="a change of project t was broken off", hint="guestwire rollback --project t")
+    (error,) = errors_of(sandbox, *words, code=75)
+    assert "a change of project t was broken off" in error["message"]
+    assert "guestwire rollback --project t" in error["hint"]
     assert sandbox.json("list")["projects"][0]["unsettled"]
     assert "t: all was undone" in sandbox.guestwire("rollback").stdout
     assert sandbox.snapshot() == before

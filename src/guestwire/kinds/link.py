@@ -78,7 +78,12 @@ class Link(Thing):
 
         Any other refusal, say for want of a parent, comes from the kind itself, and so tells that it is there.
         """
-        return [create_link("trial", self.trial_name())]
+        # A name of its own for each kind: one that is taken would be refused before the kind is looked at.
+        return [create_link(f"t.{self.trial_name()[:13]}", self.trial_name())]
+
+    def claim(self) -> tuple[object, ...] | None:
+        """What no other link can have at the same time, or None."""
+        return None
 
     def label(self) -> str:
         """What a drawing writes below the link's name."""

@@ -114,6 +114,9 @@ class Macvlan(Link):
     def trial_name(self) -> str:
         return self.device
 
+    def claim(self) -> tuple[object, ...] | None:
+        return (self.parent, self.mac) if self.mac is not None else None
+
     def label(self) -> str:
         return f"{self.device} {self.mode}"
 

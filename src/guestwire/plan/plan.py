@@ -94,7 +94,7 @@ class _Planner:
         replaced = [old for value in values if (old := self._in_the_way(value)) is not None]
         if self.problems:
             raise FileError(*self.problems)
-        replaced = list({old.key: old for old in [*replaced, *self._making_room(values, sweep)]}.values())
+        replaced = list({old.key: old for old in [*replaced, *self._making_room(values, replaced, sweep)]}.values())
         lost = self._closure(replaced)
         steps = [Step("delete", value, early=True) for value in _roots(replaced)]
         for value in values:
@@ -135,12 +135,19 @@ class _Planner:
         message = f"{have.KIND} {have.name}{where} is already there and {whose}; it is left as it is."
         return self.problem(value.key, message, "Rename it, or choose another name for the project, network or guest.")
 
-    def _making_room(self, values: list[Thing], sweep: bool) -> list[Thing]:
-        """Links that go and keep others from coming: a macvlan's parent can't become a port, nor have another in passthru."""
+    def _making_room(self, values: list[Thing], replaced: list[Thing], sweep: bool) -> list[Thing]:
+        """Links that keep others from coming: a macvlan's parent can't become a port, nor have another child beside one in
+        passthru, nor two with one MAC. They go first."""
+        anew = {value.key for value in replaced}
         links = [value for value in values if isinstance(value, Link)]
         needed = {(link.netns, link.name) for link in links if link.master}
-        needed |= {below for link in links if link.key not in self.observed for below in link.on_links()}
-        return [v for v in self._unwanted(sweep) if isinstance(v, Link) and not needed.isdisjoint(v.on_links())]
+        needed |= {below for link in links if link.key not in self.observed or link.key in anew for below in link.on_links()}
+        claimed = {claim: link.key for link in links if (claim := link.claim()) is not None}
+        unwanted = [value for value in self._unwanted(sweep) if isinstance(value, Link)]
+        holders = [link for link in self.links.values() if link.key in self.desired.picture] if claimed else []
+        return [value for value in unwanted if not needed.isdisjoint(value.on_links())] + [
+            value for value in [*unwanted, *holders] if claimed.get(value.claim(), value.key) != value.key
+        ]
 
     def _unwanted(self, sweep: bool) -> Iterable[Thing]:
         wanted = self.desired.picture

@@ -37,7 +37,10 @@ def load(path: str | Path, *, networks: Registry[Network], guests: Registry[Gues
     """
     data = read(path)
     stdin = str(path) == STDIN
-    folder = Path.cwd().name if stdin else Path(path).absolute().parent.name
+    try:
+        folder = Path.cwd().name if stdin else Path(path).absolute().parent.name
+    except OSError:  # the folder we are in was deleted, or lies where we may not look
+        folder = ""
     file = "standard input" if stdin else str(path)
     return loads(data, networks=networks, guests=guests, project=project, file=file, folder=folder)
 

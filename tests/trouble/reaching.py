@@ -1,0 +1,52 @@
+"""Who answers whom: many pings at once, each from inside its namespace, and a DHCP client that only asks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+
+from tests.sandbox import Sandbox
+
+__all__ = ["answers", "offers"]
+
+# A lost frame is asked for again; who answers does so within milliseconds, so that a second of silence is an answer too.
+PING = "(ip netns exec {netns} ping -n -q -c 5 -i 0.25 -W 1 {to} 2>/dev/null | grep -q ' [1-5] received' && echo {netns} {to}) &"
+
+DISCOVER = """\
+import json, select, socket, struct, sys
+mac = bytes.fromhex(open("/sys/class/net/%s/address" % sys.argv[1]).read().strip().replace(":", ""))
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, sys.argv[1].encode())
+sock.bind(("0.0.0.0", 68))
+flags = 0x8000  # answer by broadcast: the address isn't ours yet
+head = struct.pack("!BBBBIHH16x16s64x128xI", 1, 1, 6, 0, 77, 0, flags, mac, 0x63825363)
+sock.sendto(head + bytes([53, 1, 1, 55, 2, 1, 3, 255]), ("255.255.255.255", 67))
+if not select.select([sock], [], [], 3)[0]:
+    sys.exit("null")
+data = sock.recv(4096)
+options, at = {}, 240
+while data[at] != 255:
+    options[data[at]] = data[at + 2 : at + 2 + data[at + 1]]
+    at += 2 + data[at + 1]
+router = socket.inet_ntoa(options[3]) if 3 in options else None
+print(json.dumps([socket.inet_ntoa(data[16:20]), socket.inet_ntoa(options[1]), router]))
+"""
+
+
+def answers(sandbox: Sandbox, ways: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the ways (from a namespace, to an address) on which an answer comes back."""
+    lines = [PING.format(netns=netns, to=to) for netns, to in ways]
+    out = sandbox.run("sh", text="\n".join([*lines, "wait"])).stdout
+    return {(line.split()[0], line.split()[1]) for line in out.splitlines()}
+
+
+def offers(sandbox: Sandbox, netns: str, link: str) -> tuple[str, str, str] | None:
+    """What a DHCP server offers there: address, mask and router; None where none answers."""
+    done = sandbox.run("ip", "netns", "exec", netns, sys.executable, "-c", DISCOVER, link, check=False)
+    if done.returncode:
+        assert done.stderr.strip() == "null", done.stderr
+        return None
+    address, mask, router = json.loads(done.stdout)
+    return address, mask, router

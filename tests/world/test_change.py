@@ -1,0 +1,166 @@
+"""`up` on a changed file changes only what differs: who isn't concerned loses no packet and keeps links and addresses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.sandbox import Sandbox
+from tests.world.files import CHANGED, THREE, UPLINKS
+
+MANY = """
+name: many
+networks:
+  net: {{type: bridge, subnet: [10.77.0.0/22, "fd00:77::/64"]}}
+  mac: {{type: macvtap, uplink: eth1, subnet: 10.78.0.0/22}}
+guests:
+  first: {{nics: [net, mac]}}
+  {before}
+  still: {{count: 100, nics: [net, mac]}}
+  {after}
+"""
+LISTEN = """
+import json, sys
+from guestwire import api
+from guestwire.linux.netlink import Socket
+from guestwire.linux.kernel import Kernel
+from guestwire.linux import namespaces
+GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # links, addresses and routes of both families
+OWN = bytes.fromhex("fe80000000000000")  # the kernel's own doing, a second after a link came up
+with Kernel() as kernel:
+    ears = []
+    for name in ["", *namespaces.names()]:
+        with kernel.inside(name):
+            ears.append(Socket(groups=GROUPS))
+            ears[-1]._socket.setblocking(False)
+    made = api.up()
+    heard = []
+    for ear in ears:
+        try:
+            heard += [(kind, body.hex()) for kind, body in ear.events() if OWN not in body]
+        except BlockingIOError:
+            pass
+print(json.dumps({"changes": len(made.plan.steps), "heard": heard, "ears": len(ears)}))
+"""
+
+
+def links(sandbox: Sandbox) -> dict[tuple[str, str], int]:
+    """The index of every link, by namespace and name."""
+    found = {}
+    for netns in ["", *sandbox.sh("ls /run/netns").split()]:
+        text = sandbox.run("ip", *(["-n", netns] if netns else []), "-j", "link").stdout
+        found |= {(netns, link["ifname"]): link["ifindex"] for link in json.loads(text)}
+    return found
+
+
+def addresses(sandbox: Sandbox, file: str | None = None) -> dict[str, list[str]]:
+    """The addresses of every guest's first NIC, by the guest's name."""
+    status = sandbox.json("status", *([file] if file else []))
+    return {guest["name"]: guest["nics"][0]["addresses"] for guest in status["guests"]}
+
+
+def kept(before: dict[Any, Any], after: dict[Any, Any]) -> dict[Any, Any]:
+    """What is in both, as it is after."""
+    return {key: value for key, value in after.items() if key in before}
+
+
+def test_untouched_guests_lose_no_packet_while_others_come_and_go(sandbox: Sandbox) -> None:
+    sandbox.sh(UPLINKS)
+    sandbox.write(MANY.format(before="", after="old: {count: 20, nics: [net, mac]}"))
+    sandbox.guestwire("up")
+    was, had = links(sandbox), addresses(sandbox)
+    sandbox.write(MANY.format(before="new: {count: 20, nics: [net, mac]}", after=""), "next.yaml")
+    done = sandbox.python("from tests.world.pings import main; main()", "many", "next.yaml", check=True)
+    told = json.loads(done.stdout)
+    assert told["codes"] == [0, 0]
+    assert told["rounds"] >= 10
+    assert told["lost"] == 0, told
+    now, have = links(sandbox), addresses(sandbox, "next.yaml")
+    assert ("many-old-1", "eth0") not in now
+    assert ("many-new-1", "eth0") in now
+    untouched = {key for key in was if "old" not in str(key)}
+    assert {key: now[key] for key in untouched} == {key: was[key] for key in untouched}
+    assert kept(had, have) == {name: had[name] for name in had if not name.startswith("old")}
+
+
+def test_guest_that_is_put_before_others_moves_no_address(sandbox: Sandbox) -> None:
+    sandbox.write("name: p\nnetworks: {n: {type: bridge, subnet: 10.1.0.0/24}}\nguests: {a: {nics: [n]}, b: {nics: [n]}}")
+    sandbox.guestwire("up")
+    had = addresses(sandbox)
+    assert had == {"a": ["10.1.0.2/24"], "b": ["10.1.0.3/24"]}
+    sandbox.write(
+        "name: p\nnetworks: {n: {type: bridge, subnet: 10.1.0.0/24}}\n"
+        "guests: {z: {nics: [n]}, b: {nics: [n]}, a: {nics: [n]}, c: {nics: [{network: n, address: 10.1.0.4}]}}"
+    )
+    sandbox.guestwire("up")
+    assert addresses(sandbox) == {**had, "z": ["10.1.0.5/24"], "c": ["10.1.0.4/24"]}
+
+
+def test_assigned_address_gives_way_to_one_that_the_file_now_gives(sandbox: Sandbox) -> None:
+    text = "name: p\nnetworks: {{n: {{type: bridge, subnet: 10.1.0.0/24}}}}\nguests: {{a: {{nics: [n]}}{more}}}"
+    sandbox.write(text.format(more=""))
+    sandbox.guestwire("up")
+    sandbox.write(text.format(more=", b: {nics: [{network: n, address: 10.1.0.2}]}"))
+    sandbox.guestwire("up")
+    assert addresses(sandbox) == {"a": ["10.1.0.3/24"], "b": ["10.1.0.2/24"]}
+    assert sandbox.json("up")["changes"] == []
+
+
+def test_up_again_writes_nothing(sandbox: Sandbox) -> None:
+    sandbox.sh(UPLINKS)
+    for text in (THREE, CHANGED):
+        sandbox.write(text)
+        sandbox.guestwire("up")
+        heard = json.loads(sandbox.python(LISTEN).stdout)
+        assert heard["changes"] == 0
+        assert heard["heard"] == []
+        assert heard["ears"] > 4
+
+
+def test_up_again_in_a_lab_writes_nothing(sandbox: Sandbox) -> None:
+    sandbox.write(THREE)
+    sandbox.guestwire("up", "--lab")
+    assert json.loads(sandbox.python(LISTEN).stdout)["heard"] == []
+
+
+def test_change_and_back_gives_the_picture_from_before(sandbox: Sandbox) -> None:
+    sandbox.sh(UPLINKS)
+    sandbox.write(THREE, "one.yaml")
+    sandbox.write(CHANGED, "two.yaml")
+    before = sandbox.snapshot()
+    sandbox.guestwire("up", "two.yaml")
+    changed = sandbox.json("status", "two.yaml")
+    sandbox.guestwire("up", "one.yaml")
+    assert sandbox.json("status", "one.yaml")["drift"] == []
+    sandbox.guestwire("up", "two.yaml")
+    assert sandbox.json("status", "two.yaml") == changed
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+def test_what_somebody_broke_is_mended_and_nothing_else(sandbox: Sandbox) -> None:
+    sandbox.sh(UPLINKS)
+    sandbox.write(THREE)
+    sandbox.guestwire("up")
+    built = sandbox.snapshot()
+    sandbox.sh(
+        """
+        ip link set three-web.0 down
+        ip link set three-web.0 nomaster
+        ip -n three-db route delete default
+        ip -n three-db address delete 10.77.0.3/24 dev eth0
+        ip link set eth0 nomaster
+        ip netns delete three-many-1
+        ip -n three-old link delete eth0
+        rm /etc/netns/three-web/resolv.conf
+        """
+    )
+    drift = sandbox.json("status")["drift"]
+    assert drift
+    was = links(sandbox)
+    sandbox.guestwire("up")
+    assert kept(was, links(sandbox)) == was
+    now = sandbox.snapshot()
+    assert {key for key in built if key.startswith(("addr", "name", "file", "route"))} <= set(now)
+    assert sandbox.json("status")["drift"] == []
+    assert all(sorted(now[key].split()) == sorted(text.split()) for key, text in built.items() if key.startswith("route"))

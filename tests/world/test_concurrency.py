@@ -1,0 +1,91 @@
+"""Several guestwires at once: one works, the others say so (75) or find nothing to do, and no lock outlives its holder."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+
+from tests.sandbox import SECONDS, SOURCE, Sandbox
+from tests.world.files import THREE, UPLINKS
+
+SEED = 5
+ONE, TWO = (
+    f"name: {name}\nnetworks: {{n: {{type: bridge, subnet: 10.{i}.0.0/24}}}}\nguests: {{g: {{count: 30, nics: [n], dns: [192.0.2.1]}}}}\n"
+    for i, name in enumerate(("one", "two"), 1)
+)
+
+
+def start(sandbox: Sandbox, *words: str) -> subprocess.Popen[str]:
+    """Start the command line and don't wait for it."""
+    return subprocess.Popen(
+        sandbox.inside(sys.executable, "-m", "guestwire", *words),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=sandbox.folder,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )
+
+
+def ends(*started: subprocess.Popen[str]) -> list[int]:
+    """Their exit codes; each that is neither 0 nor 75 with what it said fails the test."""
+    said = [each.communicate(timeout=SECONDS)[1] for each in started]
+    assert all(each.returncode in (0, 75) for each in started), said
+    assert all("another guestwire" in text for each, text in zip(started, said, strict=True) if each.returncode == 75), said
+    return [each.returncode for each in started]
+
+
+def test_two_at_once_of_one_project_make_it_once(sandbox: Sandbox) -> None:
+    sandbox.sh(UPLINKS)
+    sandbox.write(THREE)
+    before = sandbox.snapshot()
+    for _ in range(3):
+        assert 0 in ends(*(start(sandbox, "up") for _ in range(3)))
+        assert sandbox.json("status")["drift"] == []
+        assert sandbox.json("up")["changes"] == []
+        assert 0 in ends(*(start(sandbox, "down") for _ in range(3)))
+        sandbox.guestwire("down")
+        assert sandbox.snapshot() == before
+
+
+def test_many_at_once_on_two_projects_end_well(sandbox: Sandbox) -> None:
+    files = [str(sandbox.write(ONE, "one.yaml")), str(sandbox.write(TWO, "two.yaml"))]
+    before = sandbox.snapshot()
+    pick = random.Random(SEED)
+    for _ in range(2):
+        assert 0 in ends(*(start(sandbox, pick.choice(["up", "up", "down"]), pick.choice(files)) for _ in range(10)))
+    for file in files:
+        sandbox.guestwire("up", file)
+        assert sandbox.json("status", file)["drift"] == []
+    for file in files:
+        sandbox.guestwire("down", file)
+    assert sandbox.snapshot() == before
+
+
+def test_labs_at_once_do_not_wait_for_one_another(sandbox: Sandbox) -> None:
+    files = [str(sandbox.write(text, name)) for text, name in ((ONE, "one.yaml"), (TWO, "two.yaml"))]
+    before = sandbox.snapshot()
+    for _ in range(3):
+        assert ends(*(start(sandbox, "up", "--lab", file) for file in files)) == [0, 0]
+        assert ends(*(start(sandbox, "down", file) for file in files)) == [0, 0]
+        assert sandbox.snapshot() == before
+
+
+def test_stale_lock_is_no_obstacle(sandbox: Sandbox) -> None:
+    sandbox.write(ONE)
+    before = sandbox.snapshot()
+    sandbox.guestwire("up", check=False, env={"GUESTWIRE_FAULT": "kill:0"})
+    assert ".lock" in sandbox.sh("ls /run/guestwire")
+    sandbox.guestwire("rollback")
+    sandbox.guestwire("up")
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+def test_change_waits_for_nobody_who_only_looks(sandbox: Sandbox) -> None:
+    sandbox.write(ONE)
+    sandbox.guestwire("up")
+    running = [start(sandbox, verb) for verb in ("status", "down", "status", "list", "plan")]
+    assert ends(*running) == [0] * 5
