@@ -21,6 +21,7 @@ SECONDS = 120  # the most that one command gets
 SOURCE = Path(__file__).parent.parent / "src"
 _ETC = "mkdir /run/u /run/w && mount -t overlay none -o lowerdir=/etc,upperdir=/run/u,workdir=/run/w /etc"
 _RUN = "mount -t tmpfs none /run"  # the second one hides what /etc is made of
+_PS = ("ps", "-e", "-o", "stat=,args=")
 _FIRST = f"{_RUN} && {_ETC} && {_RUN} && ip link set dev lo up && echo ready && exec cat"
 
 
@@ -84,14 +85,18 @@ class Sandbox:
         found = {
             "namespaces": self.sh("ls /run/netns 2>/dev/null || true"),
             "files": self.sh("find /run /etc/netns -mindepth 1 2>/dev/null | grep -v '^/run/netns$' | sort || true"),
-            "processes": self.sh("ps -e -o stat=,args= | grep -v '^Z' | grep -v -e ' ps ' -e ' sh ' -e ' grep ' || true"),
+            "processes": "\n".join(
+                line for line in self.run(*_PS).stdout.splitlines() if not line.startswith("Z") and _PS[-1] not in line
+            ),
         }
         for netns in ["", *found["namespaces"].split()]:
             where = f"-n {netns}" if netns else ""
             into = f"ip netns exec {netns}" if netns else ""
             found[f"links of {netns}"] = self.sh(f"ip {where} -d -o link | sed 's/ *qdisc.*numtxqueues.*//'")
             found[f"flags of {netns}"] = self.sh(f"ip {where} -o link | cut -d' ' -f2-5,12-17")
-            found[f"addresses of {netns}"] = self.sh(f"ip {where} -o address show | grep -v ' fe80:' | sed 's/valid_lft.*//'")
+            found[f"addresses of {netns}"] = self.sh(
+                f"ip {where} -o address show | grep -v ' fe80:' | sed 's/valid_lft.*//'"
+            )
             found[f"routes of {netns}"] = self.sh(
                 f"(ip {where} -4 route show table all; ip {where} -6 route show table all) | grep -v -e fe80: -e ff00: || true"
             )

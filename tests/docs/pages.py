@@ -1,7 +1,8 @@
 """The pages that people read, and what is in them: blocks, links, and transcripts of commands with what they print.
 
-A transcript is a ```text block that starts with "$ guestwire". It is run as it stands, and what it shows must be what is
-printed; a line "…" in it stands for lines left out. `python -m tests.docs.pages` writes what is printed into the pages.
+A transcript is a ```text block that starts with "$ guestwire". It is run as it stands, and what it shows must be what
+is printed; a line "…" in it stands for lines left out. `python -m tests.docs.pages` writes what is printed into the
+pages.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ WRITTEN = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.m
     page for page in sorted((ROOT / "docs").rglob("*.md")) if "reference" not in page.parts
 ]
 LEFT_OUT = "…"
+WIDTH = {"COLUMNS": "100"}
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
@@ -73,7 +75,7 @@ def play(sandbox: Sandbox, transcript: str) -> list[list[str]]:
         sandbox.guestwire("up", file, "--lab")
     printed = []
     for words in all_words:
-        done = sandbox.guestwire(*words, check=False)
+        done = sandbox.guestwire(*words, check=False, env=WIDTH)
         printed.append((done.stdout + done.stderr).rstrip("\n").split("\n"))
     if file:
         sandbox.guestwire("down", file)

@@ -1,4 +1,4 @@
-"""Every example comes up in a lab, is what it says it is, and goes without a trace; so does what its comments promise."""
+"""Every example comes up in a lab, holds what it says, and goes without a trace."""
 
 from __future__ import annotations
 

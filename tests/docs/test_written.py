@@ -21,7 +21,8 @@ _MARKED = re.compile(r"<!-- commands of ([\w./-]+) -->\n+```sh\n(.*?)^```$", re.
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
 def test_files_in_pages_load(block: Block, tmp_path: Path) -> None:
-    path = tmp_path / "guestwire.yaml"
+    path = tmp_path / "page" / "guestwire.yaml"  # where it gives no name the folder does
+    path.parent.mkdir()
     path.write_text(block.text, encoding="utf-8")
     load(str(path), networks=TYPES, guests=KINDS)
 

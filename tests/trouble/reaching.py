@@ -10,8 +10,11 @@ from tests.sandbox import Sandbox
 
 __all__ = ["answers", "offers"]
 
-# A lost frame is asked for again; who answers does so within milliseconds, so that a second of silence is an answer too.
-PING = "(ip netns exec {netns} ping -n -q -c 5 -i 0.25 -W 1 {to} 2>/dev/null | grep -q ' [1-5] received' && echo {netns} {to}) &"
+# A lost frame is asked for again. Who answers does so within milliseconds, so that a second of silence says no.
+PING = (
+    "(ip netns exec {netns} ping -n -q -c 5 -i 0.25 -W 1 {to} 2>/dev/null | grep -q ' [1-5] received'"
+    " && echo {netns} {to}) &"
+)
 
 DISCOVER = """\
 import json, select, socket, struct, sys

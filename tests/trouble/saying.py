@@ -16,16 +16,17 @@ __all__ = ["errors_of", "place_of", "programs", "refused"]
 
 MARK = "«"
 
-# Both ways in one process, since most of a command's time is Python's start: exit code, standard output and error of each.
+# Both ways in one process, since most of a command's time is Python's start: of each its code, output and errors.
 BOTH = """\
 import contextlib, io, json, sys
 from guestwire.cli.main import main
 {prelude}
 ways = []
 for words in (sys.argv[1:], [*sys.argv[1:], "--json"]):
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(words)
-    ways.append([code, out.getvalue(), err.getvalue()])
+    ways.append([code, *(stream.buffer.getvalue().decode() for stream in (out, err))])
 json.dump(ways, sys.stdout)
 """
 
@@ -82,11 +83,13 @@ def refused(
     inside: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> None:
-    """Exactly one error, which says `says`, advises `hint` and names the place `at` of the file; and nothing remains."""
+    """One error, which says `says`, advises `hint` and names the place `at` of the file; and the host is as before."""
     before = sandbox.snapshot()
     errors = errors_of(sandbox, *words, code=code, prelude=prelude, inside=inside, env=env)
     after = sandbox.snapshot()
-    changed = {what: (before.get(what), after.get(what)) for what in {**before, **after} if before.get(what) != after.get(what)}
+    changed = {
+        what: (before.get(what), after.get(what)) for what in {**before, **after} if before.get(what) != after.get(what)
+    }
     assert not changed, changed
     assert len(errors) == 1, errors
     (error,) = errors

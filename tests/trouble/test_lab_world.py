@@ -1,8 +1,8 @@
-"""The lab's outside is as cli.md says: addresses, DHCP, NAT, and what the switch does; shown with packets, not by reading."""
+"""The lab's outside is as cli.md says: addresses, DHCP, NAT, and what the switch does; shown with packets."""
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_each_uplink_has_a_lan_of_its_own(sandbox: Sandbox) -> None:
         assert f"default via {six}1 dev eth0" in sandbox.sh(f"ip -n t-{guest} -6 route show default")
     assert addresses(sandbox, "t-internet", "eth0") == both("203.0.113.1", "2001:db8:ffff::1")
     guests = {"t-web": lans[0], "t-db": lans[1], "t-old": lans[2]}
-    # Every guest reaches the host, the gateway, the neighbour of its LAN, and the others' LANs and the internet by the gateway.
+    # Every guest reaches gateway and neighbour on its LAN, and the other LANs and the internet by the gateway.
     ways = [(netns, f"{head}{n}") for netns, heads in guests.items() for head in heads for n in (1, 100)]
     ways += [("t-web", f"{head}200") for heads in lans[1:] for head in heads]
     ways += [(netns, to) for netns in guests for to in ("203.0.113.1", "2001:db8:ffff::1")]
@@ -83,7 +83,7 @@ def test_dhcp(sandbox: Sandbox) -> None:
         offered = offers(sandbox, f"t-{guest}", "eth0")
         assert offered is not None
         address, mask, router = offered
-        assert ip_address(f"{head}150") <= ip_address(address) <= ip_address(f"{head}199")
+        assert IPv4Address(f"{head}150") <= IPv4Address(address) <= IPv4Address(f"{head}199")
         assert (mask, router) == ("255.255.255.0", f"{head}1")
 
 
@@ -121,8 +121,10 @@ def test_stp_of_the_switch(stp: str, sandbox: Sandbox) -> None:
 
 def test_addresses_that_the_file_names_are_left_free(sandbox: Sandbox) -> None:
     sandbox.write(
-        "networks:\n  lan: {type: bridge, uplink: eth0}\n  other: {type: macvtap, uplink: eth1, subnet: 192.0.2.204/30}\n"
-        "guests:\n  many: {count: 4, nics: [lan]}\n  web: {nics: [{network: lan, address: [192.0.2.201, '2001:db8:1::201']}]}\n"
+        "networks:\n  lan: {type: bridge, uplink: eth0}\n"
+        "  other: {type: macvtap, uplink: eth1, subnet: 192.0.2.204/30}\n"
+        "guests:\n  many: {count: 4, nics: [lan]}\n"
+        "  web: {nics: [{network: lan, address: [192.0.2.201, '2001:db8:1::201']}]}\n"
         "  old: {nics: [other]}\n"
     )
     sandbox.guestwire("up", "--lab")

@@ -76,7 +76,11 @@ WRONG = {
         "overlaps 10.0.0.0/8, that of network",
         "another",
     ),
-    "1,024 ports": ("networks:\n  «a: {type: bridge}\nguests: {web: {count: 1024, nics: [a]}}\n", "1,023 at most", "several"),
+    "1,024 ports": (
+        "networks:\n  «a: {type: bridge}\nguests: {web: {count: 1024, nics: [a]}}\n",
+        "1,023 at most",
+        "several",
+    ),
     "1,024 ports with the uplink": (
         "networks:\n  «a: {type: bridge, uplink: eth0}\nguests: {web: {count: 1023, nics: [a]}}\n",
         "1,024 ports",

@@ -1,4 +1,4 @@
-"""A file that is right in itself and wrong for this host: told before the first step where that can be known, else undone."""
+"""A file that is right in itself and wrong for this host: told before the first step where it can be, else undone."""
 
 from __future__ import annotations
 
@@ -110,12 +110,11 @@ def test_what_only_the_kernel_sees(case: str, sandbox: Sandbox) -> None:
 
 
 def test_wifi(sandbox: Sandbox) -> None:
-    """No Wi-Fi can be made here: a link of another kind is shown to guestwire as one, in a sysfs of the sandbox's own."""
+    """No Wi-Fi can be made here: a link of another kind is shown as one, in a sysfs of the sandbox's own."""
     text, at = place_of(BRIDGE.replace("eth0", "wlan0"))
     sandbox.write(text)
-    sandbox.sh(
-        "ip link add wlan0 type ifb; mount -t tmpfs none /sys/class/net; mkdir -p /sys/class/net/wlan0/phy80211"
-    )
+    folder = "/sys/class/net"
+    sandbox.sh(f"ip link add wlan0 type ifb; mount -t tmpfs none {folder}; mkdir -p {folder}/wlan0/phy80211")
     prelude = """\
 import guestwire.observe.observe
 observe = sys.modules["guestwire.observe.observe"]

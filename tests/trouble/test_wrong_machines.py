@@ -1,4 +1,4 @@
-"""A machine that can't: no rights, a kernel or program that lacks something, another guestwire at work; and names that are odd."""
+"""A machine that can't: no rights, kernel or program lacking, another guestwire at work; and odd names, which work."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def test_a_kernel_without_macvtap(sandbox: Sandbox) -> None:
     refused(sandbox, "up", "--lab", code=69, says="this kernel has no macvtapp", hint="modprobe", prelude=prelude)
 
 
-@pytest.mark.parametrize(("missing", "there", "package"), [("nft", "dnsmasq", "nftables"), ("dnsmasq", "nft", "dnsmasq-base")])
+@pytest.mark.parametrize(
+    ("missing", "there", "package"), [("nft", "dnsmasq", "nftables"), ("dnsmasq", "nft", "dnsmasq-base")]
+)
 def test_a_program_that_is_not_installed(missing: str, there: str, package: str, sandbox: Sandbox) -> None:
     sandbox.write(LAN)
     inside = ("env", f"PATH={programs(sandbox.folder / 'bin', there)}")
@@ -70,7 +72,9 @@ def test_a_file_that_may_not_be_read(sandbox: Sandbox) -> None:
     sandbox.write("name: t\n" + LAN).chmod(0o600)
     sandbox.sh(f"mount --bind {sandbox.folder} /mnt")
     prelude = NOBODY.replace("{first}", "")
-    refused(sandbox, "plan", code=77, says='"guestwire.yaml" may not be read by this user', hint="chmod", prelude=prelude)
+    refused(
+        sandbox, "plan", code=77, says='"guestwire.yaml" may not be read by this user', hint="chmod", prelude=prelude
+    )
 
 
 @contextmanager
@@ -79,7 +83,8 @@ def another(sandbox: Sandbox, lock: str) -> Iterator[int]:
     script = f"from guestwire.apply import locked\nwith locked({lock}): print(flush=True), input()"
     words = sandbox.inside("env", f"PYTHONPATH={SOURCE}", sys.executable, "-c", script)
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout and process.stdin
+        assert process.stdout
+        assert process.stdin
         assert select.select([process.stdout], [], [], 20)[0]
         assert process.stdout.readline() == "\n"
         yield process.pid

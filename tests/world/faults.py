@@ -24,7 +24,7 @@ from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.observe import observe
 
-__all__ = ["Job", "main", "snapshot"]
+__all__ = ["Job", "forked", "main", "snapshot"]
 
 SEED = 2
 CODES = {"fail": 71, "int": 130, "kill": -signal.SIGKILL}
@@ -96,13 +96,13 @@ class _Run:
     def _attempt(self, number: int) -> None:
         job, where = self.job, f"{self.job.how}:{number}"
         self.attempts += 1
-        code, said = _forked(self._act, where)
+        code, said = forked(self._act, where)
         journal = Store(job.project).journal()
         committed = bool(journal and journal.committed) or code == 0
         if not (code == CODES[job.how] or (committed and code in (0, 71))):
             self.wrong.append(f"{where}: ended with {code}: {said}")
         if journal:
-            code, said = _forked(_rollback)
+            code, said = forked(_rollback)
             if code:
                 self.wrong.append(f"{where}: rollback ended with {code}: {said}")
             if job.how == "int":
@@ -127,12 +127,12 @@ def _rollback() -> str:
 
 
 def _must(call: Callable[[], str]) -> str:
-    code, said = _forked(call)
+    code, said = forked(call)
     assert code == 0, f"{code}: {said}"
     return said
 
 
-def _forked(call: Callable[[], str], fault: str = "") -> tuple[int, str]:
+def forked(call: Callable[[], str], fault: str = "") -> tuple[int, str]:
     """The exit code of a fork that makes the call, negative for a signal, and what it returned or raised."""
     ours, theirs = os.pipe()
     pid = os.fork()

@@ -14,6 +14,12 @@ from tests.world.files import CHANGED, THREE, UPLINKS
 MOST = None if os.environ.get("GUESTWIRE_ALL_FAULTS") else 6
 """How many steps of each are struck; `make fault` strikes all."""
 
+PASSTHRU = """
+name: three
+networks: {whole: {type: macvtap, uplink: eth2, mode: passthru}}
+guests: {a: {nics: [{network: whole, mac: "52:54:00:00:00:01"}]}}
+"""
+
 MANY = """
 name: many
 networks: {net: {type: bridge, subnet: [10.77.0.0/16, "fd00:77::/64"]}}
@@ -68,6 +74,11 @@ def test_change_that_is_broken_off_changes_nothing(sandbox: Sandbox, how: str, l
 @each_place
 def test_down_that_is_broken_off_is_taken_back_or_finished(sandbox: Sandbox, how: str, lab: bool) -> None:
     assert strike(sandbox, "down", how, lab, THREE, THREE)["attempts"]
+
+
+@each_way
+def test_mac_that_passthru_lent_the_nic_is_given_back(sandbox: Sandbox, how: str) -> None:
+    assert strike(sandbox, "up", how, False, PASSTHRU)["attempts"]
 
 
 def test_signals_at_any_moment_end_with_130_and_nothing_is_left(sandbox: Sandbox) -> None:

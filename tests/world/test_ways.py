@@ -201,25 +201,6 @@ def test_mac_that_passthru_gives_the_nic_is_taken_back(sandbox: Sandbox) -> None
     assert sandbox.snapshot() == before
 
 
-def test_mac_is_given_back_after_a_passthru_that_failed_or_was_killed(sandbox: Sandbox) -> None:
-    sandbox.sh(CABLE + UP)
-    before = sandbox.snapshot()
-    sandbox.write(ON_NIC.format(net=", mode: passthru", guests='a: {nics: [{network: net, mac: "52:54:00:00:00:01"}]}'))
-    struck = 0
-    for number in range(20):
-        for how in ("fail", "kill"):
-            ended = sandbox.guestwire("up", check=False, env={"GUESTWIRE_FAULT": f"{how}:{number}"}).returncode
-            sandbox.guestwire("rollback")
-            if ended:
-                struck += 1
-                assert sandbox.snapshot() == before
-            else:
-                sandbox.guestwire("down")
-        if not ended:
-            break
-    assert struck >= 4
-
-
 def test_source_mode_hears_the_listed_macs(sandbox: Sandbox) -> None:
     sandbox.sh(CABLE + UP)
     before = sandbox.snapshot()

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from guestwire import rootless
 from guestwire.apply import projects
-from guestwire.errors import FileError, UsageError
+from guestwire.errors import UsageError
 from guestwire.lab import PLACES
 from guestwire.linux import namespaces
 from guestwire.linux.inside import run
@@ -72,7 +72,8 @@ def pcap(guest: str, out: BinaryIO, *, count: int | None = None) -> Captured:
         links = [link.name for link in dump_links(kernel.socket(netns)) if link.name != "lo"]
         if not links or (nic and nic not in links):
             what = f"{name} has no NIC {nic}." if nic else f"{name} has no NIC."
-            raise FileError(what, hint=f"It has {', '.join(links)}." if links else None)
+            hint = f"It has {', '.join(links)}." if links else "`guestwire status` shows all NICs."
+            raise UsageError(what, hint=hint)
         with kernel.inside(netns):
             sock = watch(nic or links[0])
         try:

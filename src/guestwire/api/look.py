@@ -163,7 +163,7 @@ def list_projects() -> list[Listed]:
 
 
 def _count(project: str, names: list[str], known: list[str]) -> int:
-    """How many of the namespaces are the project's, which may be called as another one's beginning: `lab` and `lab-2`."""
+    """How many of the namespaces are the project's; another's may begin alike, as those of `lab-2` beside `lab`."""
     others = tuple(f"{other}{mark}" for other in known if other.startswith(f"{project}-") for mark in "-.")
     return sum(name.startswith((f"{project}-", f"{project}.")) and not name.startswith(others) for name in names)
 

@@ -26,6 +26,7 @@ from guestwire.picture import Desired, Key, Picture
 from guestwire.plan import Plan, make_plan
 from guestwire.spec import File, load
 from guestwire.spec.report import quote
+from guestwire.spec.source import STDIN
 
 __all__ = [
     "DEFAULT_FILE",
@@ -120,7 +121,8 @@ def situation(
         lab, netns = state.lab, state.host
     host = f"{file.name}-host" if lab else netns or ""
     if netns and not lab and not namespaces.exists(netns):
-        raise UsageError(f"there is no network namespace {quote(netns)}.", hint="`ip netns list` shows those that there are.")
+        message = f"there is no network namespace {quote(netns)}."
+        raise UsageError(message, hint="`ip netns list` shows those that there are.")
     if state is not None and (state.lab, state.host) != (lab, host):
         place = "in a lab" if state.lab else f"on host {state.host or '(this one)'}"
         message = f"project {file.name} is up {place} already."
@@ -152,8 +154,8 @@ def usual_file(path: str | None, project: str | None) -> str:
     if path is not None or (project is None and os.path.exists(DEFAULT_FILE)):
         return path or DEFAULT_FILE
     states = [Store(name).state() for name in projects() if project in (None, name)]
-    files = [state.file for state in states if state is not None and state.file]
-    return files[0] if len(files) == 1 else DEFAULT_FILE
+    files = [state.file for state in states if state is not None and state.file not in (None, STDIN)]
+    return files[0] or DEFAULT_FILE if len(files) == 1 else DEFAULT_FILE
 
 
 @contextmanager

@@ -123,7 +123,8 @@ class _Seating:
     def _whole(self, nic: Nic, network: BuiltNetwork, address: str) -> str:
         if whose := network.whose(self.site, address.partition("/")[0]):
             message = f"address {address} is {whose} address on the LAN of uplink {network.uplink}."
-            self.site.refuse(nic.at("address"), message, "Use another" + (", or leave it out." if self.site.lab else "."))
+            hint = "Use another, or leave it out." if self.site.lab else "Use another."
+            self.site.refuse(nic.at("address"), message, hint)
         if "/" in address:
             return address
         prefix = network.prefix(self.site, address)
@@ -146,8 +147,10 @@ class _Seating:
         if (network.name, version) not in self.spent:
             self.spent.add((network.name, version))
             message = f"no IPv{version} address is left for all of its guests."
-            hint = "Give it a larger subnet" if network.subnet else "A lab's LAN has 193 at most: use a network with a subnet"
-            self.site.refuse(network.path, message, f"{hint}, or fewer guests.")
+            hint = "Give it a larger subnet, or fewer guests."
+            if not network.subnet:
+                hint = "A lab's LAN has 193 for guests: use a network with a subnet, or fewer guests."
+            self.site.refuse(network.path, message, hint)
         return None
 
     def _pool(self, network: BuiltNetwork, version: int) -> Iterator[str] | None:

@@ -85,6 +85,10 @@ class Link(Thing):
         """What no other link can have at the same time, or None."""
         return None
 
+    def holds_parent(self) -> bool:
+        """Whether the link that it is on is otherwise while it is there."""
+        return False
+
     def label(self) -> str:
         """What a drawing writes below the link's name."""
         return self.KIND

@@ -117,6 +117,9 @@ class Macvlan(Link):
     def claim(self) -> tuple[object, ...] | None:
         return (self.parent, self.mac) if self.mac is not None else None
 
+    def holds_parent(self) -> bool:
+        return self.mode == "passthru"
+
     def label(self) -> str:
         return f"{self.device} {self.mode}"
 

@@ -135,14 +135,15 @@ class _Planner:
         message = f"{have.KIND} {have.name}{where} is already there and {whose}; it is left as it is."
         return self.problem(value.key, message, "Rename it, or choose another name for the project, network or guest.")
 
-    def _making_room(self, values: list[Thing], replaced: list[Thing], sweep: bool) -> list[Thing]:
+    def _making_room(self, values: list[Thing], replaced: list[Thing], sweep: bool) -> list[Link]:
         """Links that keep others from coming: a macvlan's parent can't become a port, nor have another child beside one in
         passthru, nor two with one MAC. They go first."""
         anew = {value.key for value in replaced}
         links = [value for value in values if isinstance(value, Link)]
         needed = {(link.netns, link.name) for link in links if link.master}
         needed |= {below for link in links if link.key not in self.observed or link.key in anew for below in link.on_links()}
-        claimed = {claim: link.key for link in links if (claim := link.claim()) is not None}
+        claimed: dict[tuple[object, ...] | None, Key] = {link.claim(): link.key for link in links}
+        claimed.pop(None, None)
         unwanted = [value for value in self._unwanted(sweep) if isinstance(value, Link)]
         holders = [link for link in self.links.values() if link.key in self.desired.picture] if claimed else []
         return [value for value in unwanted if not needed.isdisjoint(value.on_links())] + [
@@ -189,10 +190,19 @@ class _Planner:
 def _roots(going: list[Thing]) -> list[Thing]:
     """Those of the values that must be deleted for all of them to go.
 
-    A link outside the namespaces that end is deleted itself, at once; what is in a namespace ends with it, in its own time.
+    A link outside the namespaces that end is deleted itself, at once; what is in a namespace ends with it, in its own time,
+    unless until then it would keep something outside from being as it was.
     """
     ended = {value.name for value in going if isinstance(value, Namespace)}
     outside = [value for value in going if isinstance(value, Namespace) or not ended.intersection(value.namespaces())]
+    outside += [
+        value
+        for value in going
+        if isinstance(value, Link)
+        and value.holds_parent()
+        and not ended.isdisjoint(value.namespaces())
+        and ended.isdisjoint(netns for netns, _ in value.on_links())
+    ]
     names: set[tuple[str, str]] = set()
     for link in sorted((v for v in outside if isinstance(v, Link)), key=lambda link: not link.master):
         if names.isdisjoint(link.on_links()):

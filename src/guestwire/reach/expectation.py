@@ -104,7 +104,9 @@ class _Judge(NamedTuple):
     def _answers(self, expectation: Expectation, source: Station, target: Station) -> Iterator[Answer]:
         families = common_families(source, target)
         if not families:
-            yield Answer(False, f"{source.name} and {target.name} have no address family in common")
+            bare = [station.name for station in (source, target) if not station.families]
+            common = f"{source.name} and {target.name} have no address family in common"
+            yield Answer(False, " and ".join(f"{name} has no address" for name in bare) or common)
         for family in families:
             if expectation.proto is None or expectation.port is None:
                 pair = self.ledger.get(source.name, target.name, family)

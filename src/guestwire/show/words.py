@@ -6,12 +6,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from guestwire.lab import is_lab_namespace
 from guestwire.plan import Plan, Step
 
 __all__ = ["done", "host", "listed", "planned", "removed", "standing", "table"]
 
 MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
+FEW = 8  # changes around a lab's host that are still told one by one
+NAMES = {"fdb": "forwarding entry", "nft": "nft table"}
 PLURALS = {"address": "addresses", "fdb": "forwarding entries", "nft": "nft tables", "process": "processes"}
+DONE = {"create": "made", "change": "changed", "delete": "deleted"}
+SIGNS = {"create": "+", "change": "~", "delete": "-"}
+TO_DO = {"create": "make", "change": "change", "delete": "delete"}
 
 
 def done(project: str, plan: Plan, *, lab: bool) -> str:
@@ -31,8 +37,21 @@ def planned(plan: Plan) -> str:
     """What `up` would do, a line a step."""
     if not plan:
         return "Nothing to do.\n"
-    lines = [_line(step) for step in plan.steps]
-    return "".join(f"{line}\n" for line in _cut(lines)) + f"{len(lines):,} steps: {_counts(plan.steps)}.\n"
+    around = [step for step in plan.steps if _is_around(step, plan.project)]
+    if len(around) <= FEW:
+        around = []
+    told = [step for step in plan.steps if not around or not _is_around(step, plan.project)]
+    lines = [_line(step) for step in told]
+    if around:
+        lines.insert(0, f"{SIGNS[around[0].action]} the lab around the host: {_counts(around, TO_DO)}")
+    number = f"{len(plan.steps):,} steps" if len(plan.steps) > 1 else "1 step"
+    return "".join(f"{line}\n" for line in _cut(lines)) + f"{number}: {_counts(plan.steps, TO_DO)}.\n"
+
+
+def _is_around(step: Step, project: str) -> bool:
+    """Whether a step is about a lab's switch, neighbours, gateway or internet, which the file says nothing of."""
+    where = step.value.name if step.key.kind == "namespace" else step.value.netns
+    return where != f"{project}-host" and is_lab_namespace(where, project)
 
 
 def standing(document: Mapping[str, Any]) -> str:
@@ -51,7 +70,13 @@ def standing(document: Mapping[str, Any]) -> str:
             )
     text = table(_cut_rows(rows))
     networks = [("NETWORK", "TYPE", "LINK", "PORTS")]
-    networks += [(n["name"], n["type"], n["link"] or "missing", str(len(n["ports"]))) for n in document["networks"]]
+    for each in document["networks"]:
+        # Who shares a parent's cable is no port of it: then the number says nothing.
+        bare = not each["ports"] and any(
+            nic["network"] == each["name"] for g in document["guests"] for nic in g["nics"]
+        )
+        ports = "" if bare else str(len(each["ports"]))
+        networks.append((each["name"], each["type"], each["link"] or "missing", ports))
     text += "\n" + table(networks)
     if document["enter"]:
         text += f"\nA lab of your own; a shell gets in by: {document['enter']}\n"
@@ -104,15 +129,13 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _line(step: Step) -> str:
-    sign = {"create": "+", "change": "~", "delete": "-"}[step.action]
     differs = step.value.differs(step.before) if step.action == "change" and step.before else {}
     what = "".join(f", {name}: {old} → {new}" for name, (old, new) in differs.items())
-    return f"{sign} {step.describe().partition(' ')[2]}{what}"
+    return f"{SIGNS[step.action]} {step.describe().partition(' ')[2]}{what}"
 
 
-def _counts(steps: Sequence[Step]) -> str:
-    """`made 3 bridges and 12 veths, deleted 1 route`."""
-    verbs = {"create": "made", "change": "changed", "delete": "deleted"}
+def _counts(steps: Sequence[Step], verbs: Mapping[str, str] = DONE) -> str:
+    """`made 3 bridges and 12 veths; deleted 1 route`."""
     parts = []
     for action, verb in verbs.items():
         counts = Counter(step.key.kind for step in steps if step.action == action)
@@ -122,7 +145,7 @@ def _counts(steps: Sequence[Step]) -> str:
 
 
 def _plural(kind: str, number: int) -> str:
-    return f"1 {kind}" if number == 1 else f"{number:,} {PLURALS.get(kind, kind + 's')}"
+    return f"1 {NAMES.get(kind, kind)}" if number == 1 else f"{number:,} {PLURALS.get(kind, kind + 's')}"
 
 
 def _listing(parts: Sequence[str]) -> str:
