@@ -214,6 +214,57 @@ def test_the_hosts_other_address_on_one_lan(sandbox: Sandbox) -> None:
     refused(sandbox, "up", "--lab", code=65, says="is the host's", hint="leave it out", at=at)
 
 
+# What only the kernel would refuse, in a lab: told before the first step.
+LAN = "networks:\n  lan: {type: %s, uplink: eth0%s}\nguests:\n  web: {count: 2, nics: [{network: lan%s}]}\n"
+IN_A_LAB = {
+    "mtu over the uplink's": (LAN % ("macvtap", ", mtu: «9000", ""), "over the 1500 of uplink eth0", "Write 1500"),
+    "a NIC's mtu over the uplink's": (LAN % ("bridge", "", ", mtu: «1501"), "over the 1500 of", "Write 1500"),
+    "mtu that takes IPv6 from the host": (LAN % ("bridge", "", ", mtu: «1000"), "under IPv6's 1280", "1280 or more"),
+    "gateway of another LAN": (LAN % ("bridge", "", ", gateway: «10.9.9.9"), "is outside 192.0.2.0/24", "router"),
+    "uplink called as the switch": (
+        (LAN % ("bridge", "", "")).replace("eth0", "«lan0"),
+        "no uplink can be called lan0",
+        "another name",
+    ),
+    "NIC called as no link can be": (LAN % ("bridge", "", ", name: «all"), '"all" can\'t be the name', "another"),
+}
+
+
+@pytest.mark.parametrize("case", IN_A_LAB)
+def test_what_the_kernel_would_refuse(case: str, sandbox: Sandbox) -> None:
+    marked, says, hint = IN_A_LAB[case]
+    text, at = place_of(marked)
+    sandbox.write(text)
+    refused(sandbox, "up", "--lab", code=65, says=says, hint=hint, at=at)
+
+
+@pytest.mark.parametrize("taken", ["eth0", "child"])
+def test_a_mac_that_the_uplink_or_a_child_has(taken: str, sandbox: Sandbox) -> None:
+    mac = "02:00:00:00:00:77"
+    text, at = place_of(
+        f"networks:\n  lan: {{type: macvtap, uplink: eth0}}\n"
+        f"guests:\n  web: {{nics: [{{network: lan, mac: «'{mac}'}}]}}\n"
+    )
+    sandbox.write(text)
+    sandbox.sh(NIC + "ip link add child link eth0 type macvlan\n" + f"ip link set {taken} address {mac}")
+    says = f"MAC {mac} is that of {taken} already"
+    refused(sandbox, "up", code=65, says=says, hint="leave it out", at=at)
+
+
+def test_an_mtu_that_ends_ipv6_on_a_nic(sandbox: Sandbox) -> None:
+    """A network of small frames has IPv4 only, and comes up like any other."""
+    sandbox.write(
+        "networks:\n  small: {type: bridge, mtu: 68, subnet: 10.77.0.0/24}\n  lan: {type: macvtap, uplink: eth0}\n"
+        "guests:\n  web: {nics: [small, {network: lan, mtu: 1000}]}\n"
+    )
+    sandbox.guestwire("up", "--lab")
+    assert sandbox.json("status")["drift"] == []
+    assert [nic["addresses"] for nic in sandbox.json("status")["guests"][0]["nics"]] == [
+        ["10.77.0.2/24"],
+        ["192.0.2.200/24"],
+    ]
+
+
 @pytest.mark.parametrize("subnet", ["192.0.2.0/25", "203.0.113.0/30", "2001:db8::/32"])
 def test_a_subnet_of_the_labs(subnet: str, sandbox: Sandbox) -> None:
     text, at = place_of(

@@ -34,7 +34,7 @@ NAMED = "/run/netns"
 
 @dataclass(frozen=True)
 class Job:
-    """What is broken off: `verb` with `file`, on a host on which `base` is up (or nothing). `most`: steps tried, or all."""
+    """What is broken off: `verb` with `file` on a host where `base` is up, or nothing; `most` of its steps, or all."""
 
     verb: str
     how: str
@@ -116,7 +116,9 @@ class _Run:
         found = snapshot()
         gone = [f"missing {key}: {wanted[key]}" for key in wanted if key not in found]
         new = [f"left {key}: {found[key]}" for key in found if key not in wanted]
-        other = [f"{key}: {wanted[key]} became {found[key]}" for key in wanted if key in found and found[key] != wanted[key]]
+        other = [
+            f"{key}: {wanted[key]} became {found[key]}" for key in wanted if key in found and found[key] != wanted[key]
+        ]
         if gone or new or other:
             self.wrong.append(f"{where}: {'; '.join((gone + new + other)[:4])}")
         return not (gone or new or other)

@@ -25,7 +25,7 @@ networks:
   direct: {type: macvtap, uplink: eth1, mode: private}
   whole: {type: macvtap, uplink: eth0, mode: passthru}
 guests:
-  db: {nics: [{network: private, address: 10.77.0.20}, {network: direct, address: [198.51.100.21/24]}], dns: [192.0.2.1]}
+  db: {nics: [{network: private, address: 10.77.0.20}, {network: direct, address: 198.51.100.21/24}], dns: [192.0.2.1]}
   new: {nics: [lan, {network: private, mac: "52:54:00:00:00:01"}], dns: [192.0.2.53]}
   old: {nics: [whole]}
   many: {count: 2, nics: [private, {network: direct, address: []}]}

@@ -1,7 +1,7 @@
 """Keeps packets going between guests while `up` runs, and counts those that don't come back; run in a sandbox.
 
-Each of some guests sends an echo request (ICMP, by a socket that needs no root) to another every few milliseconds, over IPv4
-and IPv6. One is lost when its answer hasn't come by the end.
+Each of some guests sends an echo request (ICMP) to another every few milliseconds, over IPv4 and IPv6. One is lost when
+its answer hasn't come by the end.
 """
 
 from __future__ import annotations

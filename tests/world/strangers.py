@@ -1,10 +1,11 @@
-"""Does a list of actions among links, addresses and routes that aren't guestwire's, and tells which of those changed."""
+"""Does a list of actions among links, addresses and routes that aren't guestwire's, and tells which of them changed."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from functools import partial
 
 from guestwire import api
 from guestwire.apply import projects
@@ -22,7 +23,7 @@ def main() -> None:
     theirs = {key: value for key, value in before.items() if key.split()[-1] not in UPLINKS}
     wrong = []
     for number, (verb, path, fault) in enumerate(json.loads(sys.argv[2])):
-        code, said = forked(lambda verb=verb, path=path: _do(verb, path), fault)
+        code, said = forked(partial(_do, verb, path), fault)
         if code not in ({0, 71, 130, -9} if fault else {0}):
             wrong.append(f"{number} {verb} {path} {fault}: {code}: {said}")
         wrong += _changed(f"{number} {verb} {path} {fault}", theirs)
@@ -31,7 +32,7 @@ def main() -> None:
             wrong += [f"{number} rollback: {code}: {said}"] if code else []
             wrong += _changed(f"{number} rollback", theirs)
     for name in projects():
-        code, said = forked(lambda name=name: _do("down", None, name))
+        code, said = forked(partial(_do, "down", None, name))
         wrong += [f"down {name}: {code}: {said}"] if code else []
     wrong += _changed("at the end", before)
     wrong += [f"left {key}" for key in snapshot() if key not in before]
@@ -48,4 +49,6 @@ def _do(verb: str, path: str | None, project: str | None = None) -> str:
 
 def _changed(when: str, wanted: dict[str, object]) -> list[str]:
     found = snapshot()
-    return [f"{when}: {key} was {value}, is {found.get(key)}" for key, value in wanted.items() if found.get(key) != value]
+    return [
+        f"{when}: {key} was {value}, is {found.get(key)}" for key, value in wanted.items() if found.get(key) != value
+    ]

@@ -1,4 +1,4 @@
-"""`up` on a changed file changes only what differs: who isn't concerned loses no packet and keeps links and addresses."""
+"""`up` on a changed file changes only what differs: others lose no packet and keep their links and addresses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ print(json.dumps({"changes": len(made.plan.steps), "heard": heard, "ears": len(e
 
 def links(sandbox: Sandbox) -> dict[tuple[str, str], int]:
     """The index of every link, by namespace and name."""
-    found = {}
+    found: dict[tuple[str, str], int] = {}
     for netns in ["", *sandbox.sh("ls /run/netns").split()]:
         text = sandbox.run("ip", *(["-n", netns] if netns else []), "-j", "link").stdout
         found |= {(netns, link["ifname"]): link["ifindex"] for link in json.loads(text)}
@@ -84,7 +84,9 @@ def test_untouched_guests_lose_no_packet_while_others_come_and_go(sandbox: Sandb
 
 
 def test_guest_that_is_put_before_others_moves_no_address(sandbox: Sandbox) -> None:
-    sandbox.write("name: p\nnetworks: {n: {type: bridge, subnet: 10.1.0.0/24}}\nguests: {a: {nics: [n]}, b: {nics: [n]}}")
+    sandbox.write(
+        "name: p\nnetworks: {n: {type: bridge, subnet: 10.1.0.0/24}}\nguests: {a: {nics: [n]}, b: {nics: [n]}}"
+    )
     sandbox.guestwire("up")
     had = addresses(sandbox)
     assert had == {"a": ["10.1.0.2/24"], "b": ["10.1.0.3/24"]}
@@ -163,4 +165,6 @@ def test_what_somebody_broke_is_mended_and_nothing_else(sandbox: Sandbox) -> Non
     now = sandbox.snapshot()
     assert {key for key in built if key.startswith(("addr", "name", "file", "route"))} <= set(now)
     assert sandbox.json("status")["drift"] == []
-    assert all(sorted(now[key].split()) == sorted(text.split()) for key, text in built.items() if key.startswith("route"))
+    assert all(
+        sorted(now[key].split()) == sorted(text.split()) for key, text in built.items() if key.startswith("route")
+    )

@@ -1,4 +1,4 @@
-"""Several guestwires at once: one works, the others say so (75) or find nothing to do, and no lock outlives its holder."""
+"""Several guestwires at once: one works, the others say so (75) or find nothing to do; no lock outlives its holder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tests.world.files import THREE, UPLINKS
 
 SEED = 5
 ONE, TWO = (
-    f"name: {name}\nnetworks: {{n: {{type: bridge, subnet: 10.{i}.0.0/24}}}}\nguests: {{g: {{count: 30, nics: [n], dns: [192.0.2.1]}}}}\n"
+    f"name: {name}\nnetworks: {{n: {{type: bridge, subnet: 10.{i}.0.0/24}}}}\n"
+    "guests: {g: {count: 30, nics: [n], dns: [192.0.2.1]}}\n"
     for i, name in enumerate(("one", "two"), 1)
 )
 
@@ -33,7 +34,9 @@ def ends(*started: subprocess.Popen[str]) -> list[int]:
     """Their exit codes; each that is neither 0 nor 75 with what it said fails the test."""
     said = [each.communicate(timeout=SECONDS)[1] for each in started]
     assert all(each.returncode in (0, 75) for each in started), said
-    assert all("another guestwire" in text for each, text in zip(started, said, strict=True) if each.returncode == 75), said
+    assert all(
+        "another guestwire" in text for each, text in zip(started, said, strict=True) if each.returncode == 75
+    ), said
     return [each.returncode for each in started]
 
 

@@ -45,7 +45,7 @@ each_place = pytest.mark.parametrize("lab", [True, False], ids=["lab", "host"])
 
 
 def strike(sandbox: Sandbox, verb: str, how: str, lab: bool, file: str, base: str | None = None) -> dict[str, int]:
-    """Do the job in the sandbox, and assert that nothing was wrong; how many steps there are, were struck, and so on."""
+    """Do the job in the sandbox, and assert that nothing was wrong; how many steps there are, and were struck."""
     if not lab:
         sandbox.sh(UPLINKS)
     path = str(sandbox.write(file, "file.yaml"))
@@ -125,6 +125,21 @@ def test_rollback_that_is_killed_itself_is_done_by_the_next(sandbox: Sandbox) ->
 def test_no_step_runs_when_the_journal_cannot_be_written(sandbox: Sandbox, size: str) -> None:
     sandbox.write(MANY)
     sandbox.sh(f"mkdir /run/guestwire; mount -t tmpfs -o size={size} none /run/guestwire")
+    before = sandbox.snapshot()
+    refused = sandbox.guestwire("up", check=False)
+    assert refused.returncode == 71
+    assert "No space left on device" in refused.stderr
+    assert sandbox.snapshot() == before
+
+
+def test_up_is_undone_when_its_state_cannot_be_kept(sandbox: Sandbox) -> None:
+    sandbox.write(MANY)
+    sandbox.guestwire("up", check=False, env={"GUESTWIRE_FAULT": "kill:0"})
+    pages = -(-int(sandbox.sh("stat -c %s /run/guestwire/many/journal")) // 4096)
+    sandbox.guestwire("rollback")
+    sandbox.sh(
+        f"mkdir /run/guestwire; mount -t tmpfs -o size={4 * (pages + 1)}k none /run/guestwire"
+    )  # one for the lock
     before = sandbox.snapshot()
     refused = sandbox.guestwire("up", check=False)
     assert refused.returncode == 71

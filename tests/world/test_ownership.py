@@ -8,7 +8,9 @@ from tests.sandbox import Sandbox
 
 ONE = """
 name: one
-networks: {net: {type: bridge, subnet: [10.1.0.0/24, "fd00:1::/64"]}, mac: {type: macvtap, uplink: eth1, host-access: true}}
+networks:
+  net: {type: bridge, subnet: [10.1.0.0/24, "fd00:1::/64"]}
+  mac: {type: macvtap, uplink: eth1, host-access: true}
 guests: {a: {nics: [net], dns: [192.0.2.1]}, b: {nics: [net, {network: mac, address: 198.51.100.20/24}]}}
 """
 TWO = """
@@ -29,7 +31,10 @@ IN_THE_WAY = {
     "namespace": ("ip netns add one-a", "one-a"),
     "route": ("ip route add 198.51.100.20/32 dev eth1", "198.51.100.20/32"),
     "file": ("mkdir -p /etc/netns/one-a; echo nameserver 192.0.2.9 > /etc/netns/one-a/resolv.conf", "resolv.conf"),
-    "another project's link": ("ip link add one-net type bridge; ip link set one-net alias guestwire:other:one-net", "one-net"),
+    "another project's link": (
+        "ip link add one-net type bridge; ip link set one-net alias guestwire:other:one-net",
+        "one-net",
+    ),
 }
 
 

@@ -69,7 +69,11 @@ def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | No
             kernel.close()
             raise _undone(store, failed) from error
         fault.strike(kernel, only="kill")
-        store.write(after)
+        try:
+            store.write(after)
+        except OSError as error:
+            kernel.close()
+            raise (_unwritten(store, error) if committed else _undone(store, (None, error))) from error
         fault.strike(kernel, only="kill")
         store.settled()
 
@@ -86,9 +90,19 @@ def settle(store: Store) -> bool:
             problems = (_forward if journal.committed else _back)(kernel, store, journal)
         if problems:
             raise Refused(*problems)
-        store.write(journal.after if journal.committed else journal.before)
+        state = journal.after if journal.committed else journal.before
+        try:
+            if store.state() != state:
+                store.write(state)
+        except OSError as error:
+            raise _unwritten(store, error) from error
         store.settled()
         return not journal.committed
+
+
+def _unwritten(store: Store, error: OSError) -> Refused:
+    message = f"all is done, but the state can't be written: {error.strerror} ({store.folder})."
+    return Refused(message, hint="Make room, then `guestwire rollback` goes on from there.")
 
 
 def _undone(store: Store, failed: tuple[Step | None, Exception]) -> GuestwireError:
@@ -207,9 +221,10 @@ def _wait_for_end(kernel: Kernel, gone: Iterable[Thing | None]) -> None:
     and until then their MACs are taken. It says nothing when it is through, so the parents' filters are read until then."""
     waited: dict[tuple[str, str], set[str]] = {}
     for value in gone:
-        if isinstance(value, Macvlan) and value.mac and value.parent and not _there(value.netns):
-            if _there(value.parent[0]):
-                waited.setdefault(value.parent, set()).add(value.mac)
+        if not isinstance(value, Macvlan) or not value.mac or not value.parent or _there(value.netns):
+            continue
+        if _there(value.parent[0]):
+            waited.setdefault(value.parent, set()).add(value.mac)
     _poll(lambda: all(_left(kernel, parent).isdisjoint(macs) for parent, macs in waited.items()))
 
 

@@ -8,6 +8,7 @@ from itertools import chain
 
 from guestwire.compile.parts import BuiltGuest, BuiltNetwork
 from guestwire.compile.site import Seat, Site
+from guestwire.compile.uplink import LEAST_MTU_IPV6
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
 from guestwire.spec.models import Nic
@@ -100,7 +101,7 @@ class _Seating:
             addresses=addresses,
             host_link=short,
             host_long=long,
-            link_local=not network.subnet or any(":" in address for address in addresses),
+            link_local=_has_ipv6(nic, network) and (not network.subnet or any(":" in each for each in addresses)),
         )
 
     def _addresses(self, netns: str, nic: Nic, network: BuiltNetwork) -> Iterator[str]:
@@ -113,7 +114,8 @@ class _Seating:
             for address in nic.fixed:
                 yield self._whole(nic, network, str(address))
             return
-        found = [self.kept.get((netns, nic.link, version)) or self._next(network, version) for version in VERSIONS]
+        versions = VERSIONS if _has_ipv6(nic, network) else VERSIONS[:1]
+        found = [self.kept.get((netns, nic.link, version)) or self._next(network, version) for version in versions]
         yield from filter(None, found)
         if not any(found) and network.uplink and not self.site.lab and nic.path not in self.warned:
             self.warned.add(nic.path)
@@ -165,3 +167,8 @@ class _Seating:
     def _named_elsewhere(self, network: BuiltNetwork, address: str) -> bool:
         """Whether a LAN's address lies in a subnet that the file gives to some network."""
         return not network.subnet and any(ip_address(address) in net for net in self.strangers)
+
+
+def _has_ipv6(nic: Nic, network: BuiltNetwork) -> bool:
+    """Whether a NIC can have IPv6 at all: not with an MTU below what it needs."""
+    return (nic.mtu or network.mtu or LEAST_MTU_IPV6) >= LEAST_MTU_IPV6

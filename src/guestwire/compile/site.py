@@ -81,7 +81,9 @@ class Site:
 
     def refuse(self, where: Where, message: str, hint: str | None = None) -> None:
         """Note that the file is wrong for this host."""
-        self.problems.append(self.file.problem(where, message, hint))
+        problem = self.file.problem(where, message, hint)
+        if problem not in self.problems:  # one NIC in the file is many with a count
+            self.problems.append(problem)
 
     def warn(self, where: Where, message: str, hint: str | None = None) -> None:
         """Note something that works and may surprise."""

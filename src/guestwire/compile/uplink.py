@@ -14,7 +14,9 @@ from guestwire.kinds.port import Port
 from guestwire.kinds.route import Route
 from guestwire.spec.models import Network
 
-__all__ = ["children", "enslave", "find", "raise_up"]
+__all__ = ["LEAST_MTU_IPV6", "children", "enslave", "find", "raise_up"]
+
+USUAL_MTU, LEAST_MTU_IPV6 = 1500, 1280
 
 
 def find(site: Site, network: Network, name: str) -> Link | None:
@@ -40,7 +42,18 @@ def find(site: Site, network: Network, name: str) -> Link | None:
         hint = f"Use the bridge as the uplink: `uplink: {link.master}`." if kind == Bridge.KIND else "Use another uplink."
         site.refuse(where, message, hint)
         return None
+    _check_mtu(site, network, link)
     return link
+
+
+def _check_mtu(site: Site, network: Network, link: Link) -> None:
+    """Refuse an MTU, the network's or a NIC's, that is over the uplink's: the kernel would, or big frames be lost."""
+    most = link.mtu or USUAL_MTU
+    nics = [plug.nic for plug in site.file.plugs(network.name)]
+    for where, mtu in [(network.at("mtu"), network.mtu), *((nic.at("mtu"), nic.mtu) for nic in nics)]:
+        if mtu is not None and mtu > most:
+            message = f"mtu {mtu} is over the {most} of uplink {link.name}."
+            site.refuse(where, message, f"Write {most} or less" + ("." if site.lab else ", or raise the uplink's first."))
 
 
 def children(site: Site, uplink: str) -> list[Macvlan]:

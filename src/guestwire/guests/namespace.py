@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address, ip_interface
 from typing import Literal
 
 from pydantic import Field
@@ -63,4 +64,10 @@ class Namespace(BuiltGuest):
         given = [str(address) for address in seat.nic.gateway or () if address.version == version]
         network = site.file.networks[seat.nic.network]
         assert isinstance(network, BuiltNetwork)
-        return given[0] if given else network.gateway_of(site, version)
+        if not given:
+            return network.gateway_of(site, version)
+        nets = [ip_interface(each).network for each in seat.addresses if (6 if ":" in each else 4) == version]
+        if not any(ip_address(given[0]) in net for net in nets):
+            message = f"gateway {given[0]} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."
+            site.refuse(seat.nic.at("gateway"), message, "Use that of a router on the network.")
+        return given[0]

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TextIO
 
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
@@ -18,6 +19,7 @@ from guestwire.picture import Key, Value, setting
 __all__ = ["File"]
 
 MARK = "# guestwire: "
+TRIES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +48,17 @@ class File(Thing):
         return f"{MARK}{self.owner}\n{self.content}" if self.owner else self.content or ""
 
     def create(self, kernel: Kernel) -> None:
-        os.makedirs(os.path.dirname(self.name), mode=0o755, exist_ok=True)
         temporary = f"{self.name}.guestwire"
-        with open(temporary, "w") as file:
+        with self._opened(temporary) as file:
             file.write(self._whole())
         os.rename(temporary, self.name)
+
+    def _opened(self, path: str) -> TextIO:
+        for _ in range(TRIES):
+            with contextlib.suppress(FileNotFoundError):  # another project has just tidied the folder away
+                os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+                return open(path, "w")
+        raise OSError(errno.EAGAIN, "its folder keeps vanishing", path)
 
     def change(self, kernel: Kernel, seen: Value) -> None:
         self.create(kernel)

@@ -32,6 +32,7 @@ from guestwire.picture import Value, fact, setting
 __all__ = ["Link", "Seen", "mac_bytes"]
 
 DEFAULT_PORT = Port()
+LEAST_MTU_IPV6 = 1280
 
 
 def mac_bytes(mac: str) -> bytes:
@@ -111,6 +112,8 @@ class Link(Thing):
             kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), options))
 
     def _changes_link_local(self, before: Link | None) -> bool:
+        if self.mtu is not None and self.mtu < LEAST_MTU_IPV6:
+            return False  # there is no IPv6 on it at all
         return self.link_local is not None and self.link_local != (before.link_local if before else True)
 
     @property

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ipaddress import ip_interface
 
 from guestwire.compile.lan import Lan
-from guestwire.errors import Unavailable
+from guestwire.errors import FileError, Unavailable
 from guestwire.kinds import Thing
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
@@ -71,7 +71,7 @@ class _Segment:
 
 
 class Lab:
-    """The lab of a file. Raises Unavailable where a program that it needs is missing."""
+    """The lab of a file. Raises Unavailable where a program is missing, FileError where an uplink's name can't be."""
 
     def __init__(self, file: File, run: str) -> None:
         self.project = file.name
@@ -82,6 +82,7 @@ class Lab:
         self.switch = f"{self.project}.{SWITCH}"
         self.segments = [_Segment(0 if self.options.same_lan else i) for i in range(len(self.uplinks))]
         self.host = self.namespaces["host"]
+        self._check_names(file)
         if not nftables.available():
             raise Unavailable("a lab's gateway does NAT, and `nft` is missing.", hint="Install the package nftables.")
         if self.options.dhcp and not shutil.which("dnsmasq"):
@@ -89,6 +90,21 @@ class Lab:
                 "a lab's gateway answers DHCP, and `dnsmasq` is missing.",
                 hint="Install the package dnsmasq-base, or write `lab: {dhcp: false}` into the file.",
             )
+
+    def _check_names(self, file: File) -> None:
+        """Raise FileError for uplinks that are called as what is on the switch beside their ports."""
+        taken = {name for i in range(len(self.uplinks)) for name in (f"lan{i}", f"lan.{i}", f"gateway.{i}")}
+        problems = [
+            file.problem(
+                network.at("uplink"),
+                f"in a lab no uplink can be called {network.uplink}: its switch has a link of that name.",
+                "Use another name, as eth0.",
+            )
+            for network in file.networks.values()
+            if network.uplink in taken
+        ]
+        if problems:
+            raise FileError(*problems)
 
     def picture(self) -> Picture:
         """Everything in the lab that isn't the file's networks and guests."""

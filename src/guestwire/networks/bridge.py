@@ -10,7 +10,7 @@ from pydantic import Field
 
 from guestwire.compile import BuiltNetwork, Seat, Site
 from guestwire.compile.subnets import check_subnets
-from guestwire.compile.uplink import children, enslave, find
+from guestwire.compile.uplink import LEAST_MTU_IPV6, children, enslave, find
 from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
@@ -114,6 +114,10 @@ class Bridge(BuiltNetwork):
         near, far = (site.host, seat.host_link), (seat.netns, seat.link)
         above = site.uplink(self.uplink) if self.uplink else None
         mtu = seat.mtu or (above and above.mtu) or USUAL_MTU
+        six = next((address for address in self.host_addresses(site) if ":" in address), None)
+        if mtu < LEAST_MTU_IPV6 and six:
+            message = f"mtu {mtu} is under IPv6's 1280, and the bridge, which takes its ports' least, has {six}."
+            site.refuse(seat.nic.at("mtu") if seat.nic.mtu else self.at("mtu"), message, "Write 1280 or more.")
         owner = site.project
         site.add(
             Veth(

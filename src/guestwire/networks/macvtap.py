@@ -118,6 +118,8 @@ class Macvtap(BuiltNetwork):
     def plug(self, site: Site, seat: Seat) -> None:
         # In mode passthru the child has the parent's MAC, and one given to it becomes the parent's.
         mac = seat.mac if self.mode != "passthru" else seat.nic.mac
+        if self.mode != "passthru":
+            self._check_mac(site, seat)
         site.add(
             Macvlan(
                 netns=seat.netns,
@@ -138,6 +140,15 @@ class Macvtap(BuiltNetwork):
                 alone = str(ip_interface(address).ip)
                 length = ip_interface(address).max_prefixlen
                 site.add(Route.to(site.host, f"{alone}/{length}", shim, site.project))
+
+    def _check_mac(self, site: Site, seat: Seat) -> None:
+        """Refuse a MAC that the parent or another child of it in sight has: the kernel sets no second one up."""
+        parent = site.uplink(self.uplink)
+        others = [*([parent] if parent else []), *children(site, self.uplink)]
+        for link in others if seat.nic.mac else ():
+            if link.mac == seat.nic.mac:
+                message = f"MAC {seat.nic.mac} is that of {link.name} already, on the same uplink."
+                site.refuse(seat.nic.at("mac"), message, "Use another, or leave it out: one is made from the name.")
 
     def host_addresses(self, site: Site) -> list[str]:
         return super().host_addresses(site) if self.subnet else [str(host) for host in site.lan(self.uplink).hosts]

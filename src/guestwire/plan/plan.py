@@ -136,12 +136,15 @@ class _Planner:
         return self.problem(value.key, message, "Rename it, or choose another name for the project, network or guest.")
 
     def _making_room(self, values: list[Thing], replaced: list[Thing], sweep: bool) -> list[Link]:
-        """Links that keep others from coming: a macvlan's parent can't become a port, nor have another child beside one in
-        passthru, nor two with one MAC. They go first."""
+        """Links that keep others from coming, and so go first.
+
+        A macvlan's parent can't become a port, nor have another child beside one in passthru, nor two with one MAC.
+        """
         anew = {value.key for value in replaced}
         links = [value for value in values if isinstance(value, Link)]
         needed = {(link.netns, link.name) for link in links if link.master}
-        needed |= {below for link in links if link.key not in self.observed or link.key in anew for below in link.on_links()}
+        coming = [link for link in links if link.key not in self.observed or link.key in anew]
+        needed |= {below for link in coming for below in link.on_links()}
         claimed: dict[tuple[object, ...] | None, Key] = {link.claim(): link.key for link in links}
         claimed.pop(None, None)
         unwanted = [value for value in self._unwanted(sweep) if isinstance(value, Link)]

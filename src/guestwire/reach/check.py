@@ -20,10 +20,9 @@ __all__ = ["Progress", "check"]
 Progress = Callable[[int, int], None]
 """Is told how many of how many probes are done."""
 
-_BLOCK = (
-    12  # stations: all pairs between two blocks fill a wave (12 x 12 pairs, COST entries each), so that each block's
-)
-# sockets and neighbour tables are looked at together and both directions of a pair share their entries
+# Stations: all pairs between two blocks fill a wave one way (12 x 12 pairs, COST entries each), so that each block's
+# sockets and neighbour tables are looked at together.
+_BLOCK = 12
 _CROWD = 128  # stations on a network from which on its floods are spared: fewer cost less than they would save
 _NEWS = 512  # probes between two words to `progress`
 
@@ -114,20 +113,27 @@ class _Check:
         for hub in sorted(self._hubs):
             for other in range(size):
                 if other != hub and not (other in self._hubs and other < hub):
-                    yield from self._both_ways(hub, other)
+                    yield from self._one_way(hub, other)
+                    yield from self._one_way(other, hub)
         for first in range(0, size, _BLOCK):
             for second in range(first, size, _BLOCK):
-                for one in range(first, min(first + _BLOCK, size)):
-                    for other in range(max(second, one + 1), min(second + _BLOCK, size)):
-                        if one not in self._hubs and other not in self._hubs:
-                            yield from self._both_ways(one, other)
+                pairs = [
+                    (one, other)
+                    for one in range(first, min(first + _BLOCK, size))
+                    for other in range(max(second, one + 1), min(second + _BLOCK, size))
+                    if one not in self._hubs and other not in self._hubs
+                ]
+                # All one way, then all the other: who has just been asked knows the asker's MAC, and would reach it
+                # even where its own question for that MAC is never answered.
+                for one, other in pairs:
+                    yield from self._one_way(one, other)
+                for one, other in pairs:
+                    yield from self._one_way(other, one)
 
-    def _both_ways(self, one: int, other: int) -> Iterator[int]:
-        for family in common_families(self._stations[one], self._stations[other]):
-            if self._stations[one].netns is not None:
+    def _one_way(self, one: int, other: int) -> Iterator[int]:
+        if self._stations[one].netns is not None:
+            for family in common_families(self._stations[one], self._stations[other]):
                 yield self._ledger.number(one, other, family)
-            if self._stations[other].netns is not None:
-                yield self._ledger.number(other, one, family)
 
     def _probe(self, number: int) -> Probe:
         one, other, family = self._ledger.split(number)

@@ -107,9 +107,12 @@ class Footprint:
     _before: dict[str, set[tuple[int, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # One that never resolved is nobody's loss; kept, it would be taken for an older one when a later wave resolves it.
         for netns in self.namespaces:
             self._before[netns] = {
-                (entry.ifindex, entry.address) for entry in dump_neighbours(self.kernel.socket(netns))
+                (entry.ifindex, entry.address)
+                for entry in dump_neighbours(self.kernel.socket(netns))
+                if not entry.state & (_NUD_INCOMPLETE | _NUD_FAILED)
             }
 
     def take_back(self) -> set[tuple[str, str]]:

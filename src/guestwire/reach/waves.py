@@ -95,7 +95,7 @@ class _Stream:
         """The next probes, all echo or all ports, as many as there is room for in neighbour entries; at least one."""
         wave: list[_Asked] = []
         left = dict(room)
-        meetings: set[tuple[Family, str, str]] = set()
+        meetings: dict[tuple[Family, str, str], str] = {}  # who met whom, and which of the two asked
         senders: set[str] = set()
         while asked := self._back.popleft() if self._back else next(self._next, None):
             probe = asked.probe
@@ -104,10 +104,12 @@ class _Stream:
             cost = 0 if meeting in meetings else _cost(probe)
             echo = probe.proto == "icmp"
             crowded = len(senders | {here}) > self._most if echo else len(wave) >= self._most
-            if wave and (cost > left[probe.family] or crowded or echo != (wave[0].probe.proto == "icmp")):
+            # Asked back in the same wave it would find the entry that being asked has made, and so not be asked cold.
+            back = not probe.link and meetings.get(meeting, here) != here
+            if wave and (back or cost > left[probe.family] or crowded or echo != (wave[0].probe.proto == "icmp")):
                 self._back.appendleft(asked)
                 break
-            meetings.add(meeting)
+            meetings[meeting] = here
             senders.add(here)
             left[probe.family] -= cost
             wave.append(asked)

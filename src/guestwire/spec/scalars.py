@@ -130,7 +130,7 @@ def _link(value: Any) -> str:
     name = _text(value, "the name of a link")
     if len(name.encode(errors="replace")) > 15:
         raise fail(f"{quote(name)} is longer than 15 characters, the kernel's limit for a link.", "Shorten it.")
-    if name in (".", ".."):
+    if name in (".", "..", "all", "default"):  # the last two are folders in /proc/sys/net, which the kernel keeps free
         raise fail(f"{quote(name)} can't be the name of a link.", "Use another.")
     if bad := next((c for c in name if c in "/:%" or c.isspace() or not c.isprintable()), None):
         raise fail(f"{quote(name)} can't be the name of a link: it has {quote(bad)} in it.", "Leave that out.")
