@@ -1,7 +1,8 @@
-"""A machine for one test: network, mount and process namespaces of its own, in which guestwire and `ip` are run for real.
+"""A machine for one test: network, mount and process namespaces of its own, where guestwire and `ip` run for real.
 
-Everything under /run is the sandbox's own, so namespaces' names can't meet those of a test beside it, and what is written to
-/etc it keeps to itself; when its first process ends the kernel ends all that was started in it. `snapshot` is what "nothing remains" is measured by.
+Everything under /run is the sandbox's own, so namespaces' names can't meet those of a test beside it, and what is
+written to /etc it keeps to itself; when its first process ends the kernel ends all that was started in it. `snapshot`
+is what "nothing remains" is measured by.
 """
 
 from __future__ import annotations
@@ -97,13 +98,11 @@ class Sandbox:
             found[f"addresses of {netns}"] = self.sh(
                 f"ip {where} -o address show | grep -v ' fe80:' | sed 's/valid_lft.*//'"
             )
-            found[f"routes of {netns}"] = self.sh(
-                f"(ip {where} -4 route show table all; ip {where} -6 route show table all) | grep -v -e fe80: -e ff00: || true"
-            )
+            routes = f"(ip {where} -4 route show table all; ip {where} -6 route show table all)"
+            found[f"routes of {netns}"] = self.sh(f"{routes} | grep -v -e fe80: -e ff00: || true")
             found[f"rules of {netns}"] = self.sh(f"{into} nft list ruleset 2>/dev/null || true")
-            found[f"sysctls of {netns}"] = self.sh(
-                f"{into} sysctl -a 2>/dev/null | grep -e '^net.ipv[46].*forward' -e rp_filter -e accept_ra -e proxy_ || true"
-            )
+            wanted = "-e '^net.ipv[46].*forward' -e rp_filter -e accept_ra -e proxy_"
+            found[f"sysctls of {netns}"] = self.sh(f"{into} sysctl -a 2>/dev/null | grep {wanted} || true")
         return found
 
 
@@ -116,7 +115,8 @@ def sandboxed(folder: Path) -> Iterator[Sandbox]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert first.stdin and first.stdout
+    assert first.stdin
+    assert first.stdout
     try:
         assert first.stdout.readline() == "ready\n"
         children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()

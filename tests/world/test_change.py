@@ -20,12 +20,13 @@ guests:
   {after}
 """
 LISTEN = """
-import json, sys
+import json, select
 from guestwire import api
 from guestwire.linux.netlink import Socket
 from guestwire.linux.kernel import Kernel
 from guestwire.linux import namespaces
 GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # links, addresses and routes of both families
+QUIET = 1.2
 OWN = bytes.fromhex("fe80000000000000")  # the kernel's own doing, a second after a link came up
 with Kernel() as kernel:
     ears = []
@@ -33,6 +34,9 @@ with Kernel() as kernel:
         with kernel.inside(name):
             ears.append(Socket(groups=GROUPS))
             ears[-1]._socket.setblocking(False)
+    while quick := select.select(ears, [], [], QUIET)[0]:  # the kernel tells of some things late
+        for ear in quick:
+            ear.events()
     made = api.up()
     heard = []
     for ear in ears:

@@ -1,7 +1,7 @@
 """All that the command line does, from Python: each verb is a function here, and `cli/` only reads words and prints.
 
-Functions raise `guestwire.errors`; what holds after one is said there. Each is loaded when it is first asked for, so that
-`up` need not load what only `check` uses.
+Functions raise `guestwire.errors`; what holds after one is said there. Each is loaded when it is first asked for, so
+that `up` need not load what only `check` uses.
 """
 
 from __future__ import annotations

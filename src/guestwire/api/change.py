@@ -68,7 +68,9 @@ def up(path: str | None = None, *, lab: bool = False, project: str | None = None
         return _outcome(where, made)
 
 
-def plan(path: str | None = None, *, lab: bool = False, project: str | None = None, netns: str | None = None) -> Outcome:
+def plan(
+    path: str | None = None, *, lab: bool = False, project: str | None = None, netns: str | None = None
+) -> Outcome:
     """What `up` would do. Nothing is changed; raises as `up` does."""
     where = situation(path, lab=lab, project=project, netns=netns)
     with Kernel() as kernel:
@@ -100,7 +102,7 @@ def down(path: str | None = None, *, project: str | None = None, netns: str | No
 
 
 def _which(path: str | None, project: str | None, netns: str | None) -> tuple[str, str, bool]:
-    """The name, host and kind of the project that is meant: by its name alone, so that a broken file can't keep it up."""
+    """The project that is meant, its host and kind: by name alone, so that a broken file can't keep it up."""
     if project is None:
         where = situation(usual_file(path, None), lab=False, project=None, netns=netns, changes=True)
         return where.project, where.host, where.lab

@@ -89,7 +89,9 @@ class Status:
     def _network(self, network: BuiltNetwork) -> dict[str, Any]:
         assert self.where.site is not None
         name = network.link(self.where.site)
-        ports = sorted(link.name for link in self._links.values() if link.netns == self.where.host and link.master == name)
+        ports = sorted(
+            link.name for link in self._links.values() if link.netns == self.where.host and link.master == name
+        )
         there = (self.where.host, name) in self._links
         return {"name": network.name, "type": network.type, "link": name if there else None, "ports": ports}
 
@@ -116,7 +118,9 @@ def _drift(step: Step) -> dict[str, Any]:
     }
 
 
-def status(path: str | None = None, *, lab: bool = False, project: str | None = None, netns: str | None = None) -> Status:
+def status(
+    path: str | None = None, *, lab: bool = False, project: str | None = None, netns: str | None = None
+) -> Status:
     """How a project stands. Nothing is changed; raises FileError where the file is wrong."""
     where = situation(usual_file(path, project), lab=lab, project=project, netns=netns)
     with Kernel() as kernel:
@@ -189,7 +193,7 @@ def everything(netns: str | None = None) -> Picture:
 
 
 def host(netns: str | None = None) -> dict[str, Any]:
-    """A host as it stands, whoever made what is on it: its bridges and macvlan parents as networks, in status's document."""
+    """A host as it stands, whoever made it: bridges and macvlan parents as networks, in status's document."""
     with Kernel() as kernel:
         seen = observe(kernel, netns or "", namespaces.names())
     where = netns or ""

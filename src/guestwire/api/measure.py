@@ -39,7 +39,8 @@ class _Stations:
     """The guests and places of a project, with the addresses that they have now."""
 
     def __init__(self, where: Situation) -> None:
-        assert where.site is not None and where.seen is not None
+        assert where.site is not None
+        assert where.seen is not None
         self.where = where
         self.site = where.site
         self.seen: Picture = where.seen
@@ -85,7 +86,9 @@ class _Stations:
         for place in ("lan", "gateway"):
             netns = lab.namespaces[place]
             seats = [
-                self._seat(network.name, netns, lab.link_on(network.uplink)) for network in self.networks if network.uplink
+                self._seat(network.name, netns, lab.link_on(network.uplink))
+                for network in self.networks
+                if network.uplink
             ]
             stations.append(Station(place, netns, (*seats, self._seat("", netns, "eth0")), "lab"))
         netns = lab.namespaces["internet"]

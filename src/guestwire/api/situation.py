@@ -107,8 +107,8 @@ def situation(
 ) -> Situation:
     """Load a file and find out where it belongs, going into an ordinary user's lab of it where there is one.
 
-    `changes` says that rights are needed in any case. Raises FileError, NotPermitted, or UsageError where lab and --netns
-    meet.
+    `changes` says that rights are needed in any case. Raises FileError, NotPermitted, or UsageError where lab and
+    --netns meet.
     """
     path = path or DEFAULT_FILE
     file = load(path, networks=TYPES, guests=KINDS, project=project)
@@ -134,7 +134,8 @@ def situation(
 def get_in(project: str, *, lab: bool, changes: bool) -> str | None:
     """Go on inside this user's lab of a project, where we have no rights outside; the command that leads a shell there.
 
-    With `lab` it is made where it isn't there. Raises NotPermitted where that can't be, or where `changes` needs rights.
+    With `lab` it is made where it isn't there. Raises NotPermitted where that can't be, or where `changes` needs
+    rights.
     """
     if capable():
         return None
@@ -150,7 +151,7 @@ def is_some_project() -> bool:
 
 
 def usual_file(path: str | None, project: str | None) -> str:
-    """The file that is meant where none is named: this folder's, else that of the named, or only, project that is up."""
+    """The file that is meant where none is named: this folder's, else that of the named or only project."""
     if path is not None or (project is None and os.path.exists(DEFAULT_FILE)):
         return path or DEFAULT_FILE
     states = [Store(name).state() for name in projects() if project in (None, name)]
@@ -208,5 +209,3 @@ def give_back(desired: Desired, seen: Picture, loans: dict[Key, Thing]) -> None:
         if needs <= there:
             desired.borrowed.add(key)
             desired.picture.add(loan)
-
-

@@ -1,4 +1,4 @@
-"""Carries out a plan as one transaction: journal first, then the steps, and all of it taken back where one is refused."""
+"""Carries out a plan as one transaction: journal first, then the steps, all taken back where one is refused."""
 
 from guestwire.apply.lock import locked
 from guestwire.apply.preflight import preflight

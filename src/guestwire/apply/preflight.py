@@ -19,7 +19,11 @@ def preflight(kernel: Kernel, plan: Plan) -> None:
 
     Raises Unavailable with all kinds that this kernel lacks.
     """
-    wanted = {step.value.trial_name(): step.value for step in plan.steps if step.action == "create" and isinstance(step.value, Link)}
+    wanted = {
+        step.value.trial_name(): step.value
+        for step in plan.steps
+        if step.action == "create" and isinstance(step.value, Link)
+    }
     if not wanted:
         return
     home = kernel.fd("")
@@ -41,5 +45,3 @@ def preflight(kernel: Kernel, plan: Plan) -> None:
 
 def _lacks(sock: Socket, link: Link) -> bool:
     return any(error.errno == errno.EOPNOTSUPP for error in sock.transact(link.trial()))
-
-

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a change: noted, and acted on between two steps, so that an undo starts from a clean place."""
+"""Ctrl-C and SIGTERM during a change: noted, and acted on between two steps, where an undo can start."""
 
 from __future__ import annotations
 

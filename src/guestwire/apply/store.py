@@ -1,7 +1,8 @@
 """What the kernel can't hold of a project: its file's place, what it borrowed, and the journal of an unsettled change.
 
-It lies under /run/guestwire/PROJECT/, which a reboot forgets as the kernel forgets the rest. Files are written beside and
-renamed, so each is whole or not there; nothing is synced, since what a power cut loses here it loses in the kernel too.
+It lies under /run/guestwire/PROJECT/, which a reboot forgets as the kernel forgets the rest. Files are written beside
+and renamed, so each is whole or not there; nothing is synced, since what a power cut loses here it loses in the kernel
+too.
 """
 
 from __future__ import annotations

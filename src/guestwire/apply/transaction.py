@@ -1,8 +1,8 @@
 """Runs a plan's steps with the journal written before the first, and takes them back where one is refused.
 
-Undoing is planning: the journal says how each touched key was, what is now is read afresh, and the steps between the two are
-made and run like any others. So it needs no record of how far the change had come, it can be repeated, and it is the same
-after a refused step, after Ctrl-C, and after kill -9 by whichever command comes next.
+Undoing is planning: the journal says how each touched key was, what is now is read afresh, and the steps between the
+two are made and run like any others. So it needs no record of how far the change had come, it can be repeated, and it
+is the same after a refused step, after Ctrl-C, and after kill -9 by whichever command comes next.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ NOTHING = "Without one nothing could be undone, so nothing was done."
 def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | None) -> None:
     """Carry out a plan; `after` is the project's state then, None where nothing is left of it.
 
-    Raises Refused, Unavailable, NotPermitted or Interrupted with the host as it was before, or, where not even that could be
-    had, with what is left said and the journal kept for `rollback`. The kernel object is closed in that case.
+    Raises Refused, Unavailable, NotPermitted or Interrupted with the host as it was before, or, where not even that
+    could be had, with what is left said and the journal kept for `rollback`. The kernel object is closed in that case.
     """
     fault = _Fault(os.environ.get(FAULT, ""))
     with noted() as stop:
@@ -106,7 +106,7 @@ def _unwritten(store: Store, error: OSError) -> Refused:
 
 
 def _undone(store: Store, failed: tuple[Step | None, Exception]) -> GuestwireError:
-    step, error = failed
+    error = failed[1]
     try:
         settle(store)
     except Refused as left:
@@ -217,8 +217,11 @@ def _observe(kernel: Kernel, journal: Journal) -> Picture:
 
 
 def _wait_for_end(kernel: Kernel, gone: Iterable[Thing | None]) -> None:
-    """Wait until macvlans whose namespaces were ended have left their parents: the kernel ends namespaces in its own time,
-    and until then their MACs are taken. It says nothing when it is through, so the parents' filters are read until then."""
+    """Wait until macvlans whose namespaces were ended have left their parents.
+
+    The kernel ends namespaces in its own time, and until then their MACs are taken. It says nothing when it is through,
+    so the parents' filters are read until then.
+    """
     waited: dict[tuple[str, str], set[str]] = {}
     for value in gone:
         if not isinstance(value, Macvlan) or not value.mac or not value.parent or _there(value.netns):
@@ -233,7 +236,7 @@ def _there(netns: str) -> bool:
 
 
 def _wait_for_macs(kernel: Kernel, plan: Plan) -> None:
-    """Wait until macvlans that somebody has just ended along with their namespaces, be it by hand, let go of their MACs."""
+    """Wait until macvlans that somebody has just ended along with their namespaces let go of their MACs."""
     going = {step.value.mac for step in plan.steps if step.action == "delete" and isinstance(step.value, Macvlan)}
     going |= {value.mac for value in plan.implied if isinstance(value, Macvlan)}
     wanted: dict[tuple[str, str], set[str]] = {}
@@ -260,7 +263,7 @@ def _poll(done: Callable[[], bool]) -> None:
 
 
 class _Fault:
-    """A fault asked for by GUESTWIRE_FAULT=fail:N, int:N or kill:N, N counting steps from 0: how tests try every place."""
+    """A fault asked for by GUESTWIRE_FAULT=fail:N, int:N or kill:N, N counting steps from 0, as tests do."""
 
     def __init__(self, wish: str) -> None:
         self.how, _, number = wish.partition(":")

@@ -40,7 +40,9 @@ class _Seating:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.fixed = {str(a.ip if hasattr(a, "ip") else a) for g in site.file.guests.values() for n in g.nics for a in n.fixed}
+        self.fixed = {
+            str(a.ip if hasattr(a, "ip") else a) for g in site.file.guests.values() for n in g.nics for a in n.fixed
+        }
         self.held: dict[tuple[str, str], list[str]] = {}
         for address in site.seen.of(Address):
             if address.owner == site.project:

@@ -1,4 +1,4 @@
-"""Where a file is being compiled: the host as it is without us, the picture so far, and the names and addresses given out."""
+"""Where a file is being compiled: the host as it is without us, the picture so far, and the names given out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ __all__ = ["Seat", "Site"]
 
 @dataclass(frozen=True)
 class Seat:
-    """A guest's NIC: in which namespace, under which name there, and what it shall have. `host_link` is our end's name."""
+    """A guest's NIC: in which namespace, under which name there, and what it shall have.
+
+    `host_link` is our end's name.
+    """
 
     guest: str
     netns: str
@@ -30,8 +33,11 @@ class Seat:
     host_link: str
     host_long: str | None
     link_local: bool
-    """Whether the NIC gets an IPv6 link-local address: not where its network is IPv4 only, since each guest's first words
-    in IPv6 are flooded to all others, which takes a thousand of them seconds."""
+    """Whether the NIC gets an IPv6 link-local address.
+
+    Not where its network is IPv4 only: each guest's first words in IPv6 are flooded to all others, which takes a
+    thousand of them seconds.
+    """
 
 
 @dataclass

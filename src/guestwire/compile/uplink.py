@@ -32,14 +32,18 @@ def find(site: Site, network: Network, name: str) -> Link | None:
         site.refuse(where, f"uplink {name} carries no Ethernet frames.", "Use a NIC.")
         return None
     if isinstance(link, Nic) and link.wireless:
-        message = f"uplink {name} is Wi-Fi: its access point admits this host's MAC only, so no guest's frame would pass."
+        message = (
+            f"uplink {name} is Wi-Fi: its access point admits this host's MAC only, so no guest's frame would pass."
+        )
         site.refuse(where, message, "Use a network with a subnet of its own, without uplink.")
         return None
     if link.master:
         master = next((m for m in site.base.of(Link, site.host) if m.name == link.master), None)
         kind = master.KIND if master else "link"
         message = f"uplink {name} is already a port of {kind} {link.master} (a NIC can have one master)."
-        hint = f"Use the bridge as the uplink: `uplink: {link.master}`." if kind == Bridge.KIND else "Use another uplink."
+        hint = (
+            f"Use the bridge as the uplink: `uplink: {link.master}`." if kind == Bridge.KIND else "Use another uplink."
+        )
         site.refuse(where, message, hint)
         return None
     _check_mtu(site, network, link)
@@ -53,20 +57,21 @@ def _check_mtu(site: Site, network: Network, link: Link) -> None:
     for where, mtu in [(network.at("mtu"), network.mtu), *((nic.at("mtu"), nic.mtu) for nic in nics)]:
         if mtu is not None and mtu > most:
             message = f"mtu {mtu} is over the {most} of uplink {link.name}."
-            site.refuse(where, message, f"Write {most} or less" + ("." if site.lab else ", or raise the uplink's first."))
+            site.refuse(
+                where, message, f"Write {most} or less" + ("." if site.lab else ", or raise the uplink's first.")
+            )
 
 
 def children(site: Site, uplink: str) -> list[Macvlan]:
     """The macvlans and macvtaps on a link of the host that aren't this project's, as far as they are seen."""
-    return [
-        link
-        for link in site.seen.of(Macvlan)
-        if link.parent == (site.host, uplink) and link.owner != site.project
-    ]
+    return [link for link in site.seen.of(Macvlan) if link.parent == (site.host, uplink) and link.owner != site.project]
 
 
 def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
-    """Have the uplink set up: no child of it goes up before. With `mac` it gets that, which its passthru child shares."""
+    """Have the uplink set up: no child of it goes up before.
+
+    With `mac` it gets that, which its passthru child shares.
+    """
     raised = replace(link, up=True, mac=mac or link.mac)
     if raised != link:
         _take(site, raised)
@@ -77,7 +82,9 @@ def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
     addresses = [a for a in site.base.of(Address, site.host) if a.link == link.name]
     if addresses and not site.lab:
         held = ", ".join(address.interface for address in addresses)
-        message = f"uplink {link.name} holds {held}, and moving a real host's addresses isn't built yet: it could cut it off."
+        message = (
+            f"uplink {link.name} holds {held}, and moving a real host's addresses isn't built yet: it could cut it off."
+        )
         site.refuse(network.at("uplink"), message, "Try it with --lab, use a NIC without addresses, or type macvtap.")
         return
     for route in [r for r in site.base.of(Route, site.host) if r.link == link.name]:

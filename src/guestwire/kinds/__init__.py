@@ -1,7 +1,8 @@
 """One file per kind of thing: all that guestwire knows of a bridge, a veth, a macvlan, an address … is in its file.
 
-Each file holds one value class derived from `Thing` (links from `Link`), found by looking into this folder: nothing else in
-the project lists the kinds. To learn what Linux can do with macvlan, read `macvlan.py`; to add a kind, add a file.
+Each file holds one value class derived from `Thing` (links from `Link`), found by looking into this folder: nothing
+else in the project lists the kinds. To learn what Linux can do with macvlan, read `macvlan.py`; to add a kind, add a
+file.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """An address on a link. Adding one also makes the kernel add the route to its prefix, and deleting it takes that away.
 
-Of several IPv4 addresses in one prefix on a link the first is primary, and deleting it deletes the others too, unless the
-link's sysctl promote_secondaries is on (net/ipv4/devinet.c).
-Linux answers for any of its addresses on any link (the weak host model) in IPv4; in IPv6 a link answers only for the addresses
-that are on it. A new IPv6 address is tentative for a second while the kernel looks for a duplicate (DAD); those that guestwire
-gives out are unique by plan and skip it (IFA_F_NODAD).
+Of several IPv4 addresses in one prefix on a link the first is primary, and deleting it deletes the others too, unless
+the link's sysctl promote_secondaries is on (net/ipv4/devinet.c). Linux answers for any of its addresses on any link
+(the weak host model) in IPv4; in IPv6 a link answers only for the addresses that are on it. A new IPv6 address is
+tentative for a second while the kernel looks for a duplicate (DAD); those that guestwire gives out are unique by plan
+and skip it (IFA_F_NODAD).
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Address(Thing):
             kernel.call(self.netns, lambda: self._promote(before))
 
     def _may_promote(self) -> bool:
-        """Whether addresses that stay in its prefix must be kept: deleting the first of several takes the others along."""
+        """Whether others in its prefix must be kept: deleting the first of several takes the others along."""
         return self.family == 4 and self.owner is not None
 
     def _promote(self, wanted: str = "1") -> str:
@@ -177,4 +177,3 @@ class Address(Thing):
         script = f"was=$(cat {path}); echo 1 > {path}; {delete}; echo $was > {path}"
         where = f"ip netns exec {self.netns} " if self.netns else ""
         return [f"{where}sh -c {shlex.quote(script)}"]
-

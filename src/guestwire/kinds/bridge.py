@@ -1,13 +1,13 @@
 """A Linux bridge: a switch inside the kernel, with the host itself plugged into it through the bridge's own link.
 
 Frames that arrive on a port are looked up by destination MAC in the forwarding table and leave through that port, or
-through all ports while the address is unknown. An address on the bridge link is the host's own address on that segment; an
-address on a *port* is dead, since the bridge takes every frame that the port receives (net/bridge/br_input.c).
+through all ports while the address is unknown. An address on the bridge link is the host's own address on that segment;
+an address on a *port* is dead, since the bridge takes every frame that the port receives (net/bridge/br_input.c).
 
-Limits: 1,023 ports (net/bridge/br_private.h, BR_PORT_BITS); no bridge as a port, no lo, no TUN (br_add_if); a link can be
-the port of one bridge only. Left to itself a bridge takes the lowest MAC of its ports and changes it as they come and go, so
-guestwire always sets one; its MTU follows the least of its ports until somebody sets it.
-With STP on, a new port forwards only after two forward delays (15 s each): DHCP gives up before that. It is off here.
+Limits: 1,023 ports (net/bridge/br_private.h, BR_PORT_BITS); no bridge as a port, no lo, no TUN (br_add_if); a link can
+be the port of one bridge only. Left to itself a bridge takes the lowest MAC of its ports and changes it as they come
+and go, so guestwire always sets one; its MTU follows the least of its ports until somebody sets it. With STP on, a new
+port forwards only after two forward delays (15 s each): DHCP gives up before that. It is off here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What all links have in common, whatever their kind: name, MAC, MTU, master, up or down, and our mark in the alias.
 
-How links come to be what they are: RTM_NEWLINK makes one (kind and IFLA_INFO_DATA say what), a second one marks it, since
-the kernel ignores an alias in the creating message. Both go in one send, so nothing comes between.
+How links come to be what they are: RTM_NEWLINK makes one (kind and IFLA_INFO_DATA say what), a second one marks it,
+since the kernel ignores an alias in the creating message. Both go in one send, so nothing comes between.
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ def mac_bytes(mac: str) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link(Thing):
-    """A link. `link_local` False keeps the kernel from giving it an IPv6 link-local address; `master` "" is none; `port` counts while there is a master; `long` is the full name, where shortened."""
+    """A link.
+
+    `link_local` False keeps the kernel from giving it an IPv6 link-local address; `master` "" is none; `port` counts
+    while there is a master; `long` is the full name, where shortened.
+    """
 
     LINK_KINDS: ClassVar[tuple[str, ...]] = ()
     ATTACH_RANK: ClassVar[int] = 35
@@ -195,7 +199,7 @@ class Link(Thing):
 
 
 class Seen:
-    """A link's message with what its numbers stand for: the master's name, and the link below or beyond (peer, parent)."""
+    """A link's message with what its numbers stand for: the master's name, and the peer or parent."""
 
     __slots__ = ("beyond", "master", "message", "netns")
 

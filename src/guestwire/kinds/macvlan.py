@@ -1,18 +1,22 @@
-"""macvlan and macvtap: a link with a MAC of its own that shares its parent NIC's cable, and hands frames to a namespace
-(macvlan) or to a descriptor, /dev/tapN (macvtap). One driver, one set of modes (drivers/net/macvlan.c, ip-link(8)):
+"""macvlan and macvtap: a link with a MAC of its own that shares its parent NIC's cable.
 
-- `vepa`: every frame goes out to the switch; two siblings talk only if the switch reflects (hairpin). The kernel's default.
+A macvlan hands its frames to a namespace, a macvtap to a descriptor, /dev/tapN. They are one driver with one set of
+modes (drivers/net/macvlan.c, ip-link(8)):
+
+- `vepa`: every frame goes out to the switch; two siblings talk only if the switch reflects (hairpin). The kernel's
+  default.
 - `bridge`: frames between siblings in bridge mode stay inside; the others go out.
 - `private`: siblings never talk, even when the switch reflects.
-- `passthru`: one child only, with the parent's MAC, and all that the parent hears. The host's own traffic there is over.
+- `passthru`: one child only, with the parent's MAC, and all that the parent hears. The host's own traffic there is
+  over.
 - `source`: only frames from the listed MACs come in.
 
 The host's own addresses sit on the parent, and child and parent never hear each other in any mode, unless the switch
 reflects: a guest reaches everybody but its host. The remedy is a macvlan of the host's own beside the guests'.
-Limits: a NIC that is a bridge's port can't be a parent, nor a parent a port (one rx_handler a NIC: EBUSY); passthru beside
-another is EINVAL; a child whose MAC a sibling or the parent has can't go up (EADDRINUSE); a child can't go up while its
-parent is down; no MAC learning, so nothing can be bridged behind one, except in passthru. Wi-Fi admits one MAC: no macvlan.
-A child stays on its parent, even from another namespace, and goes with it.
+Limits: a NIC that is a bridge's port can't be a parent, nor a parent a port (one rx_handler a NIC: EBUSY); passthru
+beside another is EINVAL; a child whose MAC a sibling or the parent has can't go up (EADDRINUSE); a child can't go up
+while its parent is down; no MAC learning, so nothing can be bridged behind one, except in passthru. Wi-Fi admits one
+MAC: no macvlan. A child stays on its parent, even from another namespace, and goes with it.
 """
 
 from __future__ import annotations
@@ -47,7 +51,8 @@ _WHY = {
     errno.EBUSY: "A NIC gives its frames to one taker only, and {parent} is a port of a bridge or another's already.",
     errno.EINVAL: "Passthru stands beside no other macvlan or macvtap, and {parent} most likely has one, perhaps in "
     f"another namespace. {_ELSEWHERE}",
-    errno.EADDRINUSE: f"Another macvlan or macvtap on {{parent}} has its MAC, perhaps in another namespace. {_ELSEWHERE}",
+    errno.EADDRINUSE: f"Another macvlan or macvtap on {{parent}} has its MAC, perhaps in another namespace. "
+    f"{_ELSEWHERE}",
 }
 _NAMES = {number: name for name, number in MODES.items()}
 IFLA_MACVLAN_MODE, IFLA_MACVLAN_MACADDR_MODE = 1, 3
@@ -57,7 +62,7 @@ MACVLAN_MACADDR_SET = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Macvlan(Link):
-    """A macvlan or, with `device`, a macvtap; `parent` is the lower NIC's namespace and name, `macs` the source list."""
+    """A macvlan or a macvtap (`device`); `parent` is the lower NIC's namespace and name, `macs` the source list."""
 
     KIND: ClassVar[str] = "macvlan"
     RANK: ClassVar[int] = 22

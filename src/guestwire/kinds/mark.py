@@ -1,8 +1,8 @@
-"""The mark by which guestwire knows its own: in a link's alias, an address's and a route's protocol, a file's first line.
+"""The mark by which guestwire knows its own: in a link's alias, an address's and a route's protocol, a file.
 
 The alias reads `guestwire:PROJECT:NAME`, NAME being the full name where the link's own had to be shortened. Addresses
-(IFA_PROTO, Linux 5.18) and routes (RTA_PROTOCOL) hold one byte, so theirs says guestwire; the link they are on says which
-project.
+(IFA_PROTO, Linux 5.18) and routes (RTA_PROTOCOL) hold one byte, so theirs says guestwire; the link they are on says
+which project.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def read_alias(text: str) -> tuple[str, str] | None:
 
 
 def link_name(full: str) -> str:
-    """The name of a link whose full name is `full`: the same, or shortened to 15 characters with a digest at its end."""
+    """The name of a link whose full name is `full`: the same, or shortened to 15 characters, a digest at its end."""
     if len(full) <= LONGEST:
         return full
     return f"{full[:9]}~{hashlib.blake2b(full.encode(), digest_size=3).hexdigest()[:5]}"

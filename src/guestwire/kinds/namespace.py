@@ -1,8 +1,8 @@
 """A network namespace: links, addresses, routes, firewall and sysctls of its own, under a name that `ip netns` lists.
 
 It bears our mark on its `lo`, since a namespace itself can hold none. A new one has `lo` down, forwarding off, and
-bridge-nf-call-iptables on (network_namespaces(7)). When its name is taken away it lives on while a process or descriptor
-is in it; when it ends, virtual links in it are deleted and hardware falls back to the initial one.
+bridge-nf-call-iptables on (network_namespaces(7)). When its name is taken away it lives on while a process or
+descriptor is in it; when it ends, virtual links in it are deleted and hardware falls back to the initial one.
 """
 
 from __future__ import annotations

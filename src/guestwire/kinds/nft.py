@@ -1,6 +1,7 @@
 """An nftables table of our own, replaced as a whole: whoever else filters here has tables of their own.
 
-Its comment holds our mark and a digest of the rules, so that a table with other rules is known without reading them back.
+Its comment holds our mark and a digest of the rules, so that a table with other rules is known without reading them
+back.
 """
 
 from __future__ import annotations

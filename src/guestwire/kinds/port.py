@@ -65,9 +65,7 @@ class Port(NamedTuple):
             parts.append(u16(IFLA_BRPORT_GROUP_FWD_MASK, self.group_fwd_mask))
         if not parts:
             return b""
-        return nested(
-            IFLA_LINKINFO, text(IFLA_INFO_SLAVE_KIND, "bridge"), nested(IFLA_INFO_SLAVE_DATA, *parts)
-        )
+        return nested(IFLA_LINKINFO, text(IFLA_INFO_SLAVE_KIND, "bridge"), nested(IFLA_INFO_SLAVE_DATA, *parts))
 
     def words(self, before: Port) -> list[str]:
         """The words that `ip link set dev X type bridge_slave` takes to do what `attribute` does."""

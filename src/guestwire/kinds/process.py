@@ -1,7 +1,7 @@
 """A daemon that guestwire starts in a namespace; it is known again by the file it keeps its pid in, and its own words.
 
-Daemons are run so that they go into the background themselves, which they do once they are ready or not at all; so a start
-that fails is seen, and needs no waiting.
+Daemons are run so that they go into the background themselves, which they do once they are ready or not at all; so a
+start that fails is seen, and needs no waiting.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A route of the main table: which way to a destination, and what the first hop is.
 
-Routes that the kernel makes by itself, to the prefix of each address, are left to it and aren't values here. A route goes when
-its link goes or is set down (IPv6: also when its link's last address goes).
+Routes that the kernel makes by itself, to the prefix of each address, are left to it and aren't values here. A route
+goes when its link goes or is set down (IPv6: also when its link's last address goes).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A tap: a link whose cable ends in a descriptor; what the kernel sends out of it a program reads, and the reverse.
 
-It is how a hypervisor gives a guest a NIC: the "vnet0" that libvirt puts into a bridge is one (drivers/net/tun.c). Without a
-program that holds its descriptor a tap has no carrier. A tun is the same one layer up: IP packets without Ethernet, so it
-can't be a bridge's port.
+It is how a hypervisor gives a guest a NIC: the "vnet0" that libvirt puts into a bridge is one (drivers/net/tun.c).
+Without a program that holds its descriptor a tap has no carrier. A tun is the same one layer up: IP packets without
+Ethernet, so it can't be a bridge's port.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A veth pair: two links joined like a cable; what goes into one end comes out of the other, in whichever namespace.
 
-It is how a namespace or container gets plugged into a bridge: the near end is the bridge's port, the far end the guest's
-NIC (drivers/net/veth.c). A hypervisor can't use one: it wants a descriptor, so it takes a tap. Deleting one end, or the
-namespace that holds it, deletes both. An end whose other is down has no carrier. Both ends want one MTU: a frame that is too
-long for the receiving end is dropped there, and nobody is told.
+It is how a namespace or container gets plugged into a bridge: the near end is the bridge's port, the far end the
+guest's NIC (drivers/net/veth.c). A hypervisor can't use one: it wants a descriptor, so it takes a tap. Deleting one
+end, or the namespace that holds it, deletes both. An end whose other is down has no carrier. Both ends want one MTU: a
+frame that is too long for the receiving end is dropped there, and nobody is told.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ __all__ = ["Veth"]
 
 VETH_INFO_PEER = 1
 ONE_QUEUE = u32(IFLA_NUM_TX_QUEUES, 1) + u32(IFLA_NUM_RX_QUEUES, 1)
-"""What a veth uses unless told otherwise; left to itself it allocates as many as there are CPUs, which takes half its time."""
+"""What a veth uses anyway; left to itself it allocates one for each CPU, which takes half its making's time."""
 QUEUE_WORDS = ("numtxqueues", "1", "numrxqueues", "1")
 _NO_IFINFO = bytes(struct.calcsize("=BxHiII"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Veth(Link):
-    """One end of a pair; `peer` is the other's namespace and name. A pair is made with its near end; `far` is the other."""
+    """One end of a pair; `peer` is the other's namespace and name.
+
+    A pair is made with its near end; `far` is the other.
+    """
 
     KIND: ClassVar[str] = "veth"
     RANK: ClassVar[int] = 20
@@ -47,7 +50,8 @@ class Veth(Link):
 
     @classmethod
     def parse(cls, seen: Seen) -> Veth:
-        # Which end was made first can't be read. A port counts as the near end, for one message then makes and enslaves it.
+        # Which end was made first can't be read. A port counts as the near end, for one message then makes and enslaves
+        # it.
         far = not seen.master and seen.beyond is not None and seen.beyond < (seen.netns, seen.message.name)
         return cls(**seen.common(), peer=seen.beyond, far=far)
 
@@ -63,7 +67,9 @@ class Veth(Link):
         if netns != self.netns:
             peer += u32(IFLA_NET_NS_FD, kernel.fd(netns))
         data = attribute(VETH_INFO_PEER, peer)
-        kernel.send(self.netns, create_link(self.name, "veth", ONE_QUEUE, *self.own(kernel), data=data, up=self.up_at_once))
+        kernel.send(
+            self.netns, create_link(self.name, "veth", ONE_QUEUE, *self.own(kernel), data=data, up=self.up_at_once)
+        )
         self.settle(kernel)
 
     def finish(self, kernel: Kernel) -> None:

@@ -4,9 +4,9 @@
                           ├── switch ── host (eth0, its first uplink)
               lan ────────┘
 
-Each is a namespace of its own. Each uplink has its switch and LAN, unless `same-lan` puts all on the first. What a real switch
-or provider does is an option of the switch's port to the host: reflective relay is `hairpin`, one MAC is a `locked` port with
-the host's MAC in the forwarding table.
+Each is a namespace of its own. Each uplink has its switch and LAN, unless `same-lan` puts all on the first. What a real
+switch or provider does is an option of the switch's port to the host: reflective relay is `hairpin`, one MAC is a
+`locked` port with the host's MAC in the forwarding table.
 """
 
 from __future__ import annotations
@@ -120,11 +120,12 @@ class Lab:
             for destination, gateway in zip(("0.0.0.0/0", "::/0"), _Segment(0).addresses(GATEWAY), strict=True):
                 picture.add(Route.to(self.namespaces[place], destination, link, self.project, gateway))
         for place in PLACES:
-            # Who answers from an address of another link asks for the neighbour from its link-local one, and for a second
-            # DAD would keep it from doing so.
+            # Who answers from an address of another link asks for the neighbour from its link-local one, and for a
+            # second DAD would keep it from doing so.
             picture.add(self._sysctl(place, "net/ipv6/conf/default/accept_dad", "0"))
         for name in ("all", "default"):
-            # The neighbour has a NIC on each LAN and answers by the nearest: no harm, and strict filtering would drop it.
+            # The neighbour has a NIC on each LAN and answers by the nearest: no harm, and strict filtering would drop
+            # it.
             picture.add(self._sysctl("lan", f"net/ipv4/conf/{name}/rp_filter", "0"))
         return picture
 
@@ -154,7 +155,9 @@ class Lab:
     def _sysctl(self, place: str, name: str, content: str) -> Sysctl:
         return Sysctl(netns=self.namespaces[place], name=name, owner=self.project, content=content)
 
-    def _cable(self, near: tuple[str, str], far: tuple[str, str], master: str = "", port: Port | None = None) -> list[Veth]:
+    def _cable(
+        self, near: tuple[str, str], far: tuple[str, str], master: str = "", port: Port | None = None
+    ) -> list[Veth]:
         """Both ends of a pair, each an end with a MAC of its own."""
         return [
             Veth(

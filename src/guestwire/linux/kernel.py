@@ -1,8 +1,8 @@
 """One conversation with the kernel over many namespaces: sockets kept open, requests gathered, failures attributed.
 
-Requests are queued with the token of whoever asked (`Kernel.token`) and sent in batches, in the order in which they came:
-a batch ends where the namespace changes, where something must be known at once (a link's index), or at `flush`. What the
-kernel refuses is kept in `failures` with its token.
+Requests are queued with the token of whoever asked (`Kernel.token`) and sent in batches, in the order in which they
+came: a batch ends where the namespace changes, where something must be known at once (a link's index), or at `flush`.
+What the kernel refuses is kept in `failures` with its token.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class Kernel:
     def __enter__(self) -> Kernel:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -115,7 +117,8 @@ class Kernel:
             os.close(self._fds.pop(netns))
 
     def _make_room(self) -> None:
-        # A namespace costs two descriptors. Where the limit is low the oldest are let go, and opened again when asked for.
+        # A namespace costs two descriptors. Where the limit is low the oldest are let go, and opened again when asked
+        # for.
         if len(self._fds) > self._room:
             self.flush()
             self._drop(next(name for name in self._fds if name))
@@ -146,7 +149,10 @@ class Kernel:
         self._tokens.append(self.token)
 
     def doom(self, netns: str, name: str) -> None:
-        """Queue the deletion of a link. Those queued in a row go as one group, since the kernel waits once a request."""
+        """Queue the deletion of a link.
+
+        Those queued in a row go as one group, since the kernel waits once a request.
+        """
         index = self.index(netns, name)
         if netns != self._where or self._queue:
             self.flush()
@@ -200,5 +206,3 @@ def _raise_descriptor_limit() -> int:
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return 1 << 20 if hard == resource.RLIM_INFINITY else hard
-
-

@@ -22,7 +22,19 @@ from guestwire.linux.libc import (
     unshare,
 )
 
-__all__ = ["FOLDER", "create", "current", "delete", "entered", "exists", "identity", "names", "open_namespace", "path", "prepare"]
+__all__ = [
+    "FOLDER",
+    "create",
+    "current",
+    "delete",
+    "entered",
+    "exists",
+    "identity",
+    "names",
+    "open_namespace",
+    "path",
+    "prepare",
+]
 
 FOLDER = "/run/netns"
 SELF = "/proc/thread-self/ns/net"
@@ -77,7 +89,8 @@ def identity(fd: int) -> int:
 def prepare() -> None:
     """Make the folder as `ip netns add` does: a shared mount, so that other mount namespaces see what is mounted in it.
 
-    Must be called once before `create`. A folder that is there but no mount would be covered by the next `ip netns add`.
+    Must be called once before `create`. A folder that is there but no mount would be covered by the next `ip netns
+    add`.
     """
     os.makedirs(FOLDER, mode=0o755, exist_ok=True)
     try:

@@ -1,8 +1,9 @@
 """Netlink: messages, attributes, and a socket that sends many requests at once and says which of them failed.
 
 A batch of requests goes to the kernel in one sendmsg, which works through it in order and does not stop at an error
-(`netlink_rcv_skb` in net/netlink/af_netlink.c). Only the last request of a batch asks for an acknowledgement; the others
-answer only when they fail. So a thousand changes cost a dozen system calls, and each failure still has its request.
+(`netlink_rcv_skb` in net/netlink/af_netlink.c). Only the last request of a batch asks for an acknowledgement; the
+others answer only when they fail. So a thousand changes cost a dozen system calls, and each failure still has its
+request.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ __all__ = ["run_program"]
 def run_program(command: Sequence[str], seconds: float, text: str | None = None) -> str:
     """What the program printed, given `text` on its standard input.
 
-    Raises OSError: ENOENT where there is no such program, ETIMEDOUT where it takes longer than `seconds` (it is ended then),
-    and EREMOTEIO with the program's own words where it ends with anything but 0.
+    Raises OSError: ENOENT where there is no such program, ETIMEDOUT where it takes longer than `seconds` (it is ended
+    then), and EREMOTEIO with the program's own words where it ends with anything but 0.
     """
     import subprocess  # a tenth of guestwire's start, and most commands run no program
 

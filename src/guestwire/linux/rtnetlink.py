@@ -232,8 +232,10 @@ def _makes_link_local(families: bytes) -> bool:
 
 
 def link_local(wanted: bool) -> bytes:
-    """The attribute that says whether a link gets a link-local address. It must come before the link goes up, and not in
-    the message that makes it (EAFNOSUPPORT there)."""
+    """The attribute that says whether a link gets a link-local address.
+
+    It must come before the link goes up, and not in the message that makes it (EAFNOSUPPORT there).
+    """
     mode = IN6_ADDR_GEN_MODE_EUI64 if wanted else IN6_ADDR_GEN_MODE_NONE
     return nested(IFLA_AF_SPEC, nested(socket.AF_INET6, u8(IFLA_INET6_ADDR_GEN_MODE, mode)))
 
@@ -311,14 +313,16 @@ def dump_routes(sock: Socket) -> list[RouteMessage]:
 
 
 def dump_neighbours(sock: Socket, family: int = 0) -> list[NeighbourMessage]:
-    """Every neighbour of the socket's namespace; with AF_BRIDGE the bridges' and macvlan parents' forwarding entries."""
+    """Every neighbour of the socket's namespace; with AF_BRIDGE the forwarding entries of bridges and parents."""
     found = []
     for body in sock.dump(Request(RTM_GETNEIGH, 0, _NDMSG.pack(family, 0, 0, 0, 0))):
         entry_family, index, state, flags, _ = _NDMSG.unpack_from(body)
         get = attributes(body, 12).get
         address = get(NDA_DST) if entry_family in (socket.AF_INET, socket.AF_INET6) else None
         found.append(
-            NeighbourMessage(entry_family, index, state, flags, _address(entry_family, address), get(NDA_LLADDR, b"").hex(":"))
+            NeighbourMessage(
+                entry_family, index, state, flags, _address(entry_family, address), get(NDA_LLADDR, b"").hex(":")
+            )
         )
     return found
 

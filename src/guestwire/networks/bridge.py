@@ -83,7 +83,9 @@ class Bridge(BuiltNetwork):
                 return  # a bridge that is there already is the network; guests become its ports
             taken = children(site, self.uplink)
             if taken:
-                message = f"uplink {self.uplink} has a {taken[0].device}, {taken[0].name}, and can't be a bridge's port too."
+                message = (
+                    f"uplink {self.uplink} has a {taken[0].device}, {taken[0].name}, and can't be a bridge's port too."
+                )
                 site.refuse(self.at("uplink"), message, "Use type macvtap, or another uplink.")
                 return
             enslave(site, self, link, name)
@@ -91,7 +93,9 @@ class Bridge(BuiltNetwork):
         check_subnets(site, self)
         owner = site.project
         site.add(
-            BridgeLink(netns=site.host, name=name, long=long, owner=owner, mac=mac, mtu=self.mtu, stp=self.stp, master="")
+            BridgeLink(
+                netns=site.host, name=name, long=long, owner=owner, mac=mac, mtu=self.mtu, stp=self.stp, master=""
+            )
         )
         site.add(*(Address.on(site.host, name, str(host), owner) for host in self.hosts()))
 

@@ -99,14 +99,17 @@ class Macvtap(BuiltNetwork):
         other = next((link for link in there if "passthru" in (self.mode, link.mode)), None)
         if other is None:
             return True
-        message = f"uplink {self.uplink} has {other.device} {other.name} in mode {other.mode}; passthru stands beside none."
+        message = (
+            f"uplink {self.uplink} has {other.device} {other.name} in mode {other.mode}; passthru stands beside none."
+        )
         site.refuse(self.at("mode"), message, "Use another uplink, or remove that one first.")
         return False
 
     def _shim_addresses(self, site: Site) -> list[str]:
         """What the host's own macvlan holds: its address in the subnet; else the uplink's, each as a single address.
 
-        IPv4 would do without, as any link answers for any address of the host's; IPv6 answers only for those on the link.
+        IPv4 would do without, as any link answers for any address of the host's; IPv6 answers only for those on the
+        link.
         """
         if self.subnet:
             return [str(host) for host in self.hosts()]

@@ -1,7 +1,7 @@
 """Reads namespaces into a picture: every link, address and route in them, and whatever else is asked for by its key.
 
-Links name one another by numbers: masters and parents by an index, those in another namespace by an index and the number that
-this namespace has for that one. So all links are read first, then named.
+Links name one another by numbers: masters and parents by an index, those in another namespace by an index and the
+number that this namespace has for that one. So all links are read first, then named.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def observe(kernel: Kernel, host: str, others: Iterable[str] = ()) -> Picture:
 
 
 def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
-    """Add to a picture what the host has under those of the keys that are read by name: sysctls, files, tables …"""
+    """Add to a picture what the host has under those of the keys that are read by name: sysctls, files and tables."""
     tables: set[str] = set()
     for key in keys:
         kind = kinds()[key.kind]
@@ -114,7 +114,10 @@ class _Reader:
         return (where, name) if where is not None and name is not None else (UNKNOWN, str(message.link))
 
     def _number(self, netns: str, number: int) -> str | None:
-        """Which namespace `netns` knows by `number`. Each is asked about once, the host first, until the number is found."""
+        """Which namespace `netns` knows by `number`.
+
+        Each is asked about once, the host first, until the number is found.
+        """
         known = self.numbers.setdefault(netns, {})
         if number not in known:
             for other in self.unasked.setdefault(netns, iter(self.links)):

@@ -1,8 +1,8 @@
 """Compares the picture that is wanted with the one that is, and puts the steps between them in order.
 
-Nothing is planned for what was not read, and nothing that bears another mark, or none, is changed unless the file names it.
-What vanishes by itself, because the link or namespace it is on is deleted, gets no step, but counts as touched: an undo must
-bring it back.
+Nothing is planned for what was not read, and nothing that bears another mark, or none, is changed unless the file names
+it. What vanishes by itself, because the link or namespace it is on is deleted, gets no step, but counts as touched: an
+undo must bring it back.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ OURS_ALONE = (Namespace, Link, Nft, File, Route)
 
 Blame = Callable[[Key, str, str], Problem]
 """Makes a problem of a wanted key, a message and a hint."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -66,7 +67,9 @@ class Plan:
 
     def loans(self) -> dict[Key, Thing]:
         """What the plan touches of somebody else's, as it was."""
-        return {key: value for key, value in self.touched().items() if value is not None and value.owner != self.project}
+        return {
+            key: value for key, value in self.touched().items() if value is not None and value.owner != self.project
+        }
 
 
 def make_plan(
@@ -74,8 +77,8 @@ def make_plan(
 ) -> Plan:
     """The steps from what is to what is wanted; with `sweep`, also away with what is `project`'s and not wanted.
 
-    Raises FileError (all problems at once) where something that isn't the project's has a name that is needed; `problem`
-    makes one of a wanted key, a message and a hint, and knows where in the file that key comes from.
+    Raises FileError (all problems at once) where something that isn't the project's has a name that is needed;
+    `problem` makes one of a wanted key, a message and a hint, and knows where in the file that key comes from.
     """
     return _Planner(observed, desired, project, problem or _nowhere).plan(sweep)
 
@@ -162,7 +165,7 @@ class _Planner:
                     yield value
 
     def _closure(self, going: list[Thing]) -> dict[Key, Thing]:
-        """Some values, and all that vanishes along with them: what is on their links, in their namespaces, and so on."""
+        """Some values, and all that goes with them: what is on their links, in their namespaces, and so on."""
         found = {value.key: value for value in going}
         if not going:
             return found
@@ -193,8 +196,8 @@ class _Planner:
 def _roots(going: list[Thing]) -> list[Thing]:
     """Those of the values that must be deleted for all of them to go.
 
-    A link outside the namespaces that end is deleted itself, at once; what is in a namespace ends with it, in its own time,
-    unless until then it would keep something outside from being as it was.
+    A link outside the namespaces that end is deleted itself, at once; what is in a namespace ends with it, in its own
+    time, unless until then it would keep something outside from being as it was.
     """
     ended = {value.name for value in going if isinstance(value, Namespace)}
     outside = [value for value in going if isinstance(value, Namespace) or not ended.intersection(value.namespaces())]

@@ -14,7 +14,9 @@ __all__ = ["Act", "Step"]
 
 # The stages of a plan, in order.
 REPLACE, MAKE, SET, DELETE, END = range(5)
-LINKS_MADE = 30  # kinds below this rank are made in stage MAKE, so that in stage SET each namespace can be seen to in one go
+LINKS_MADE = (
+    30  # kinds below this rank are made in stage MAKE, so that in stage SET each namespace can be seen to in one go
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,8 @@ class Footprint:
     _before: dict[str, set[tuple[int, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # One that never resolved is nobody's loss; kept, it would be taken for an older one when a later wave resolves it.
+        # One that never resolved is nobody's loss; kept, it would be taken for an older one when a later wave resolves
+        # it.
         for netns in self.namespaces:
             self._before[netns] = {
                 (entry.ifindex, entry.address)
