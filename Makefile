@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 export PATH := $(PATH):/usr/sbin:/sbin
-.PHONY: help demo test lint format docs bench bench-build clean
+.PHONY: help demo test fault lint format docs bench bench-build clean
 
 help: ## list these targets
 	@echo "make TARGET, with TARGET one of:"
@@ -18,6 +18,11 @@ test: ## run all tests (ARGS="-k word" for some); as root it installs what is mi
 	@tools/packages.sh test
 	@tools/venv.sh dev
 	$(PYTHON) -m pytest $(ARGS)
+
+fault: ## break guestwire off at every step, not at a sample (minutes)
+	@tools/packages.sh test
+	@tools/venv.sh dev
+	GUESTWIRE_ALL_FAULTS=1 $(PYTHON) -m pytest -o timeout=900 tests/world/test_faults.py tests/world/test_strangers.py
 
 lint: ## ruff, mypy and shellcheck: what tests/conventions runs too
 	@tools/venv.sh dev

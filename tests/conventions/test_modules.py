@@ -59,8 +59,8 @@ def test_exports_are_said_and_exist(module: Module) -> None:
     assert module.exported is not None, "no plain `__all__`"
     assert len(set(module.exported)) == len(module.exported)
     own = defined(module)
-    # A package may pass on what its modules define, a module only what it defines; one that loads its modules when they are
-    # asked for says under TYPE_CHECKING what it passes on.
+    # A package may pass on what its modules define, a module only what it defines; one that loads its modules when they
+    # are asked for says under TYPE_CHECKING what it passes on.
     lazy = [node for branch in module.tree.body if isinstance(branch, ast.If) for node in branch.body]
     imported = {
         alias.asname or alias.name
