@@ -43,7 +43,7 @@ docs: ## regenerate what is made from the code: reference pages, schema, complet
 bench-build: ## time building 1,000 guests against ip -batch, the kernel's floor and the peers
 	@tools/packages.sh test
 	@tools/venv.sh bench
-	$(PYTHON) bench/build.py $(ARGS)
+	$(PYTHON) bench/build.py --install $(ARGS)
 
 bench: bench-build ## run all benches
 
