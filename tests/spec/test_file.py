@@ -108,9 +108,11 @@ def test_project_name(tmp_path: Path) -> None:
     assert good("name: x\n", project="y").name == "y"
     with pytest.raises(UsageError, match="no name for a project"):
         good("name: x\n", project="a b")
-    folder.rename(tmp_path / "my lab")
+    folder = folder.rename(tmp_path / "my_lab 2")
+    assert load(folder / "f.yaml", networks=TYPES, guests=KINDS).name == "my-lab-2"
+    folder = folder.rename(tmp_path / "…")
     with pytest.raises(FileError) as caught:
-        load(tmp_path / "my lab" / "f.yaml", networks=TYPES, guests=KINDS)
+        load(folder / "f.yaml", networks=TYPES, guests=KINDS)
     assert "folder's name" in str(caught.value)
 
 

@@ -11,6 +11,7 @@ from guestwire import rootless
 from guestwire.api.situation import Situation, related, see_settled, situation, usual_file
 from guestwire.apply import State, Store, projects
 from guestwire.compile import BuiltNetwork
+from guestwire.errors import FileError
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
@@ -87,8 +88,7 @@ class Status:
         }
 
     def _network(self, network: BuiltNetwork) -> dict[str, Any]:
-        assert self.where.site is not None
-        name = network.link(self.where.site)
+        name = network.link(self.where.site) if self.where.site else ""
         ports = sorted(
             link.name for link in self._links.values() if link.netns == self.where.host and link.master == name
         )
@@ -125,7 +125,13 @@ def status(
     where = situation(usual_file(path, project), lab=lab, project=project, netns=netns)
     with Kernel() as kernel:
         see_settled(kernel, where)
-        made = where.plan(kernel)
+        try:
+            made = where.plan(kernel)
+        except FileError:
+            if where.state is not None:
+                raise
+            # Nothing is up, and the file doesn't fit this host: `plan` and `up` say why, here it is beside the point.
+            made, where.seen = Plan(where.project, []), observe(kernel, where.host, related(where.project))
     assert where.seen is not None
     return Status(where, made, where.seen)
 

@@ -7,6 +7,7 @@ is the same after a refused step, after Ctrl-C, and after kill -9 by whichever c
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -29,6 +30,7 @@ from guestwire.plan import Plan, Step, make_plan
 __all__ = ["apply", "settle"]
 
 END = 15  # seconds that the kernel gets to end namespaces whose links hang on a NIC that stays
+PATIENCE = 3  # seconds that a MAC which is wanted on such a NIC gets to become free
 FAULT = "GUESTWIRE_FAULT"
 NOTHING = "Without one nothing could be undone, so nothing was done."
 
@@ -228,7 +230,7 @@ def _wait_for_end(kernel: Kernel, gone: Iterable[Thing | None]) -> None:
             continue
         if _there(value.parent[0]):
             waited.setdefault(value.parent, set()).add(value.mac)
-    _poll(lambda: all(_left(kernel, parent).isdisjoint(macs) for parent, macs in waited.items()))
+    _poll(lambda: all(_left(kernel, parent).isdisjoint(macs) for parent, macs in waited.items()), END)
 
 
 def _there(netns: str) -> bool:
@@ -244,7 +246,16 @@ def _wait_for_macs(kernel: Kernel, plan: Plan) -> None:
         value = step.value
         if step.action == "create" and isinstance(value, Macvlan) and value.parent and value.mac not in {None, *going}:
             wanted.setdefault(value.parent, set()).add(str(value.mac))
-    _poll(lambda: all(_left(kernel, parent).isdisjoint(macs) for parent, macs in wanted.items()))
+
+    def free() -> bool:
+        return all(_left(kernel, parent).isdisjoint(macs) for parent, macs in wanted.items())
+
+    if not _poll(free, PATIENCE):
+        macs = " ".join(sorted(mac for parent, macs in wanted.items() for mac in macs & _left(kernel, parent)))
+        raise OSError(
+            errno.EADDRINUSE,
+            f"the MAC {macs} is in use beside it already, by a macvlan or macvtap perhaps in another namespace",
+        )
 
 
 def _left(kernel: Kernel, parent: tuple[str, str]) -> set[str]:
@@ -256,10 +267,14 @@ def _left(kernel: Kernel, parent: tuple[str, str]) -> set[str]:
     return {entry.mac for entry in dump_neighbours(kernel.socket(netns), AF_BRIDGE) if entry.ifindex == index}
 
 
-def _poll(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + END
-    while not done() and time.monotonic() < deadline:
+def _poll(done: Callable[[], bool], seconds: float) -> bool:
+    """Ask every two milliseconds until it is done; False where it isn't in so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            return False
         select.select([], [], [], 0.002)
+    return True
 
 
 class _Fault:

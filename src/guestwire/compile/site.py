@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from guestwire.compile.lan import Lan
 from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.mark import derived_mac, link_name
 from guestwire.picture import Desired, Key, Picture
 from guestwire.spec import File
@@ -107,7 +109,23 @@ class Site:
 
     def uplink(self, name: str) -> Link | None:
         """The host's link of that name as it is without us, or None."""
-        return next((link for link in self.base.of(Link, self.host) if link.name == name), None)
+        return self._links.get(name)
+
+    def children(self, uplink: str) -> list[Macvlan]:
+        """The macvlans and macvtaps on a link of the host that aren't this project's, as far as they are seen."""
+        return self._children.get((self.host, uplink), [])
+
+    @cached_property
+    def _links(self) -> dict[str, Link]:
+        return {link.name: link for link in self.base.of(Link, self.host)}
+
+    @cached_property
+    def _children(self) -> dict[tuple[str, str], list[Macvlan]]:
+        found: dict[tuple[str, str], list[Macvlan]] = {}
+        for link in self.seen.of(Macvlan):
+            if link.parent and link.owner != self.project:
+                found.setdefault(link.parent, []).append(link)
+        return found
 
     def lan(self, uplink: str) -> Lan:
         """The LAN behind an uplink."""

@@ -8,13 +8,12 @@ from guestwire.compile.site import Site
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
-from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.port import Port
 from guestwire.kinds.route import Route
 from guestwire.spec.models import Network
 
-__all__ = ["LEAST_MTU_IPV6", "children", "enslave", "find", "raise_up"]
+__all__ = ["LEAST_MTU_IPV6", "enslave", "find", "raise_up"]
 
 USUAL_MTU, LEAST_MTU_IPV6 = 1500, 1280
 
@@ -60,11 +59,6 @@ def _check_mtu(site: Site, network: Network, link: Link) -> None:
             site.refuse(
                 where, message, f"Write {most} or less" + ("." if site.lab else ", or raise the uplink's first.")
             )
-
-
-def children(site: Site, uplink: str) -> list[Macvlan]:
-    """The macvlans and macvtaps on a link of the host that aren't this project's, as far as they are seen."""
-    return [link for link in site.seen.of(Macvlan) if link.parent == (site.host, uplink) and link.owner != site.project]
 
 
 def raise_up(site: Site, link: Link, mac: str | None = None) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from guestwire.compile import BuiltNetwork, Seat, Site
 from guestwire.compile.subnets import check_subnets
-from guestwire.compile.uplink import LEAST_MTU_IPV6, children, enslave, find
+from guestwire.compile.uplink import LEAST_MTU_IPV6, enslave, find
 from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
@@ -81,7 +81,7 @@ class Bridge(BuiltNetwork):
                 self._check_room(site, link)
             if link is None or isinstance(link, BridgeLink):
                 return  # a bridge that is there already is the network; guests become its ports
-            taken = children(site, self.uplink)
+            taken = site.children(self.uplink)
             if taken:
                 message = (
                     f"uplink {self.uplink} has a {taken[0].device}, {taken[0].name}, and can't be a bridge's port too."

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from guestwire.compile import BuiltNetwork, Seat, Site
 from guestwire.compile.subnets import check_subnets
-from guestwire.compile.uplink import children, find, raise_up
+from guestwire.compile.uplink import find, raise_up
 from guestwire.errors import Problem
 from guestwire.kinds.address import Address
 from guestwire.kinds.macvlan import Macvlan
@@ -95,7 +95,7 @@ class Macvtap(BuiltNetwork):
 
     def _fits(self, site: Site) -> bool:
         """Whether the modes of the children that the uplink has already admit one of this mode; else refused."""
-        there = children(site, self.uplink)
+        there = site.children(self.uplink)
         other = next((link for link in there if "passthru" in (self.mode, link.mode)), None)
         if other is None:
             return True
@@ -147,7 +147,7 @@ class Macvtap(BuiltNetwork):
     def _check_mac(self, site: Site, seat: Seat) -> None:
         """Refuse a MAC that the parent or another child of it in sight has: the kernel sets no second one up."""
         parent = site.uplink(self.uplink)
-        others = [*([parent] if parent else []), *children(site, self.uplink)]
+        others = [*([parent] if parent else []), *site.children(self.uplink)]
         for link in others if seat.nic.mac else ():
             if link.mac == seat.nic.mac:
                 message = f"MAC {seat.nic.mac} is that of {link.name} already, on the same uplink."

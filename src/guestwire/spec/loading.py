@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ __all__ = ["load", "loads"]
 
 P = TypeVar("P", bound=Part)
 SECTIONS = keys(File)
+_UNFIT = re.compile(r"[^A-Za-z0-9-]+")  # in a folder's name, what a project's can't have
 
 
 def load(path: str | Path, *, networks: Registry[Network], guests: Registry[Guest], project: str | None = None) -> File:
@@ -125,7 +127,7 @@ class _Reader:
     def project(self, project: str | None, folder: str) -> str:
         written: Tree | None = self.root.get("name")
         if written is None:
-            name = project or folder
+            name = project or _UNFIT.sub("-", folder).strip("-")
             if fault := name_fault(name, "project"):
                 hint = "The project has its folder's name: give another, as “name: lab” in the file or --project lab."
                 self.report.at((), fault[0], hint)
