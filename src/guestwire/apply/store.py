@@ -47,11 +47,16 @@ class State:
 
 @dataclass(frozen=True)
 class Entry:
-    """What one key was before the change, the MAC of the link that was to come, and whether it was to go."""
+    """What one key was before the change, and of what was to come or go there as much as tells it from a stranger's.
+
+    `mac` is that of a link that was to come, `marked` whether what was to come bears our mark, `goes` whether what was
+    there was to go.
+    """
 
     key: Key
     before: Thing | None
     mac: str | None
+    marked: bool
     goes: bool
 
 
@@ -112,10 +117,11 @@ class Store:
         }
         macs = {step.key: step.value.mac for step in plan.steps if isinstance(step.value, Link)}
         goes = {step.key for step in plan.steps if step.action == "delete" and not step.early}
+        marked = {step.key for step in plan.steps if step.value.MARKED and step.value.owner == plan.project}
         lines = [json.dumps(head)]
         for key, value in plan.touched().items():
             old = None if value is None else value.to_json()
-            lines.append(json.dumps([*key, old, macs.get(key), key in goes], separators=(",", ":")))
+            lines.append(json.dumps([*key, old, macs.get(key), key in marked, key in goes], separators=(",", ":")))
         self._put(self._journal, "\n".join(lines) + "\n")
 
     def commit(self) -> None:
@@ -134,8 +140,8 @@ class Store:
         committed = bool(rest) and rest[-1] == "commit"
         entries = []
         for line in rest[:-1] if committed else rest:
-            *key, old, mac, goes = json.loads(line)
-            entries.append(Entry(Key(*key), None if old is None else _thing(old), mac, goes))
+            *key, old, mac, marked, goes = json.loads(line)
+            entries.append(Entry(Key(*key), None if old is None else _thing(old), mac, marked, goes))
         before, after = (State.from_json(head[name]) if head[name] else None for name in ("before", "after"))
         return Journal(head["host"], tuple(entries), before, after, committed, head["pid"])
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from guestwire.apply.signals import noted
-from guestwire.apply.store import Journal, State, Store
+from guestwire.apply.store import Entry, Journal, State, Store
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Refused, Unavailable
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.macvlan import Macvlan
@@ -24,7 +24,7 @@ from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import AF_BRIDGE, dump_neighbours
 from guestwire.observe import look_up, observe
-from guestwire.picture import Desired, Key, Picture
+from guestwire.picture import Desired, Picture
 from guestwire.plan import Plan, Step, make_plan
 
 __all__ = ["apply", "settle"]
@@ -168,7 +168,7 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
         desired.borrowed.add(entry.key)
         if entry.before is not None:
             desired.picture.add(entry.before)
-        elif _is_ours(seen, entry.key, entry.mac, store.project):
+        elif _is_ours(seen, entry, store.project):
             desired.absent.add(entry.key)
     plan = make_plan(seen, desired, store.project, sweep=False)
     problems = _attempt(kernel, plan)
@@ -184,18 +184,22 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     return problems if left else []
 
 
-def _is_ours(seen: Picture, key: Key, mac: str | None, project: str) -> bool:
-    """Whether what has that key now came from the unsettled change, though the mark may not have been set yet."""
-    value = seen.get(key)
+def _is_ours(seen: Picture, entry: Entry, project: str) -> bool:
+    """Whether what has an entry's key now came from the unsettled change.
+
+    A link and a namespace get their mark right after they are made, and the change may have ended in between: a link is
+    known by its MAC then, a namespace by having nothing in it.
+    """
+    value = seen.get(entry.key)
     if value is None:
         return False
     if value.owner is not None:
         return value.owner == project
     if isinstance(value, Link):
-        return mac is not None and value.mac == mac
+        return entry.mac is not None and value.mac == entry.mac
     if isinstance(value, Namespace):
-        return not seen.of(Link, key.netns)
-    return True
+        return not seen.of(Link, entry.key.netns)
+    return not entry.marked
 
 
 def _forward(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
@@ -203,7 +207,7 @@ def _forward(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     desired = Desired()
     for entry in journal.entries:
         value = seen.get(entry.key)
-        if entry.goes and value is not None and value.owner in (store.project, None):
+        if entry.goes and value is not None and value.owner == store.project:
             desired.absent.add(entry.key)
     plan = make_plan(seen, desired, store.project, sweep=False)
     problems = _attempt(kernel, plan)

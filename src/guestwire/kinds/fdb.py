@@ -29,6 +29,7 @@ class Fdb(Thing):
     """A static entry; `name` is "MAC LINK". It bears no mark, so it counts as ours where its port does."""
 
     KIND: ClassVar[str] = "fdb"
+    MARKED: ClassVar[bool] = False
     RANK: ClassVar[int] = 40
 
     mac: str = fixed("")

@@ -24,6 +24,7 @@ class Sysctl(Thing):
     KIND: ClassVar[str] = "sysctl"
     RANK: ClassVar[int] = 5
     NAMED: ClassVar[bool] = True
+    MARKED: ClassVar[bool] = False
 
     content: str | None = setting()
 

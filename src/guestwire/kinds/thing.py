@@ -26,6 +26,9 @@ class Thing(Value):
     NAMED: ClassVar[bool] = False
     """Whether it is read only where its key is asked for (`read`), rather than with all of its namespace."""
 
+    MARKED: ClassVar[bool] = True
+    """Whether it bears its owner's mark from its making on, so that one without is a stranger's."""
+
     RANK: ClassVar[int] = 0
     """Where in the order of making it stands; deleting goes the other way round."""
 
