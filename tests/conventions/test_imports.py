@@ -7,7 +7,7 @@ import pytest
 from tests.conventions.source import Module, modules
 
 FLOORS = [
-    {"errors"},
+    {"errors", "signals"},
     {"linux", "daemons"},
     {"frames", "picture"},
     {"kinds"},

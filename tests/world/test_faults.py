@@ -85,9 +85,10 @@ def test_signals_at_any_moment_end_with_130_and_nothing_is_left(sandbox: Sandbox
     path = sandbox.write(MANY)
     done = sandbox.python("from tests.world.interrupts import main; main()", str(path), "10")
     rounds = json.loads(done.stdout)
-    assert all(each["same"] for each in rounds)
-    assert all(each["code"] == 130 for each in rounds if not each["ended"])
-    assert not all(each["ended"] for each in rounds)
+    assert all(each["same"] for each in rounds), rounds
+    # One that comes when all is done is too late, and then the exit code says so: `up` is up.
+    assert {each["code"] for each in rounds} <= {0, 130}, rounds
+    assert any(each["code"] == 130 for each in rounds), rounds
 
 
 def test_after_a_kill_the_next_command_names_the_journal_until_it_is_settled(sandbox: Sandbox) -> None:

@@ -9,14 +9,36 @@ from collections.abc import Iterator
 
 from guestwire.apply.store import RUN
 from guestwire.errors import Busy
+from guestwire.signals import noted
 
 __all__ = ["locked"]
 
 
 @contextlib.contextmanager
 def locked(host: str) -> Iterator[None]:
-    """Hold the lock of a host for a block; raises Busy at once where another process has it."""
+    """Hold the lock of a host for a block; raises Busy at once where another process has it.
+
+    A signal that asks us to stop can come at any moment, and finds the file either not there or about to be removed.
+    """
     path = f"{RUN}/{host}.lock"
+    fd = -1
+    try:
+        with noted() as stop:
+            fd = _taken(path)
+        if stop.asked:
+            raise KeyboardInterrupt
+        yield
+    finally:
+        if fd >= 0:
+            with noted():
+                os.unlink(path)
+                os.close(fd)
+                with contextlib.suppress(OSError):
+                    os.rmdir(RUN)
+
+
+def _taken(path: str) -> int:
+    """A descriptor of the lock file, locked, with our pid in it."""
     while True:
         os.makedirs(RUN, mode=0o755, exist_ok=True)
         try:
@@ -34,15 +56,14 @@ def locked(host: str) -> Iterator[None]:
         if _same(fd, path):
             break
         os.close(fd)  # locked a file that its last holder has removed since we opened it
-    os.truncate(fd, 0)
-    os.write(fd, f"{os.getpid()}\n".encode())
     try:
-        yield
-    finally:
+        os.truncate(fd, 0)
+        os.write(fd, f"{os.getpid()}\n".encode())
+    except OSError:
         os.unlink(path)
         os.close(fd)
-        with contextlib.suppress(OSError):
-            os.rmdir(RUN)
+        raise
+    return fd
 
 
 def _same(fd: int, path: str) -> bool:

@@ -14,7 +14,6 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 
-from guestwire.apply.signals import noted
 from guestwire.apply.store import Entry, Journal, State, Store
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Refused, Unavailable
 from guestwire.kinds import Link, Thing
@@ -26,6 +25,7 @@ from guestwire.linux.rtnetlink import AF_BRIDGE, dump_neighbours
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Picture
 from guestwire.plan import Plan, Step, make_plan
+from guestwire.signals import noted, too_late
 
 __all__ = ["apply", "settle"]
 
@@ -78,6 +78,7 @@ def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | No
             raise (_unwritten(store, error) if committed else _undone(store, (None, error))) from error
         fault.strike(kernel, only="kill")
         store.settled()
+        too_late()
 
 
 def settle(store: Store) -> bool:

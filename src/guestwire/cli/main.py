@@ -9,10 +9,10 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import FrameType
 
 from guestwire import __version__
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, UsageError
+from guestwire.signals import SIGNALS, interrupt, is_late, too_late
 
 __all__ = ["main"]
 
@@ -155,20 +155,21 @@ def _short_lived() -> Iterator[None]:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM, and SIGHUP as the terminal goes, end a command as Ctrl-C does: as an exception, so that it can undo."""
+    """SIGTERM, and SIGHUP as the terminal goes, end a command as Ctrl-C does: as an exception, so that it can undo.
+
+    Once a change is whole they end nothing any more, to the last of the process: its exit code shall say what is so.
+    """
     before = {}
+    too_late(False)
     try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) == signal.SIG_DFL:  # ignored stays ignored, as nohup wants it
-                before[number] = signal.signal(number, _interrupt)
+        for number in SIGNALS:
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # ignored stays ignored
+                before[number] = signal.signal(number, interrupt)
     except ValueError:
         pass  # not the main thread: who runs us there sees to the signals
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+        if not is_late():
+            for number, handler in before.items():
+                signal.signal(number, handler)

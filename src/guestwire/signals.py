@@ -1,0 +1,60 @@
+"""Ctrl-C and SIGTERM during a change: noted, and acted on between two steps, where an undo can start.
+
+Once a change is whole it is too late to stop it, and a program that ended with 130 then would say that all was undone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+__all__ = ["SIGNALS", "Stop", "interrupt", "is_late", "noted", "too_late"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_late = False
+
+
+class Stop:
+    """Whether somebody has asked us to stop."""
+
+    asked = False
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Take note of a signal: a handler for `signal.signal`."""
+        self.asked = True
+
+
+def too_late(late: bool = True) -> None:
+    """Say that what was asked for is done, so that `interrupt` does nothing from now on; or that it is to begin."""
+    global _late  # noqa: PLW0603  a signal's handler has nobody else to ask
+    _late = late
+
+
+def is_late() -> bool:
+    """Whether what was asked for is done."""
+    return _late
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """End what is being done by a KeyboardInterrupt, unless it is too late: a handler for `signal.signal`."""
+    if not _late:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[Stop]:
+    """Note the signals that ask a program to stop, in place of what they would do, for a block."""
+    stop = Stop()
+    try:
+        before = {number: signal.signal(number, stop.note) for number in SIGNALS}
+    except ValueError:  # not the main thread: signals don't come here
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
