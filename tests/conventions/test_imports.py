@@ -7,7 +7,7 @@ import pytest
 from tests.conventions.source import Module, modules
 
 FLOORS = [
-    {"errors", "signals"},
+    {"errors", "nearest", "signals"},
     {"linux", "daemons"},
     {"frames", "picture"},
     {"kinds"},

@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from guestwire.cli.nearest import nearest
 from guestwire.cli.table import EXITS, GLOBALS, Argument, Verb, VerbModule, load, names
 from guestwire.errors import Problem, UsageError
+from guestwire.nearest import nearest
 
 __all__ = ["overview", "parse", "wants", "wants_help", "whole_parser"]
 

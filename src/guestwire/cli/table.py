@@ -124,7 +124,7 @@ def load(name: str) -> VerbModule:
         if module.name.rstrip("_") == name:
             found: VerbModule = importlib.import_module(f"{package.__name__}.{module.name}")
             return found
-    from guestwire.cli.nearest import nearest
+    from guestwire.nearest import nearest
 
     close = nearest(name, names())
     hint = f"Did you mean `{close}`?" if close else "`guestwire --help` lists the verbs."

@@ -6,15 +6,15 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, Protocol
 
 from guestwire.errors import FileError, Problem
+from guestwire.nearest import nearest
 
-__all__ = ["Mark", "Places", "Report", "Where", "meant", "nearest", "quote", "subject"]
+__all__ = ["Mark", "Places", "Report", "Where", "meant", "quote", "subject"]
 
 SHOWN = 100  # nobody reads more; what is left is counted
 ENOUGH = 1000  # a file that is rubbish throughout: stop reading it
 Where = tuple[str | int, ...]
 """A path in the file: keys as they are written there, and the index, from 0, of a list's item."""
 Hint = str | Callable[[], str | None] | None
-_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-_."
 
 
 class Mark(NamedTuple):
@@ -100,35 +100,6 @@ def quote(text: object, limit: int = 60) -> str:
     full = str(text)
     cut = full if len(full) <= limit else full[: limit - 1] + "…"
     return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut) + '"'
-
-
-def nearest(word: str, known: Collection[str]) -> str | None:
-    """The known word that was probably meant, or None."""
-    if len(word) > 100:
-        return None
-    lower = {k.lower(): k for k in known} if len(known) <= 200 else {}
-    if word.lower() in lower:
-        return lower[word.lower()]
-    if len(known) <= 200:
-        import difflib  # only a wrong file needs it
-
-        if found := difflib.get_close_matches(word, known, 1, 0.6):
-            return found[0]
-    # Among thousands of names, comparing with each would take seconds: try what one slip of the finger makes instead.
-    return next((slip for slip in _slips(word) if slip in known), None) if len(word) > 1 else None
-
-
-def _slips(word: str) -> Iterable[str]:
-    for i in range(len(word) + 1):
-        head, tail = word[:i], word[i:]
-        if tail:
-            yield head + tail[1:]
-        if len(tail) > 1:
-            yield head + tail[1] + tail[0] + tail[2:]
-        for letter in _LETTERS:
-            yield head + letter + tail
-            if tail:
-                yield head + letter + tail[1:]
 
 
 def meant(word: str, known: Collection[str], what: str = "There is") -> str | None:

@@ -9,9 +9,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from guestwire.nearest import nearest
 from guestwire.spec.models import Part
 from guestwire.spec.registry import Registry, keys
-from guestwire.spec.report import Hint, Report, Where, meant, nearest, quote
+from guestwire.spec.report import Hint, Report, Where, meant, quote
 
 __all__ = ["translate"]
 
