@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from guestwire import rootless
-from guestwire.api.situation import (
-    Situation,
-    at_work,
-    get_in,
-    give_back,
-    lock_of,
-    related,
-    see_settled,
-    situation,
-    usual_file,
-)
-from guestwire.apply import State, Store, apply, preflight, projects, settle
+from guestwire.api.loans import give_back, hand_over, others
+from guestwire.api.situation import DEFAULT_FILE, Situation, at_work, get_in, lock_of, related, see_settled, situation
+from guestwire.apply import Store, apply, preflight, projects, settle
 from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
@@ -60,6 +52,7 @@ def up(path: str | None = None, *, lab: bool = False, project: str | None = None
     with at_work(where.project, where.host, where.lab) as kernel:
         made = where.plan(kernel)
         after = where.after(made)
+        hand_over(where.returned, where.heirs)
         if made:
             preflight(kernel, made)
             apply(kernel, made, where.store, where.host, after)
@@ -93,21 +86,34 @@ def down(path: str | None = None, *, project: str | None = None, netns: str | No
         state = store.state()
         seen = observe(kernel, host, related(name))
         desired = Desired()
-        give_back(desired, seen, state.loans if state else {})
+        loans = state.loans if state else {}
+        heirs = {uplink: other for other, its in others(name, host).items() for uplink in its.uplinks}
+        give_back(desired, seen, name, loans, heirs)
         look_up(kernel, seen, dict.fromkeys([*(state.named if state else ()), *desired.borrowed]))
         made = make_plan(seen, desired, name)
+        hand_over(loans, heirs)
         if made or state:
             apply(kernel, made, store, host, None)
         return Outcome(name, made)
 
 
 def _which(path: str | None, project: str | None, netns: str | None) -> tuple[str, str, bool]:
-    """The project that is meant, its host and kind: by name alone, so that a broken file can't keep it up."""
+    """The project that is meant, its host and kind.
+
+    It is found by its name, or by the file that it was built from, whatever that says by now: a broken file can't keep
+    it up. Only where neither is known the file is read.
+    """
+    if project is None and capable():
+        place = str(Path(path or DEFAULT_FILE).absolute())
+        states = [state for name in projects() if (state := Store(name).state()) is not None]
+        found = [state for state in states if state.file == place and netns in (None, state.host)]
+        if len(found) == 1:
+            return found[0].project, found[0].host, found[0].lab
     if project is None:
-        where = situation(usual_file(path, None), lab=False, project=None, netns=netns, changes=True)
+        where = situation(path or DEFAULT_FILE, lab=False, project=None, netns=netns, changes=True)
         return where.project, where.host, where.lab
     get_in(project, lab=False, changes=True)
-    state: State | None = Store(project).state()
+    state = Store(project).state()
     return (project, state.host, state.lab) if state else (project, netns or "", False)
 
 

@@ -6,15 +6,17 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from guestwire import rootless
+from guestwire.api.loans import give_back, others, without_us
 from guestwire.apply import State, Store, locked, projects
 from guestwire.apply.store import RUN
 from guestwire.compile import Site, compile_file
 from guestwire.errors import Busy, FileError, UsageError
 from guestwire.guests import KINDS
-from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds import Thing, kinds
 from guestwire.kinds.fdb import Fdb
 from guestwire.lab import Lab
 from guestwire.linux import namespaces
@@ -33,7 +35,6 @@ __all__ = [
     "Situation",
     "at_work",
     "get_in",
-    "give_back",
     "is_some_project",
     "lock_of",
     "named",
@@ -58,6 +59,7 @@ class Situation:
     state: State | None
     site: Site | None = None
     built_lab: Lab | None = None
+    borrowed: frozenset[Key] = frozenset()
     way_in: str | None = None
     """The command with which a shell gets into a lab made without root."""
     seen: Picture | None = None
@@ -72,8 +74,8 @@ class Situation:
         seen = observe(kernel, self.host, related(self.project))
         site = self._site(seen)
         compile_file(site)
-        loans = self.state.loans if self.state else {}
-        give_back(site.desired, seen, {key: loan for key, loan in loans.items() if key not in site.desired.borrowed})
+        self.borrowed = frozenset(site.desired.borrowed)
+        give_back(site.desired, seen, self.project, self.returned, self.heirs)
         look_up(kernel, seen, dict.fromkeys([*named(site.desired.picture), *(self.state.named if self.state else ())]))
         self.site, self.seen = site, seen
         return make_plan(seen, site.desired, self.project, problem=site.problem)
@@ -82,13 +84,21 @@ class Situation:
         """The project's state once the plan is carried out."""
         assert self.site is not None
         old = self.state.loans if self.state else {}
-        new = {key: loan for key, loan in plan.loans().items() if key in self.site.desired.borrowed}
-        loans = {key: loan for key, loan in {**new, **old}.items() if self._still_lent(key, loan)}
-        return State(self.project, self.host, self.lab, self.path, tuple(named(self.site.desired.picture)), loans)
+        loans = {key: loan for key, loan in {**plan.loans(), **old}.items() if key in self.borrowed}
+        uplinks = tuple(dict.fromkeys(n.uplink for n in self.file.networks.values() if n.uplink))
+        keys = tuple(named(self.site.desired.picture))
+        return State(self.project, self.host, self.lab, self.path, keys, loans, uplinks)
 
-    def _still_lent(self, key: Key, loan: Thing) -> bool:
-        assert self.site is not None
-        return self.site.desired.picture.get(key) != loan or key in self.site.desired.absent
+    @property
+    def returned(self) -> dict[Key, Thing]:
+        """What was borrowed and the file has no more use for."""
+        loans = self.state.loans if self.state else {}
+        return {key: loan for key, loan in loans.items() if key not in self.borrowed}
+
+    @cached_property
+    def heirs(self) -> dict[str, str]:
+        """Which other project on this host uses an uplink, by the uplink's name."""
+        return {uplink: name for name, state in others(self.project, self.host).items() for uplink in state.uplinks}
 
     def _site(self, seen: Picture) -> Site:
         if self.lab:
@@ -96,10 +106,8 @@ class Situation:
             base = lab.picture()
             desired = Desired(base.copy())
             return Site(self.file, lab.host, True, base, seen, lab.lans(), desired, elsewhere=lab.elsewhere())
-        base = Picture(v for v in seen if v.netns == self.host and v.owner != self.project)
-        if self.state:
-            base.add(*self.state.loans.values())
-        return Site(self.file, self.host, False, base, seen)
+        base = without_us(seen, self.host, self.project, self.state.loans if self.state else {})
+        return Site(self.file, self.host, False, base, seen, users=self.heirs)
 
 
 def situation(
@@ -199,13 +207,3 @@ def named(picture: Picture) -> list[Key]:
     """The keys of a picture that must be asked for one by one."""
     by_name = {kind.KIND for kind in kinds().values() if kind.NAMED or kind is Fdb}
     return [key for key in picture.values if key.kind in by_name]
-
-
-def give_back(desired: Desired, seen: Picture, loans: dict[Key, Thing]) -> None:
-    """Want what was borrowed to be as it was, as far as the links that it needs are still there."""
-    there = {(link.netns, link.name) for link in seen.of(Link)}
-    for key, loan in loans.items():
-        needs = {(loan.netns, loan.name)} if isinstance(loan, Link) else set(loan.on_links())
-        if needs <= there:
-            desired.borrowed.add(key)
-            desired.picture.add(loan)

@@ -32,6 +32,7 @@ class State:
     file: str | None = None
     named: tuple[Key, ...] = ()
     loans: dict[Key, Thing] = field(default_factory=dict)
+    uplinks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON knows it."""
@@ -42,7 +43,14 @@ class State:
     def from_json(cls, data: dict[str, Any]) -> State:
         """What `to_json` gave, as a state again."""
         loans = {Key(*key): _thing(value) for *key, value in data["loans"]}
-        return cls(**{**data, "named": tuple(Key(*key) for key in data["named"]), "loans": loans})
+        return cls(
+            **{
+                **data,
+                "named": tuple(Key(*key) for key in data["named"]),
+                "loans": loans,
+                "uplinks": tuple(data["uplinks"]),
+            }
+        )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -55,6 +56,8 @@ class Site:
     desired: Desired = field(default_factory=Desired)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    users: Mapping[str, str] = field(default_factory=dict)
+    """The other projects that use uplinks of this host, by the uplinks' names."""
     elsewhere: tuple[tuple[str, str], ...] = ()
     """Networks that the host reaches by its default route only, and what they are: known in a lab."""
     where: Where = ()

@@ -36,13 +36,21 @@ def find(site: Site, network: Network, name: str) -> Link | None:
         )
         site.refuse(where, message, "Use a network with a subnet of its own, without uplink.")
         return None
+    if isinstance(link, Bridge) and link.owner is not None:
+        message = f"uplink {name} is the bridge of project {link.owner}, and goes when that goes."
+        site.refuse(where, message, f"Put the guests into that project's file, or {_take_down(link.owner)}")
+        return None
     if link.master:
         master = next((m for m in site.base.of(Link, site.host) if m.name == link.master), None)
         kind = master.KIND if master else "link"
         message = f"uplink {name} is already a port of {kind} {link.master} (a NIC can have one master)."
-        hint = (
-            f"Use the bridge as the uplink: `uplink: {link.master}`." if kind == Bridge.KIND else "Use another uplink."
-        )
+        if master is not None and master.owner is not None:
+            message = f"uplink {name} is a port of {kind} {link.master}, which is project {master.owner}'s."
+            hint = f"Use another uplink, or {_take_down(master.owner)}"
+        elif kind == Bridge.KIND:
+            hint = f"Use the bridge as the uplink: `uplink: {link.master}`."
+        else:
+            hint = "Use another uplink."
         site.refuse(where, message, hint)
         return None
     _check_mtu(site, network, link)
@@ -59,6 +67,10 @@ def _check_mtu(site: Site, network: Network, link: Link) -> None:
             site.refuse(
                 where, message, f"Write {most} or less" + ("." if site.lab else ", or raise the uplink's first.")
             )
+
+
+def _take_down(project: str) -> str:
+    return f"take that down first, if it is this file's under another name: `guestwire down --project {project}`."
 
 
 def raise_up(site: Site, link: Link, mac: str | None = None) -> None:

@@ -7,6 +7,7 @@ descriptor is in it; when it ends, virtual links in it are deleted and hardware 
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from guestwire.kinds.mark import alias
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import text
-from guestwire.linux.rtnetlink import IFLA_IFALIAS, set_link
+from guestwire.linux.rtnetlink import IFLA_IFALIAS, delete_link, dump_links, set_link
 from guestwire.picture import Value
 
 __all__ = ["Namespace"]
@@ -44,6 +45,14 @@ class Namespace(Thing):
         """A namespace has no settings."""
 
     def delete(self, kernel: Kernel) -> None:
+        if kernel.is_held(self.name):
+            # It would live on without its name, and its links on their parents: they go by themselves, one by one.
+            sock = kernel.socket(self.name)
+            for link in dump_links(sock):
+                if link.kind:
+                    for error in sock.transact([delete_link(link.ifindex)]):
+                        if error.errno != errno.ENODEV:  # gone with the one before, as the other end of a pair
+                            raise error
         kernel.delete_namespace(self.name)
 
     def create_commands(self) -> list[str]:

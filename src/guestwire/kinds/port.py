@@ -37,6 +37,9 @@ class Port(NamedTuple):
     group_fwd_mask: int = 0
     locked: bool = False
 
+    def __str__(self) -> str:
+        return " ".join(self.words(Port())) or "as usual"
+
     @classmethod
     def parse(cls, data: bytes) -> Port:
         """The options in the IFLA_INFO_SLAVE_DATA of a link that is a bridge's port."""

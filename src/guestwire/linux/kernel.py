@@ -42,6 +42,7 @@ class Kernel:
         self._doomed: list[tuple[int, Any]] = []
         self._where = ""
         self._prepared = False
+        self._held: set[int] | None = None
         self._room = _raise_descriptor_limit() // 2 - 64
 
     def __enter__(self) -> Kernel:
@@ -103,6 +104,12 @@ class Kernel:
         finally:
             setns(self._home, CLONE_NEWNET)
         self._make_room()
+
+    def is_held(self, netns: str) -> bool:
+        """Whether a process is in the namespace, as far as /proc shows it; looked at once, when first asked."""
+        if self._held is None:
+            self._held = namespaces.with_processes()
+        return namespaces.identity(self.fd(netns)) in self._held
 
     def delete_namespace(self, name: str) -> None:
         """Take the name from a namespace and let go of it; the kernel ends it in its own time."""

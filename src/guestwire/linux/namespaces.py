@@ -34,6 +34,7 @@ __all__ = [
     "open_namespace",
     "path",
     "prepare",
+    "with_processes",
 ]
 
 FOLDER = "/run/netns"
@@ -60,6 +61,15 @@ def exists(name: str) -> bool:
     except (OSError, ValueError):
         return False
     return "/" not in name
+
+
+def with_processes() -> set[int]:
+    """The identities of the namespaces that a process is in, as far as we may look."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended, or is none of ours to look at
+            found.add(os.stat(f"/proc/{pid}/ns/net").st_ino)
+    return found
 
 
 def current() -> int:

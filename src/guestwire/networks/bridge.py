@@ -88,6 +88,10 @@ class Bridge(BuiltNetwork):
                 )
                 site.refuse(self.at("uplink"), message, "Use type macvtap, or another uplink.")
                 return
+            if self.uplink in site.users:
+                message = f"uplink {self.uplink} is in use by project {site.users[self.uplink]}."
+                site.refuse(self.at("uplink"), message, "Use type macvtap as it does, or another uplink.")
+                return
             enslave(site, self, link, name)
             mac = link.mac or mac
         check_subnets(site, self)

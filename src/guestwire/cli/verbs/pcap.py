@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentTypeError, Namespace
 
 from guestwire.cli.table import LAB, Argument, Verb
+from guestwire.errors import UsageError
 
 __all__ = ["VERB", "run"]
 
@@ -36,6 +37,8 @@ def run(args: Namespace) -> int:
     from guestwire import api
     from guestwire.cli.terminal import say
 
+    if args.json:
+        raise UsageError("pcap writes frames, and has no JSON.", hint="Leave --json out.")
     captured = api.pcap(args.guest, sys.stdout.buffer, count=args.count)
     lost = f", {captured.dropped:,} dropped by the kernel" if captured.dropped else ""
     say(args, f"{captured.frames:,} frames{lost}.")
