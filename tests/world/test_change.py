@@ -140,7 +140,7 @@ def test_change_and_back_gives_the_picture_from_before(sandbox: Sandbox) -> None
     assert sandbox.json("status", "one.yaml")["drift"] == []
     sandbox.guestwire("up", "two.yaml")
     assert sandbox.json("status", "two.yaml") == changed
-    sandbox.guestwire("down")
+    sandbox.guestwire("down", "one.yaml")  # another file of the same project
     assert sandbox.snapshot() == before
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from guestwire.api.change import Outcome, down, plan, rollback, up
-    from guestwire.api.guest import execute, find_guest, pcap
+    from guestwire.api.guest import execute, find_guest, find_nic, pcap
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
     from guestwire.api.measure import check
     from guestwire.api.situation import is_some_project
@@ -25,6 +25,7 @@ __all__ = [
     "everything",
     "execute",
     "find_guest",
+    "find_nic",
     "host",
     "is_some_project",
     "list_projects",
@@ -38,7 +39,7 @@ __all__ = [
 
 _HOMES = {
     "change": ("Outcome", "down", "plan", "rollback", "up"),
-    "guest": ("execute", "find_guest", "pcap"),
+    "guest": ("execute", "find_guest", "find_nic", "pcap"),
     "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),
     "measure": ("check",),
     "situation": ("is_some_project",),

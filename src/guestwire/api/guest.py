@@ -16,7 +16,7 @@ from guestwire.linux.packets import Captured, capture, watch
 from guestwire.linux.rtnetlink import dump_links
 from guestwire.linux.userns import capable
 
-__all__ = ["execute", "find_guest", "pcap"]
+__all__ = ["execute", "find_guest", "find_nic", "pcap"]
 
 
 def find_guest(name: str) -> str:
@@ -64,18 +64,24 @@ def execute(guest: str, command: list[str]) -> int:
         return run(kernel.fd(netns), netns, command)
 
 
-def pcap(guest: str, out: BinaryIO, *, count: int | None = None) -> Captured:
-    """Write the frames of a guest's NIC ("web", "web:eth1") to `out` until `count`, the reader or a signal ends it."""
+def find_nic(guest: str) -> tuple[str, str]:
+    """The namespace and link of a guest's NIC: "web:eth1", or "web" for the first. Raises UsageError where it isn't."""
     name, _, nic = guest.partition(":")
     netns = find_guest(name)
     with Kernel() as kernel:
         links = [link.name for link in dump_links(kernel.socket(netns)) if link.name != "lo"]
-        if not links or (nic and nic not in links):
-            what = f"{name} has no NIC {nic}." if nic else f"{name} has no NIC."
-            hint = f"It has {', '.join(links)}." if links else "`guestwire status` shows all NICs."
-            raise UsageError(what, hint=hint)
+    if not links or (nic and nic not in links):
+        what = f"{name} has no NIC {nic}." if nic else f"{name} has no NIC."
+        raise UsageError(what, hint=f"It has {', '.join(links)}." if links else "`guestwire status` shows all NICs.")
+    return netns, nic or links[0]
+
+
+def pcap(guest: str, out: BinaryIO, *, count: int | None = None) -> Captured:
+    """Write the frames of a guest's NIC ("web", "web:eth1") to `out` until `count`, the reader or a signal ends it."""
+    netns, link = find_nic(guest)
+    with Kernel() as kernel:
         with kernel.inside(netns):
-            sock = watch(nic or links[0])
+            sock = watch(link)
         try:
             return capture(sock, out, count=count)
         finally:

@@ -37,6 +37,7 @@ def run(args: Namespace) -> int:
     from guestwire import api
     from guestwire.cli.terminal import say
 
+    api.find_nic(args.guest)
     if args.json:
         raise UsageError("pcap writes frames, and has no JSON.", hint="Leave --json out.")
     captured = api.pcap(args.guest, sys.stdout.buffer, count=args.count)
