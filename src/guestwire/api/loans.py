@@ -9,18 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from guestwire.apply import State, Store, projects
+from guestwire.apply import Store, projects
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.picture import Desired, Key, Picture
 
-__all__ = ["give_back", "hand_over", "others", "without_us"]
+__all__ = ["give_back", "hand_over", "heirs_of", "without_us"]
 
 
-def others(project: str, host: str) -> dict[str, State]:
-    """The other projects that are up on a host."""
+def heirs_of(project: str, host: str) -> dict[str, str]:
+    """Which other project on a host uses an uplink, by the uplink's name."""
     states = {name: Store(name).state() for name in projects() if name != project}
-    return {name: state for name, state in states.items() if state is not None and state.host == host}
+    return {
+        uplink: name
+        for name, state in states.items()
+        if state is not None and state.host == host
+        for uplink in state.uplinks
+    }
 
 
 def without_us(seen: Picture, host: str, project: str, loans: Mapping[Key, Thing]) -> Picture:
@@ -37,14 +42,7 @@ def without_us(seen: Picture, host: str, project: str, loans: Mapping[Key, Thing
     for link in base.of(Link):
         if (link.netns, link.master or "") in ours:  # its loan may be lost, as with /run; it is ours all the same
             base.add(replace(link, master="", port=None))
-    there = {(link.netns, link.name) for link in seen.of(Link)}
-    for key, loan in loans.items():
-        if isinstance(loan, Link):
-            have = seen.get(key)
-            if isinstance(have, Link):
-                base.add(_as_lent(loan, have, seen, project))
-        elif there.issuperset(loan.on_links()):
-            base.add(loan)
+    base.add(*_as_lent(seen, project, loans))
     return base
 
 
@@ -55,16 +53,10 @@ def give_back(
 
     Not what one of the `heirs`, other projects by the uplinks that they use, needs yet.
     """
-    there = {(link.netns, link.name) for link in seen.of(Link)}
-    for key, loan in loans.items():
-        have = seen.get(key)
-        if isinstance(loan, Link):
-            if isinstance(have, Link) and loan.name not in heirs:
-                desired.borrowed.add(key)
-                desired.picture.add(_as_lent(loan, have, seen, project))
-        elif there.issuperset(loan.on_links()):
-            desired.borrowed.add(key)
-            desired.picture.add(loan)
+    for value in _as_lent(seen, project, loans):
+        if not (isinstance(value, Link) and value.name in heirs):
+            desired.borrowed.add(value.key)
+            desired.picture.add(value)
 
 
 def hand_over(loans: Mapping[Key, Thing], heirs: Mapping[str, str]) -> None:
@@ -77,12 +69,25 @@ def hand_over(loans: Mapping[Key, Thing], heirs: Mapping[str, str]) -> None:
                 store.write(replace(state, loans={**state.loans, key: loan}))
 
 
-def _as_lent(loan: Link, have: Link, seen: Picture, project: str) -> Link:
-    """A link as it is now, but for what of it we have set since it was lent."""
-    ours = {(link.netns, link.name) for link in seen.of(Link) if link.owner == project}
-    if (have.netns, have.master or "") in ours or have.master == loan.master:
-        have = replace(have, master=loan.master, port=loan.port)
-    place = (have.netns, have.name)
-    if any(c.mode == "passthru" and c.parent == place and c.owner == project for c in seen.of(Macvlan)):
-        have = replace(have, mac=loan.mac)
-    return replace(have, up=loan.up)
+def _as_lent(seen: Picture, project: str, loans: Mapping[Key, Thing]) -> list[Thing]:
+    """What was lent as it was, as far as the links that it needs are there.
+
+    A link is as it is now, but for what of it we have set since it was lent.
+    """
+    links = {(link.netns, link.name): link for link in seen.of(Link)}
+    taken = {c.parent for c in seen.of(Macvlan) if c.mode == "passthru" and c.owner == project}
+    found: list[Thing] = []
+    for loan in loans.values():
+        if not isinstance(loan, Link):
+            if links.keys() >= set(loan.on_links()):
+                found.append(loan)
+            continue
+        place = (loan.netns, loan.name)
+        have = links.get(place)
+        if have is None or have.key != loan.key:
+            continue
+        master = links.get((have.netns, have.master or ""))
+        if have.master == loan.master or (master is not None and master.owner == project):
+            have = replace(have, master=loan.master, port=loan.port)
+        found.append(replace(have, up=loan.up, mac=loan.mac if place in taken else have.mac))
+    return found

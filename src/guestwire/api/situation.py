@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from guestwire import rootless
-from guestwire.api.loans import give_back, others, without_us
+from guestwire.api.loans import give_back, heirs_of, without_us
 from guestwire.apply import State, Store, locked, projects
 from guestwire.apply.store import RUN
 from guestwire.compile import Site, compile_file
@@ -98,7 +98,7 @@ class Situation:
     @cached_property
     def heirs(self) -> dict[str, str]:
         """Which other project on this host uses an uplink, by the uplink's name."""
-        return {uplink: name for name, state in others(self.project, self.host).items() for uplink in state.uplinks}
+        return heirs_of(self.project, self.host)
 
     def _site(self, seen: Picture) -> Site:
         if self.lab:
