@@ -20,6 +20,12 @@ networks: {whole: {type: macvtap, uplink: eth2, mode: passthru}}
 guests: {a: {nics: [{network: whole, mac: "52:54:00:00:00:01"}]}}
 """
 
+ON_ONE_THAT_IS_DOWN = """
+name: three
+networks: {direct: {type: macvtap, uplink: eth2}}
+guests: {g: {count: 3, nics: [{network: direct, address: []}]}}
+"""
+
 MANY = """
 name: many
 networks: {net: {type: bridge, subnet: [10.77.0.0/16, "fd00:77::/64"]}}
@@ -79,6 +85,13 @@ def test_down_that_is_broken_off_is_taken_back_or_finished(sandbox: Sandbox, how
 @each_way
 def test_mac_that_passthru_lent_the_nic_is_given_back(sandbox: Sandbox, how: str) -> None:
     assert strike(sandbox, "up", how, False, PASSTHRU)["attempts"]
+
+
+@each_way
+@pytest.mark.parametrize("verb", ["up", "down"])
+def test_uplink_that_was_down_is_set_down_when_its_macvlans_have_gone(sandbox: Sandbox, how: str, verb: str) -> None:
+    base = ON_ONE_THAT_IS_DOWN if verb == "down" else None
+    assert strike(sandbox, verb, how, False, ON_ONE_THAT_IS_DOWN, base)["attempts"]
 
 
 def test_signals_at_any_moment_end_with_130_and_nothing_is_left(sandbox: Sandbox) -> None:

@@ -136,7 +136,14 @@ def test_project_is_taken_down_by_its_marks_when_its_state_is_lost(sandbox: Sand
     sandbox.write(ONE.replace(", dns: [192.0.2.1]", "").replace("name: one", "name: one\nlab: {dhcp: false}"))
     before = sandbox.snapshot()
     sandbox.guestwire("up", *lab)
+    [known] = sandbox.json("list")["projects"]
     sandbox.sh("rm -r /run/guestwire")
+    [found] = sandbox.json("list")["projects"]
+    assert found == {**known, "file": None}
+    assert "known by its marks" in sandbox.guestwire("list").stdout
+    status = sandbox.json("status")
+    assert status["up"]
+    assert [(guest["name"], guest["state"]) for guest in status["guests"]] == [("a", "up"), ("b", "up")]
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,7 @@ from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.userns import capable
 from guestwire.observe import observe
 from guestwire.picture import Key, Picture
 from guestwire.plan import Plan, Step
@@ -43,8 +45,8 @@ class Status:
 
     @property
     def is_up(self) -> bool:
-        """Whether the project was built and not taken down."""
-        return self.where.state is not None
+        """Whether the project was built and not taken down; its marks say so where its state was lost."""
+        return self.where.state is not None or any(value.owner == self.where.project for value in self.seen)
 
     def to_json(self) -> dict[str, Any]:
         """The document of cli.md for status."""
@@ -138,7 +140,7 @@ def status(
 
 @dataclass(frozen=True)
 class Listed:
-    """A project that is up, or has an unsettled journal."""
+    """A project that is up, or has an unsettled journal. Without a `file` its state was lost, and its marks tell it."""
 
     name: str
     state: State | None
@@ -159,23 +161,38 @@ class Listed:
 
 def list_projects() -> list[Listed]:
     """Every project on this machine; an ordinary user's labs too, as they are seen through their keepers' roots."""
-    names = namespaces.names()
+    names, known = namespaces.names(), projects()
+    states = {project: Store(project).state() for project in known}
+    if capable():
+        states = {**_marked([name for name in names if not name.startswith(_heads(known))]), **states}
     mine = [_lab_of(holder) for holder in rootless.holders()]
     return mine + [
-        Listed(
-            project,
-            (store := Store(project)).state(),
-            store.journal() is not None,
-            _count(project, names, projects()),
-        )
-        for project in projects()
+        Listed(project, states[project], Store(project).journal() is not None, _count(project, names, sorted(states)))
+        for project in sorted(states)
     ]
+
+
+def _marked(names: list[str]) -> dict[str, State | None]:
+    """The projects whose marks are on links here or in these namespaces, and as much of their state as that tells."""
+    with Kernel() as kernel:
+        seen = observe(kernel, "", names)
+    found: dict[str, State | None] = {}
+    for value in seen:
+        if value.owner is not None and value.owner not in found:
+            lab = Key("", f"{value.owner}-host", Namespace.KIND, f"{value.owner}-host") in seen
+            found[value.owner] = State(value.owner, f"{value.owner}-host" if lab else "", lab)
+    return found
+
+
+def _heads(projects: Iterable[str]) -> tuple[str, ...]:
+    """What the names of projects' namespaces begin with."""
+    return tuple(f"{project}{mark}" for project in projects for mark in "-.")
 
 
 def _count(project: str, names: list[str], known: list[str]) -> int:
     """How many of the namespaces are the project's; another's may begin alike, as those of `lab-2` beside `lab`."""
-    others = tuple(f"{other}{mark}" for other in known if other.startswith(f"{project}-") for mark in "-.")
-    return sum(name.startswith((f"{project}-", f"{project}.")) and not name.startswith(others) for name in names)
+    others = _heads(other for other in known if other.startswith(f"{project}-"))
+    return sum(name.startswith(_heads([project])) and not name.startswith(others) for name in names)
 
 
 def _lab_of(holder: rootless.Holder) -> Listed:

@@ -18,6 +18,7 @@ from guestwire.errors import Busy, FileError, UsageError
 from guestwire.guests import KINDS
 from guestwire.kinds import Thing, kinds
 from guestwire.kinds.fdb import Fdb
+from guestwire.kinds.namespace import Namespace
 from guestwire.lab import Lab
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
@@ -127,6 +128,7 @@ def situation(
         raise UsageError("--lab makes a host of its own, and --netns names another.", hint="Use one of them.")
     if state is not None and netns is None and not lab:
         lab, netns = state.lab, state.host
+    lab = lab or (state is None and netns is None and _has_lab(file.name))
     host = f"{file.name}-host" if lab else netns or ""
     if netns and not lab and not namespaces.exists(netns):
         message = f"there is no network namespace {quote(netns)}."
@@ -137,6 +139,15 @@ def situation(
         raise FileError(message, hint="Take it down first, or give this one another name with --project.")
     place = path if path == "-" else str(Path(path).absolute())
     return Situation(file, place, host, lab, store, state, way_in=way_in)
+
+
+def _has_lab(project: str) -> bool:
+    """Whether a project whose state was lost is in a lab, by the mark on its host."""
+    host = f"{project}-host"
+    if not capable() or not namespaces.exists(host):
+        return False
+    with Kernel() as kernel:
+        return any(value.owner == project for value in observe(kernel, host).of(Namespace))
 
 
 def get_in(project: str, *, lab: bool, changes: bool) -> str | None:

@@ -12,7 +12,8 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from guestwire.apply.store import Entry, Journal, State, Store
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Refused, Unavailable
@@ -24,7 +25,7 @@ from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import AF_BRIDGE, dump_neighbours
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Picture
-from guestwire.plan import Plan, Step, make_plan
+from guestwire.plan import REST, Act, Plan, Step, make_plan
 from guestwire.signals import noted, too_late
 
 __all__ = ["apply", "settle"]
@@ -50,7 +51,7 @@ def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | No
         committed = False
         try:
             _wait_for_macs(kernel, plan)
-            for act in plan.acts():
+            for act in _acts(kernel, plan):
                 if stop.asked and not committed:
                     raise Interrupted("interrupted; all was undone.")
                 if act.step.action == "delete" and isinstance(act.step.value, Namespace) and not committed:
@@ -62,8 +63,6 @@ def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | No
                 if kernel.failures and not committed:
                     break
             _check(kernel)
-            if committed:
-                _wait_for_end(kernel, plan.implied)
         except (OSError, Interrupted) as error:
             failed = _first(kernel, error)
             if committed:
@@ -151,10 +150,20 @@ def _told(failed: Iterable[tuple[Step | None, Exception]], then: str = "") -> li
     return found
 
 
+def _acts(kernel: Kernel, plan: Plan) -> Iterator[Act]:
+    """What a plan does, in order, with the kernel given the time it takes to end what was deleted."""
+    acts = plan.acts()
+    rest = next((place for place, act in enumerate(acts) if act.order[0] == REST), len(acts))
+    yield from acts[:rest]
+    kernel.flush()
+    _wait_for_end(kernel, plan.implied)
+    yield from acts[rest:]
+
+
 def _attempt(kernel: Kernel, plan: Plan) -> list[Problem]:
     """Run a plan past all errors, and tell them."""
     failed: list[tuple[Step | None, Exception]] = []
-    for act in plan.acts():
+    for act in _acts(kernel, plan):
         try:
             act.do(kernel)
         except OSError as error:
@@ -173,7 +182,6 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
             desired.absent.add(entry.key)
     plan = make_plan(seen, desired, store.project, sweep=False)
     problems = _attempt(kernel, plan)
-    _wait_for_end(kernel, plan.implied)
     now = _observe(kernel, journal)
     left = [
         f"{key.kind} {key.name}{f' in namespace {key.netns}' if key.netns else ''}"
@@ -210,10 +218,21 @@ def _forward(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
         value = seen.get(entry.key)
         if entry.goes and value is not None and value.owner == store.project:
             desired.absent.add(entry.key)
-    plan = make_plan(seen, desired, store.project, sweep=False)
-    problems = _attempt(kernel, plan)
     _wait_for_end(kernel, (entry.before for entry in journal.entries))
-    return problems
+    for value in _set_down(seen, journal):
+        desired.borrowed.add(value.key)
+        desired.picture.add(value)
+    return _attempt(kernel, make_plan(seen, desired, store.project, sweep=False))
+
+
+def _set_down(seen: Picture, journal: Journal) -> Iterator[Link]:
+    """The lent links that this change had yet to set down: of what is given back that alone comes after the commit."""
+    kept = journal.after.loans if journal.after else {}
+    given = journal.before.loans if journal.before else {}
+    for key in (entry.key for entry in journal.entries if entry.key not in kept):
+        loan, have = given.get(key), seen.get(key)
+        if isinstance(loan, Link) and isinstance(have, Link) and have.up and not loan.up:
+            yield replace(have, up=False)
 
 
 def _observe(kernel: Kernel, journal: Journal) -> Picture:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from guestwire.errors import FileError, Problem
 from guestwire.kinds import Link, Thing
@@ -105,12 +105,26 @@ class _Planner:
             if have is None or have.key in lost:
                 steps.append(Step("create", value))
             elif isinstance(have, Thing) and self._differs(value, have):
-                steps.append(Step("change", value, have))
+                steps += self._changes(value, have)
         away = [value for value in self._unwanted(sweep) if value.key not in lost]
         steps += [Step("delete", value) for value in _roots(away)]
         deleted = {step.key for step in steps if step.action == "delete"}
         implied = [value for key, value in {**lost, **self._closure(away)}.items() if key not in deleted]
         return Plan(self.project, steps, implied)
+
+    def _changes(self, value: Thing, have: Thing) -> Iterator[Step]:
+        """One step, or two: a link is set down last, with nothing on it any more.
+
+        A macvlan that goes after its parent is down leaves the parent promiscuous.
+        """
+        if not (isinstance(value, Link) and isinstance(have, Link) and value.up is False and have.up):
+            yield Step("change", value, have)
+            return
+        first = replace(value, up=None)
+        if self._differs(first, have):
+            yield Step("change", first, have)
+            have = replace(value, up=True)
+        yield Step("change", value, have, late=True)
 
     def _differs(self, value: Thing, have: Thing) -> bool:
         remarked = isinstance(value, Link) and value.owner == self.project != have.owner

@@ -10,10 +10,10 @@ from guestwire.kinds.namespace import Namespace
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key
 
-__all__ = ["Act", "Step"]
+__all__ = ["REST", "Act", "Step"]
 
 # The stages of a plan, in order.
-REPLACE, MAKE, SET, DELETE, END = range(5)
+REPLACE, MAKE, SET, DELETE, END, REST = range(6)
 LINKS_MADE = (
     30  # kinds below this rank are made in stage MAKE, so that in stage SET each namespace can be seen to in one go
 )
@@ -56,12 +56,17 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is done to one key. `before` is the value that was there; `early` marks a deletion that makes room."""
+    """What is done to one key.
+
+    `before` is the value that was there; `early` marks a deletion that makes room, `late` a change that has to wait
+    until what was deleted is gone.
+    """
 
     action: Literal["create", "change", "delete"]
     value: Thing
     before: Thing | None = None
     early: bool = False
+    late: bool = False
 
     @property
     def key(self) -> Key:
@@ -79,6 +84,8 @@ class Step:
         if self.action == "change":
             assert self.before is not None
             rank = value.change_rank(self.before)
+        if self.late:
+            return [Act((REST, rank, value.netns), self)]
         first = Act((MAKE, rank, value.netns) if rank < LINKS_MADE else (SET, value.netns, rank), self)
         if self.action == "create" and type(value).finish is not Thing.finish:
             return [first, Act((SET, value.netns, rank), self, finish=True)]

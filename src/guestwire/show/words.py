@@ -116,7 +116,9 @@ def listed(documents: Sequence[Mapping[str, Any]]) -> str:
     rows = [("PROJECT", "HOST", "NAMESPACES", "FILE")]
     for each in documents:
         host = "lab" if each["lab"] else "-" if each["lab"] is None else each["host"] or "this host"
-        note = "unsettled journal: guestwire rollback" if each["unsettled"] else each["file"] or ""
+        note = (
+            "unsettled journal: guestwire rollback" if each["unsettled"] else each["file"] or "known by its marks alone"
+        )
         rows.append((each["project"], host, str(each["namespaces"]), note))
     return table(rows)
 
