@@ -7,7 +7,7 @@ import pytest
 from tests.conventions.source import Module, modules
 
 FLOORS = [
-    {"errors", "nearest", "signals"},
+    {"errors", "nearest", "places", "signals"},
     {"linux", "daemons"},
     {"frames", "picture"},
     {"kinds"},

@@ -17,7 +17,9 @@ from guestwire.kinds.route import Route
 from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
 from guestwire.picture import Picture, Value
-from guestwire.show import Role, chains, svg, text
+from guestwire.show.chains import Role, chains
+from guestwire.show.svg import svg
+from guestwire.show.text import text
 
 SPACES = st.sampled_from(["", "a", "b", "p-web"])
 NAMES = st.sampled_from([f"{stem}{n}" for stem in ("eth", "br", "g-") for n in range(6)]) | st.text(

@@ -15,7 +15,7 @@ from guestwire.kinds.route import Route
 from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
 from guestwire.picture import Picture
-from guestwire.show import Chains, Node, Role, chains
+from guestwire.show.chains import Chains, Node, Role, chains
 from tests.show.pictures import cable, crowd, host, lab, plug, ring, row
 
 

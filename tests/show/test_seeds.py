@@ -12,7 +12,8 @@ import pytest
 
 from guestwire.linux.kernel import Kernel
 from guestwire.observe import observe
-from guestwire.show import svg, text
+from guestwire.show.svg import svg
+from guestwire.show.text import text
 from tests.show.conftest import shell
 
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x2, 0x1000  # include/uapi/linux/if_tun.h

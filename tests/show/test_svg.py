@@ -10,8 +10,9 @@ import pytest
 from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.nic import Nic
 from guestwire.picture import Picture
-from guestwire.show import chains, svg
+from guestwire.show.chains import chains
 from guestwire.show.page import Box, Tile, page
+from guestwire.show.svg import svg
 from tests.show.pictures import crowd, first_way, host, lab, ring, row
 
 SVG = "{http://www.w3.org/2000/svg}"

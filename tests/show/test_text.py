@@ -10,7 +10,7 @@ from guestwire.kinds.nic import Nic
 from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
 from guestwire.picture import Picture
-from guestwire.show import text
+from guestwire.show.text import text
 from tests.show.pictures import crowd, first_way, host, lab, ring, row
 
 FIRST_WAY = """\

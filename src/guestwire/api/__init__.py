@@ -10,11 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guestwire.api.change import Outcome, down, plan, rollback, up
+    from guestwire.api.change import plan, up
     from guestwire.api.guest import execute, find_guest, find_nic, pcap
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
     from guestwire.api.measure import check
-    from guestwire.api.situation import is_some_project
+    from guestwire.api.outcome import Outcome
+    from guestwire.api.removal import down, rollback
+    from guestwire.api.work import is_some_project
 
 __all__ = [
     "Listed",
@@ -38,11 +40,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "change": ("Outcome", "down", "plan", "rollback", "up"),
+    "change": ("plan", "up"),
     "guest": ("execute", "find_guest", "find_nic", "pcap"),
     "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),
     "measure": ("check",),
-    "situation": ("is_some_project",),
+    "outcome": ("Outcome",),
+    "removal": ("down", "rollback"),
+    "work": ("is_some_project",),
 }
 
 

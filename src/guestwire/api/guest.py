@@ -8,13 +8,13 @@ from typing import BinaryIO
 from guestwire import rootless
 from guestwire.apply import projects
 from guestwire.errors import UsageError
-from guestwire.lab import PLACES
 from guestwire.linux import namespaces
 from guestwire.linux.inside import run
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.packets import Captured, capture, watch
 from guestwire.linux.rtnetlink import dump_links
 from guestwire.linux.userns import capable
+from guestwire.places import PLACES
 
 __all__ = ["execute", "find_guest", "find_nic", "pcap"]
 

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from guestwire import rootless
-from guestwire.api.situation import Situation, related, see_settled, situation, usual_file
+from guestwire.api.situation import Situation, see_settled, situation
+from guestwire.api.work import related, usual_file
 from guestwire.apply import State, Store, projects
 from guestwire.compile import BuiltNetwork
 from guestwire.errors import FileError

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from guestwire import reach
-from guestwire.api.situation import Situation, see_settled, situation, usual_file
+from guestwire.api.situation import Situation, see_settled, situation
+from guestwire.api.work import usual_file
 from guestwire.compile import BuiltNetwork
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from guestwire import rootless
 from guestwire.api.loans import give_back, heirs_of, without_us
-from guestwire.apply import State, Store, locked, projects
+from guestwire.api.work import DEFAULT_FILE, get_in, lock_of, named, no_journal, related
+from guestwire.apply import State, Store
 from guestwire.apply.store import RUN
 from guestwire.compile import Site, compile_file
-from guestwire.errors import Busy, FileError, UsageError
+from guestwire.errors import FileError, UsageError
 from guestwire.guests import KINDS
-from guestwire.kinds import Thing, kinds
-from guestwire.kinds.fdb import Fdb
+from guestwire.kinds import Thing
 from guestwire.kinds.namespace import Namespace
 from guestwire.lab import Lab
 from guestwire.linux import namespaces
@@ -29,23 +25,8 @@ from guestwire.picture import Desired, Key, Picture
 from guestwire.plan import Plan, make_plan
 from guestwire.spec import File, load
 from guestwire.spec.report import quote
-from guestwire.spec.source import STDIN
 
-__all__ = [
-    "DEFAULT_FILE",
-    "Situation",
-    "at_work",
-    "get_in",
-    "is_some_project",
-    "lock_of",
-    "named",
-    "related",
-    "see_settled",
-    "situation",
-    "usual_file",
-]
-
-DEFAULT_FILE = "guestwire.yaml"
+__all__ = ["Situation", "see_settled", "situation"]
 
 
 @dataclass
@@ -150,71 +131,9 @@ def _has_lab(project: str) -> bool:
         return any(value.owner == project for value in observe(kernel, host).of(Namespace))
 
 
-def get_in(project: str, *, lab: bool, changes: bool) -> str | None:
-    """Go on inside this user's lab of a project, where we have no rights outside; the command that leads a shell there.
-
-    With `lab` it is made where it isn't there. Raises NotPermitted where that can't be, or where `changes` needs
-    rights.
-    """
-    if capable():
-        return None
-    holder = rootless.find(project)
-    if holder is not None or lab or changes:
-        rootless.enter(project, make=lab)
-    return rootless.nsenter_line(holder) if holder else None
-
-
-def is_some_project() -> bool:
-    """Whether, where no file is named, there is one that is meant: this folder's, or that of a project that is up."""
-    return os.path.exists(DEFAULT_FILE) or bool(projects()) or bool(rootless.holders())
-
-
-def usual_file(path: str | None, project: str | None) -> str:
-    """The file that is meant where none is named: this folder's, else that of the named or only project."""
-    if path is not None or (project is None and os.path.exists(DEFAULT_FILE)):
-        return path or DEFAULT_FILE
-    states = [Store(name).state() for name in projects() if project in (None, name)]
-    files = [state.file for state in states if state is not None and state.file not in (None, STDIN)]
-    return files[0] or DEFAULT_FILE if len(files) == 1 else DEFAULT_FILE
-
-
-@contextmanager
-def at_work(project: str, host: str, lab: bool) -> Iterator[Kernel]:
-    """A kernel, with the host locked and no journal unsettled; raises Busy else."""
-    with Kernel() as kernel, lock_of(kernel, project, host, lab):
-        _no_journal(project, host)
-        yield kernel
-
-
-def lock_of(kernel: Kernel, project: str, host: str, lab: bool) -> AbstractContextManager[None]:
-    """The lock of a host: of its namespace, or, since a lab's may not be there yet, of the lab."""
-    return locked(f"lab-{project}" if lab else f"host-{namespaces.identity(kernel.fd(host))}")
-
-
 def see_settled(kernel: Kernel, where: Situation) -> None:
     """Raise Busy where a change of the project is under way or was broken off: what is there is not what stays."""
     journal = where.store.journal()
     if journal is not None:
         with lock_of(kernel, where.project, journal.host, journal.lab):
-            _no_journal(where.project, where.host)
-
-
-def _no_journal(project: str, host: str) -> None:
-    for other in projects():
-        journal = Store(other).journal()
-        if journal is not None and (other == project or journal.host == host):
-            raise Busy(
-                f"a change of project {other} was broken off (process {journal.pid}), and its journal is unsettled.",
-                hint=f"`guestwire rollback --project {other}` settles it.",
-            )
-
-
-def related(project: str) -> list[str]:
-    """The namespaces whose names a project's have: its guests', and a lab's."""
-    return [name for name in namespaces.names() if name.startswith((f"{project}-", f"{project}."))]
-
-
-def named(picture: Picture) -> list[Key]:
-    """The keys of a picture that must be asked for one by one."""
-    by_name = {kind.KIND for kind in kinds().values() if kind.NAMED or kind is Fdb}
-    return [key for key in picture.values if key.kind in by_name]
+            no_journal(where.project, where.host)

@@ -254,7 +254,7 @@ def _wait_for_end(kernel: Kernel, gone: Iterable[Thing | None]) -> None:
             continue
         if _there(value.parent[0]):
             waited.setdefault(value.parent, set()).add(value.mac)
-    _poll(lambda: all(_left(kernel, parent).isdisjoint(macs) for parent, macs in waited.items()), END)
+    _emptied(lambda: sum(len(macs & _left(kernel, parent)) for parent, macs in waited.items()), END)
 
 
 def _there(netns: str) -> bool:
@@ -271,10 +271,7 @@ def _wait_for_macs(kernel: Kernel, plan: Plan) -> None:
         if step.action == "create" and isinstance(value, Macvlan) and value.parent and value.mac not in {None, *going}:
             wanted.setdefault(value.parent, set()).add(str(value.mac))
 
-    def free() -> bool:
-        return all(_left(kernel, parent).isdisjoint(macs) for parent, macs in wanted.items())
-
-    if not _poll(free, PATIENCE):
+    if not _emptied(lambda: sum(len(macs & _left(kernel, parent)) for parent, macs in wanted.items()), PATIENCE):
         macs = " ".join(sorted(mac for parent, macs in wanted.items() for mac in macs & _left(kernel, parent)))
         raise OSError(
             errno.EADDRINUSE,
@@ -291,13 +288,16 @@ def _left(kernel: Kernel, parent: tuple[str, str]) -> set[str]:
     return {entry.mac for entry in dump_neighbours(kernel.socket(netns), AF_BRIDGE) if entry.ifindex == index}
 
 
-def _poll(done: Callable[[], bool], seconds: float) -> bool:
-    """Ask every two milliseconds until it is done; False where it isn't in so many seconds."""
+def _emptied(left: Callable[[], int], seconds: float) -> bool:
+    """Ask how many are left until none is, False where some are after so many seconds.
+
+    The more there are the longer it waits, for each asking keeps the kernel from ending them.
+    """
     deadline = time.monotonic() + seconds
-    while not done():
+    while number := left():
         if time.monotonic() > deadline:
             return False
-        select.select([], [], [], 0.002)
+        select.select([], [], [], max(0.002, number * 0.0001))
     return True
 
 

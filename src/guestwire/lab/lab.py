@@ -31,21 +31,15 @@ from guestwire.kinds.sysctl import Sysctl
 from guestwire.kinds.veth import Veth
 from guestwire.linux import nftables
 from guestwire.picture import Picture
+from guestwire.places import PLACES, SWITCH
 from guestwire.spec import File
 
-__all__ = ["PLACES", "Lab", "is_lab_namespace"]
+__all__ = ["Lab"]
 
-PLACES = ("host", "lan", "gateway", "internet")
-SWITCH = "switch"  # its namespace is PROJECT.switch: no guest's can have a dot in its name
 GATEWAY, HOST, NEIGHBOUR = 1, 10, 100
 FREE = tuple(n for n in (*range(200, 255), *range(149, HOST, -1)) if n != NEIGHBOUR)  # for guests, in this order
 INTERNET = (("203.0.113.", 24), ("2001:db8:ffff::", 64))
 NAT = "type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade"
-
-
-def is_lab_namespace(name: str, project: str) -> bool:
-    """Whether a namespace's name is one of those that a project's lab has beside its guests'."""
-    return name in {f"{project}-{place}" for place in PLACES} | {f"{project}.{SWITCH}"}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from guestwire.picture import Key, Picture
 
 __all__ = ["look_up", "observe"]
 
+PAIR = "veth"
 UNKNOWN = "?"
 """The namespace of a link's other half that lies in none of those that were read."""
 
@@ -77,6 +78,7 @@ class _Reader:
         self.names = {netns: {link.ifindex: link.name for link in links} for netns, links in self.links.items()}
         self.numbers: dict[str, dict[int, str]] = {}
         self.unasked: dict[str, Iterator[str]] = {}
+        self.paired: dict[tuple[str, int], tuple[str, str]] = {}
 
     def picture(self) -> Picture:
         picture = Picture(scope=self.links)
@@ -107,10 +109,14 @@ class _Reader:
         """The link that a message's IFLA_LINK stands for: a veth's peer, a macvlan's parent."""
         if not message.link:
             return None
+        if (netns, message.ifindex) in self.paired:
+            return self.paired[netns, message.ifindex]
         where: str | None = netns
         if message.link_netnsid is not None:
             where = self._number(netns, message.link_netnsid)
         name = self.names[where].get(message.link) if where is not None else None
+        if where is not None and message.kind == PAIR:
+            self.paired[where, message.link] = (netns, message.name)  # so the other end need not ask the same
         return (where, name) if where is not None and name is not None else (UNKNOWN, str(message.link))
 
     def _number(self, netns: str, number: int) -> str | None:

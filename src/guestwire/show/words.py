@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from guestwire.lab import is_lab_namespace
+from guestwire.places import is_lab_namespace
 from guestwire.plan import Plan, Step
 
 __all__ = ["done", "host", "listed", "planned", "removed", "standing", "table"]

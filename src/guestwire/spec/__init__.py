@@ -4,7 +4,7 @@ Here is what all network types and guest kinds share. What is one type's or kind
 which this package never imports: `load` takes them as registries. Nothing here asks the host; it reads the file only.
 """
 
-from guestwire.spec.expect import PLACES, Expectation
+from guestwire.spec.expect import Expectation
 from guestwire.spec.file import File, Instance, Plug
 from guestwire.spec.loading import load, loads
 from guestwire.spec.models import Guest, Lab, Network, Nic, Part, Port
@@ -12,7 +12,6 @@ from guestwire.spec.registry import Registry, discover
 from guestwire.spec.scalars import Address, Host, Subnet, bare, first_usable, unusable
 
 __all__ = [
-    "PLACES",
     "Address",
     "Expectation",
     "File",

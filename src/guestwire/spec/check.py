@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 from itertools import islice
 
-from guestwire.spec.expect import PLACES, Expectation
+from guestwire.places import PLACES
+from guestwire.spec.expect import Expectation
 from guestwire.spec.file import File, numbered
 from guestwire.spec.models import Guest, Network, Nic
 from guestwire.spec.report import Report, Where, meant, quote

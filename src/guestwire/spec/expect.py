@@ -12,9 +12,8 @@ from guestwire.spec.models import Part
 from guestwire.spec.report import quote
 from guestwire.spec.scalars import fail
 
-__all__ = ["PLACES", "Expectation"]
+__all__ = ["Expectation"]
 
-PLACES = ("host", "lan", "gateway", "internet")
 """Whom a guest can reach besides guests. No guest can have such a name."""
 
 PATTERN = r"^\S+ +(does +not +reach|reaches) +\S+( +on +(tcp|udp)/[0-9]+)?$"

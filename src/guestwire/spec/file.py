@@ -10,7 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic import Field
 
 from guestwire.errors import FileError, Problem
-from guestwire.spec.expect import PLACES, Expectation
+from guestwire.places import PLACES
+from guestwire.spec.expect import Expectation
 from guestwire.spec.models import Guest, Lab, Network, Nic, Part
 from guestwire.spec.report import Places, Where, subject
 

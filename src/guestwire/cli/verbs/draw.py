@@ -33,7 +33,8 @@ def run(args: Namespace) -> int:
     """Print the drawing."""
     from guestwire import api
     from guestwire.cli.terminal import colours, emit
-    from guestwire.show import svg, text
+    from guestwire.show.svg import svg
+    from guestwire.show.text import text
 
     a_file = args.file is not None or os.path.exists("guestwire.yaml")
     picture = api.picture(args.file, lab=args.lab, netns=args.netns) if a_file else api.everything(args.netns)
