@@ -41,13 +41,10 @@ def held(sandbox: Sandbox, name: str, netns: str = "", queues: int = 0) -> Itera
 
 
 def test_e1_another_users_tap_and_one_to_be_made(sandbox: Sandbox, said: Said) -> None:
-    sandbox.sh(
-        "ip tuntap add t0 mode tap user 1234; ip tuntap add t1 mode tap group 4321; ip tuntap add t2 mode tap; ip tuntap add t3 mode tap user 0"
-    )
-    own, again, group, all_, roots, new = said(
-        "say([why(Tap, 't0'), why(Tap, 't0'), why(Tap, 't1'), why(Tap, 't2'), why(Tap, 't3'), why(Tap, 'new', create=True)])",
-        user=1234,
-    )
+    sandbox.sh("ip tuntap add t0 mode tap user 1234; ip tuntap add t1 mode tap group 4321; ip tuntap add t2 mode tap")
+    sandbox.sh("ip tuntap add t3 mode tap user 0")
+    script = "say([*(why(Tap, name) for name in ('t0', 't0', 't1', 't2', 't3')), why(Tap, 'new', create=True)])"
+    own, again, group, all_, roots, new = said(script, user=1234)
     assert own is None
     assert again is None  # closed again, it is free again
     assert all_ is None  # what has no owner at all is anybody's; `tap add` and `up` leave none so
