@@ -16,21 +16,26 @@ if TYPE_CHECKING:
     from guestwire.api.measure import check
     from guestwire.api.outcome import Outcome
     from guestwire.api.removal import down, rollback
+    from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
     from guestwire.api.work import is_some_project
 
 __all__ = [
     "Listed",
     "Outcome",
     "Status",
+    "add_tap",
     "check",
+    "delete_tap",
     "down",
     "everything",
     "execute",
     "find_guest",
     "find_nic",
+    "find_tap",
     "host",
     "is_some_project",
     "list_projects",
+    "list_taps",
     "pcap",
     "picture",
     "plan",
@@ -47,6 +52,7 @@ _HOMES = {
     "outcome": ("Outcome",),
     "removal": ("down", "rollback"),
     "work": ("is_some_project",),
+    "taps": ("add_tap", "delete_tap", "find_tap", "list_taps"),
 }
 
 

@@ -1,4 +1,4 @@
-"""System calls that Python 3.11 lacks: unshare, setns, mount and umount2, each in three lines."""
+"""System calls that Python 3.11 lacks: unshare, setns, mount, umount2 and a few by number."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ __all__ = [
     "MS_REC",
     "MS_SHARED",
     "MS_SLAVE",
+    "detached",
     "mount",
+    "pidfd_getfd",
     "setns",
     "umount",
     "unshare",
@@ -40,6 +42,11 @@ MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 MNT_DETACH = 2
+FSOPEN_CLOEXEC = FSMOUNT_CLOEXEC = 1
+FSCONFIG_CMD_CREATE = 6
+# include/uapi/asm-generic/unistd.h, the same on every architecture but alpha; Linux 5.2
+SYS_FSOPEN, SYS_FSCONFIG, SYS_FSMOUNT = 430, 431, 432
+SYS_PIDFD_GETFD = 438  # Linux 5.6
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -69,3 +76,28 @@ def mount(source: str, target: str, kind: str | None = None, flags: int = 0, dat
 def umount(target: str, flags: int = 0) -> None:
     """Unmount `target` (umount2(2)); raises OSError that names it."""
     _check(_libc.umount2(target.encode(), flags), target)
+
+
+def detached(kind: str) -> int:
+    """A descriptor of a new file system of that kind, mounted nowhere: only who has the descriptor sees it.
+
+    It belongs to the namespaces that the calling thread is in (a sysfs to the network namespace), and ends with its
+    last descriptor (fsopen in linux/Documentation/filesystems/mount_api.rst). Raises OSError.
+    """
+    context = _call(SYS_FSOPEN, kind.encode(), FSOPEN_CLOEXEC)
+    try:
+        _call(SYS_FSCONFIG, context, FSCONFIG_CMD_CREATE, None, None, 0)
+        return _call(SYS_FSMOUNT, context, FSMOUNT_CLOEXEC, 0)
+    finally:
+        os.close(context)
+
+
+def pidfd_getfd(process: int, fd: int) -> int:
+    """A copy of another process's descriptor (pidfd_getfd(2)); raises OSError, EPERM where we may not trace it."""
+    return _call(SYS_PIDFD_GETFD, process, fd, 0)
+
+
+def _call(number: int, *arguments: bytes | int | None) -> int:
+    result = int(_libc.syscall(ctypes.c_long(number), *arguments))
+    _check(min(result, 0), f"system call {number}")
+    return result
