@@ -108,6 +108,20 @@ def test_after_a_kill_the_next_command_names_the_journal_until_it_is_settled(san
     assert sandbox.snapshot() == before
 
 
+def test_process_whose_pid_file_was_never_written_is_ended_too(sandbox: Sandbox) -> None:
+    """As where guestwire is killed between a daemon's start and the pid file that it writes."""
+    sandbox.write(THREE)
+    # In another namespace the same words are another's.
+    sandbox.sh("setsid -f sh -c 'tail -f /dev/null; :' /run/guestwire/three/dhcp-eth0.pid >/dev/null 2>&1")
+    before = sandbox.snapshot()
+    sandbox.guestwire("up", "--lab")
+    pids = sandbox.sh("cat /run/guestwire/three/*.pid; rm /run/guestwire/three/*.pid").split()
+    assert len(pids) == 2
+    assert sandbox.json("up")["changes"] == []
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
 def test_rollback_that_is_killed_itself_is_done_by_the_next(sandbox: Sandbox) -> None:
     sandbox.sh(UPLINKS)
     sandbox.write(THREE)

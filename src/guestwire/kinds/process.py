@@ -2,6 +2,9 @@
 
 Daemons are run so that they go into the background themselves, which they do once they are ready or not at all; so a
 start that fails is seen, and needs no waiting.
+
+The pid file's path stands in the daemon's command line. So one that has no pid file, since guestwire was killed before
+it was written or somebody removed it, is found in /proc by that path and its namespace.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ import os
 import select
 import shlex
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.programs import run_program
+from guestwire.linux.programs import command_line, run_program
 from guestwire.picture import Key, Value, fact, fixed
 
 __all__ = ["Process", "end"]
@@ -37,17 +41,12 @@ class Process(Thing):
 
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> Process | None:
-        try:
-            with open(key.name) as file:
-                pid = int(file.read())
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                command = tuple(word.decode(errors="replace") for word in file.read().split(b"\0")[:-1])
-        except (FileNotFoundError, ProcessLookupError, ValueError):
-            return None
-        if not any(key.name in word for word in command):
-            return None  # the pid is another's by now
         owner = os.path.basename(os.path.dirname(key.name))  # the project whose folder the pid file is in
-        return cls(netns=key.netns, name=key.name, owner=owner, command=command, pid=pid)
+        for pid in _candidates(kernel, key):
+            command = command_line(pid)
+            if any(key.name in word for word in command):  # else the pid is another's by now
+                return cls(netns=key.netns, name=key.name, owner=owner, command=command, pid=pid)
+        return None
 
     def create(self, kernel: Kernel) -> None:
         assert self.command is not None
@@ -66,8 +65,7 @@ class Process(Thing):
 
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
-        running = self.read(kernel, self.key)
-        if running is not None:
+        while (running := self.read(kernel, self.key)) is not None:
             end(running.pid)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.name)
@@ -85,6 +83,13 @@ class Process(Thing):
 
     def namespaces(self) -> tuple[str, ...]:
         return ()  # it outlives its namespace's name
+
+
+def _candidates(kernel: Kernel, key: Key) -> Iterator[int]:
+    """The process that the pid file tells of, then those that are started with its path."""
+    with contextlib.suppress(FileNotFoundError, ValueError), open(key.name) as file:
+        yield int(file.read())
+    yield from kernel.running(key.netns, key.name)
 
 
 def end(pid: int) -> None:
