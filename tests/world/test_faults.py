@@ -17,7 +17,7 @@ MOST = None if os.environ.get("GUESTWIRE_ALL_FAULTS") else 6
 PASSTHRU = """
 name: three
 networks: {whole: {type: macvtap, uplink: eth2, mode: passthru}}
-guests: {a: {nics: [{network: whole, mac: "52:54:00:00:00:01"}]}}
+guests: {a: {nics: [{network: whole, mac: "52:54:00:00:00:01", address: []}]}}
 """
 
 MANY = """
@@ -39,6 +39,13 @@ def delete(name, really=namespaces.delete):
 namespaces.delete = delete
 api.rollback()
 """
+
+LEASED = """
+name: three
+networks: {lan: {type: bridge, uplink: eth0}, direct: {type: macvtap, uplink: eth1}}
+guests: {a: {nics: [{network: lan, address: dhcp}]}, b: {nics: [lan, {network: direct, address: dhcp}]}}
+"""
+PINNED = LEASED.replace("a: {nics: [{network: lan, address: dhcp", "a: {nics: [{network: lan, address: 192.0.2.20")
 
 each_way = pytest.mark.parametrize("how", ["fail", "int", "kill"])
 each_place = pytest.mark.parametrize("lab", [True, False], ids=["lab", "host"])
@@ -79,6 +86,18 @@ def test_down_that_is_broken_off_is_taken_back_or_finished(sandbox: Sandbox, how
 @each_way
 def test_mac_that_passthru_lent_the_nic_is_given_back(sandbox: Sandbox, how: str) -> None:
     assert strike(sandbox, "up", how, False, PASSTHRU)["attempts"]
+
+
+@each_way
+@pytest.mark.parametrize(
+    ("verb", "file", "base"),
+    [("up", LEASED, None), ("up", PINNED, LEASED), ("down", LEASED, LEASED)],
+    ids=["up", "change", "down"],
+)
+def test_clients_that_are_broken_off_are_as_before(
+    sandbox: Sandbox, how: str, verb: str, file: str, base: str | None
+) -> None:
+    assert strike(sandbox, verb, how, True, file, base)["attempts"]
 
 
 def test_signals_at_any_moment_end_with_130_and_nothing_is_left(sandbox: Sandbox) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,17 @@ from guestwire.api.loans import give_back, hand_over, heirs_of
 from guestwire.api.situation import DEFAULT_FILE, Situation, at_work, get_in, lock_of, related, see_settled, situation
 from guestwire.apply import Store, apply, preflight, projects, settle
 from guestwire.errors import Problem
+from guestwire.kinds.dhcp import DhcpClient, without_lease
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired
 from guestwire.plan import Plan, make_plan
+from guestwire.signals import too_late
+
+PATIENCE = 10  # seconds that DHCP servers get to answer somebody
+FEW = 5  # NICs that are named
+UNANSWERED = "It goes on asking; `guestwire status` shows the address once there is one, or write `address`."
 
 __all__ = ["Outcome", "down", "plan", "rollback", "up"]
 
@@ -58,7 +65,32 @@ def up(path: str | None = None, *, lab: bool = False, project: str | None = None
             apply(kernel, made, where.store, where.host, after)
         elif after != where.state:
             where.store.write(after)
-        return _outcome(where, made)
+    outcome = _outcome(where, made)
+    return replace(outcome, warnings=(*outcome.warnings, *_unanswered(where, made)))
+
+
+def _unanswered(where: Situation, made: Plan) -> Iterator[Problem]:
+    """Wait for the leases that were asked for just now; what to say of NICs that have none.
+
+    A signal ends the waiting: all is built by then, and the clients go on asking.
+    """
+    assert where.site is not None
+    clients = where.site.desired.picture.of(DhcpClient)
+    begun = {step.key for step in made.steps if step.action == "create"}
+    try:
+        too_late(False)
+        without_lease((client for client in clients if client.key in begun), PATIENCE)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        too_late()
+    silent: dict[Problem, list[str]] = {}
+    for client in without_lease(clients, 0):
+        problem = where.site.problem(client.key, "no DHCP server has answered", UNANSWERED)
+        silent.setdefault(problem, []).append(f"{client.link} of {client.netns.removeprefix(f'{where.project}-')}")
+    for problem, nics in silent.items():
+        which = ", ".join(nics[:FEW]) + (f" and {len(nics) - FEW} more" if len(nics) > FEW else "")
+        yield replace(problem, message=f"{problem.message} {which}.")
 
 
 def plan(

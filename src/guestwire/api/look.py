@@ -15,6 +15,7 @@ from guestwire.errors import FileError
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux import namespaces
@@ -83,9 +84,15 @@ class Status:
             "device": link.trial_name() if link else None,
             "mac": link.mac if link else None,
             "addresses": self._addresses.get((netns, nic.link), []),
+            "lease": self._lease(netns, nic),
             "host_link": peer[1] if peer else None,
             "up": bool(link and link.up),
         }
+
+    def _lease(self, netns: str, nic: Nic) -> dict[str, Any] | None:
+        """What a DHCP server lent the NIC, or that none has yet; None where it doesn't ask."""
+        client = self._clients.get((netns, nic.link))
+        return client.standing() if client else None
 
     def _network(self, network: BuiltNetwork) -> dict[str, Any]:
         name = network.link(self.where.site) if self.where.site else ""
@@ -98,6 +105,10 @@ class Status:
     @cached_property
     def _links(self) -> dict[tuple[str, str], Link]:
         return {(link.netns, link.name): link for link in self.seen.of(Link)}
+
+    @cached_property
+    def _clients(self) -> dict[tuple[str, str], DhcpClient]:
+        return {(client.netns, client.link): client for client in self.seen.of(DhcpClient)}
 
     @cached_property
     def _addresses(self) -> dict[tuple[str, str], list[str]]:

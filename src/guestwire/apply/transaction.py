@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from guestwire.apply.store import Entry, Journal, State, Store
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Refused, Unavailable
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.dhcp import DhcpClient, without_lease
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux import namespaces
@@ -30,7 +31,7 @@ from guestwire.signals import noted, too_late
 __all__ = ["apply", "settle"]
 
 END = 15  # seconds that the kernel gets to end namespaces whose links hang on a NIC that stays
-PATIENCE = 3  # seconds that a MAC which is wanted on such a NIC gets to become free
+PATIENCE = 3  # seconds that a MAC which is wanted on such a NIC gets to become free, and a lease to come again
 FAULT = "GUESTWIRE_FAULT"
 NOTHING = "Without one nothing could be undone, so nothing was done."
 
@@ -174,6 +175,8 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     plan = make_plan(seen, desired, store.project, sweep=False)
     problems = _attempt(kernel, plan)
     _wait_for_end(kernel, plan.implied)
+    again = (step.value for step in plan.steps if step.action == "create")
+    without_lease((client for client in again if isinstance(client, DhcpClient)), PATIENCE)
     now = _observe(kernel, journal)
     left = [
         f"{key.kind} {key.name}{f' in namespace {key.netns}' if key.netns else ''}"

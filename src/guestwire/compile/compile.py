@@ -69,7 +69,7 @@ class _Seating:
                 for interface in self.held.get((netns, nic.link), ()):
                     address = interface.partition("/")[0]
                     version = 6 if ":" in address else 4
-                    if address not in self.taken and not nic.fixed and self._belongs(nic, interface, version):
+                    if address not in self.taken and not nic.address and self._belongs(nic, interface, version):
                         self.kept[netns, nic.link, version] = interface
                         self.taken.add(address)
 
@@ -101,28 +101,27 @@ class _Seating:
             mac=nic.mac or site.mac(guest, str(nic.index)),
             mtu=nic.mtu or network.mtu,
             addresses=addresses,
+            dhcp=nic.dhcp or self._asks(nic, network, addresses),
             host_link=short,
             host_long=long,
             link_local=_has_ipv6(nic, network) and (not network.subnet or any(":" in each for each in addresses)),
         )
 
     def _addresses(self, netns: str, nic: Nic, network: BuiltNetwork) -> Iterator[str]:
-        if nic.dhcp:
-            self.site.refuse(
-                nic.at("address"), "address dhcp isn't built yet.", "Leave address out in a lab, or give one."
-            )
-            return
-        if nic.fixed:
+        if nic.fixed or nic.dhcp:
             for address in nic.fixed:
                 yield self._whole(nic, network, str(address))
             return
         versions = VERSIONS if _has_ipv6(nic, network) else VERSIONS[:1]
         found = [self.kept.get((netns, nic.link, version)) or self._next(network, version) for version in versions]
         yield from filter(None, found)
-        if not any(found) and network.uplink and not self.site.lab and nic.path not in self.warned:
-            self.warned.add(nic.path)
-            message = "gets no address: this version doesn't ask the LAN's DHCP yet, and the file gives none."
-            self.site.warn(nic.path, message, "Write one as `address: 192.168.1.20/24`, or try it with --lab.")
+
+    def _asks(self, nic: Nic, network: BuiltNetwork, addresses: tuple[str, ...]) -> bool:
+        """Whether a NIC of which the file says nothing asks the LAN for its address: on a real one it does.
+
+        `address: []` says something: none.
+        """
+        return not addresses and bool(network.uplink) and not self.site.lab and "address" not in nic.model_fields_set
 
     def _whole(self, nic: Nic, network: BuiltNetwork, address: str) -> str:
         if whose := network.whose(self.site, address.partition("/")[0]):

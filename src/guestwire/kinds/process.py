@@ -42,11 +42,8 @@ class Process(Thing):
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> Process | None:
         owner = os.path.basename(os.path.dirname(key.name))  # the project whose folder the pid file is in
-        for pid in _candidates(kernel, key):
-            command = command_line(pid)
-            if any(key.name in word for word in command):  # else the pid is another's by now
-                return cls(netns=key.netns, name=key.name, owner=owner, command=command, pid=pid)
-        return None
+        pid, command = next(_living(kernel, key), (0, ()))
+        return cls(netns=key.netns, name=key.name, owner=owner, command=command, pid=pid) if pid else None
 
     def create(self, kernel: Kernel) -> None:
         assert self.command is not None
@@ -65,8 +62,8 @@ class Process(Thing):
 
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
-        while (running := self.read(kernel, self.key)) is not None:
-            end(running.pid)
+        for pid, _ in _living(kernel, self.key):
+            end(pid)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.name)
 
@@ -85,8 +82,15 @@ class Process(Thing):
         return ()  # it outlives its namespace's name
 
 
+def _living(kernel: Kernel, key: Key) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The process that the pid file tells of, then those that are started with its path; each with its words."""
+    for pid in _candidates(kernel, key):
+        command = command_line(pid)
+        if any(key.name in word for word in command):  # else it has ended, and the pid is another's by now
+            yield pid, command
+
+
 def _candidates(kernel: Kernel, key: Key) -> Iterator[int]:
-    """The process that the pid file tells of, then those that are started with its path."""
     with contextlib.suppress(FileNotFoundError, ValueError), open(key.name) as file:
         yield int(file.read())
     yield from kernel.running(key.netns, key.name)
@@ -98,11 +102,13 @@ def end(pid: int) -> None:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return
+    ended = select.poll()  # select(2) knows no descriptor beyond 1,023
+    ended.register(handle, select.POLLIN)
     try:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, number)
-            if select.select([handle], [], [], STOP)[0]:
+            if ended.poll(STOP * 1000):
                 return
     finally:
         os.close(handle)

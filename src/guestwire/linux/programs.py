@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Sequence
 
-__all__ = ["command_line", "run_program", "running"]
+__all__ = ["command_line", "run_program", "running", "start_program"]
 
 
 def run_program(command: Sequence[str], seconds: float, text: str | None = None) -> str:
@@ -26,6 +26,20 @@ def run_program(command: Sequence[str], seconds: float, text: str | None = None)
         said = " ".join(done.stderr.split()) or f"{command[0]} ended with {done.returncode}"
         raise OSError(errno.EREMOTEIO, said)
     return done.stdout
+
+
+def start_program(command: Sequence[str], environment: Sequence[str] = ()) -> None:
+    """Start a program that stays in the foreground, in a session of its own, and leave it to itself.
+
+    It has nothing on its standard input and output, and `environment` ("NAME=value") beside ours. That it can't be run
+    isn't seen. Raises OSError where setsid(1) can't be.
+    """
+    import subprocess
+
+    told = dict(word.split("=", 1) for word in environment)
+    nothing = subprocess.DEVNULL
+    words, all_told = ("setsid", "--fork", *command), {**os.environ, **told}
+    subprocess.run(words, stdin=nothing, stdout=nothing, stderr=nothing, cwd="/", env=all_told, check=False)
 
 
 def command_line(pid: int) -> tuple[str, ...]:
