@@ -29,7 +29,7 @@ lint: ## ruff, mypy and shellcheck: what tests/conventions runs too
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
-	.venv/bin/shellcheck tools/*.sh .ci/run
+	.venv/bin/shellcheck tools/*.sh src/guestwire/kinds/*.sh .ci/run
 
 format: ## put the code into ruff's format
 	@tools/venv.sh dev

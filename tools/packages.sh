@@ -8,7 +8,7 @@ PATH=$PATH:/usr/sbin:/sbin
 wanted=(nft:nftables dnsmasq:dnsmasq-base)
 case ${1:-} in
     demo) ;;
-    test) wanted+=(ip:iproute2 bridge:iproute2 ping:iputils-ping tcpdump:tcpdump brctl:bridge-utils
+    test) wanted+=(ip:iproute2 bridge:iproute2 ping:iputils-ping tcpdump:tcpdump udhcpc:udhcpc brctl:bridge-utils
         tunctl:uml-utilities ifconfig:net-tools) ;;
     *) echo "usage: tools/packages.sh demo|test" >&2; exit 64 ;;
 esac

@@ -35,4 +35,5 @@ def test_shellcheck(root: Path) -> None:
     shellcheck = str(beside) if beside.exists() else shutil.which("shellcheck")
     if shellcheck is None:
         pytest.skip("shellcheck isn't installed")
-    passes(root, shellcheck, ".ci/run", *(str(path) for path in sorted((root / "tools").glob("*.sh"))))
+    scripts = sorted([*(root / "tools").glob("*.sh"), *(root / "src").rglob("*.sh")])
+    passes(root, shellcheck, ".ci/run", *(str(path) for path in scripts))

@@ -13,7 +13,7 @@ networks:
 guests:
   web: {nics: [private], dns: [192.0.2.1]}
   db: {nics: [private, {network: direct, address: [198.51.100.20/24, "2001:db8:2::20/64"]}]}
-  old: {nics: [lan]}
+  old: {nics: [{network: lan, address: []}]}
   many: {count: 2, nics: [{network: direct, address: []}, private]}
   vpn: {kind: process, owner: 1000, nics: [private]}
   vm: {kind: process, nics: [{network: direct, mac: "52:54:00:00:00:09"}]}
@@ -28,8 +28,10 @@ networks:
   whole: {type: macvtap, uplink: eth0, mode: passthru}
 guests:
   db: {nics: [{network: private, address: 10.77.0.20}, {network: direct, address: 198.51.100.21/24}], dns: [192.0.2.1]}
-  new: {nics: [lan, {network: private, mac: "52:54:00:00:00:01"}], dns: [192.0.2.53]}
-  old: {nics: [whole]}
+  new:
+    nics: [{network: lan, address: []}, {network: private, mac: "52:54:00:00:00:01"}]
+    dns: [192.0.2.53]
+  old: {nics: [{network: whole, address: []}]}
   many: {count: 2, nics: [private, {network: direct, address: []}]}
   vpn: {kind: process, group: 60, queues: 2, nics: [{network: private, name: vpn0}]}
   vm: {kind: process, queues: 2, nics: [direct, private]}
@@ -59,9 +61,12 @@ networks:
   whole: {type: macvtap, uplink: eth2, mode: passthru}
 guests:
   up: {nics: [{network: "on", mtu: 1300, port: {hairpin: true, flood: false, group-fwd-mask: 16384}}]}
-  br: {nics: [{network: lan, name: dev, address: 192.0.2.77/24}, {network: loud, mac: "52:54:00:00:00:03"}]}
+  br:
+    nics:
+      - {network: lan, name: dev, address: 192.0.2.77/24}
+      - {network: loud, mac: "52:54:00:00:00:03", address: []}
   dev: {nics: [{network: whole, mac: "52:54:00:00:00:04", address: 198.18.0.77/24, gateway: 198.18.0.1}]}
-  with-a-rather-long-name: {nics: ["on", loud], dns: [192.0.2.53]}
   vpn: {kind: process, owner: 1001, nics: ["on", {network: lan, name: tap0, mtu: 1400}]}
   vm: {kind: process, nics: ["on", loud]}
+  with-a-rather-long-name: {nics: ["on", {network: loud, address: []}], dns: [192.0.2.53]}
 """

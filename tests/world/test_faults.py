@@ -17,7 +17,7 @@ MOST = None if os.environ.get("GUESTWIRE_ALL_FAULTS") else 6
 PASSTHRU = """
 name: three
 networks: {whole: {type: macvtap, uplink: eth2, mode: passthru}}
-guests: {a: {nics: [{network: whole, mac: "52:54:00:00:00:01"}]}}
+guests: {a: {nics: [{network: whole, mac: "52:54:00:00:00:01", address: []}]}}
 """
 
 ON_ONE_THAT_IS_DOWN = """
@@ -45,6 +45,13 @@ def delete(name, really=namespaces.delete):
 namespaces.delete = delete
 api.rollback()
 """
+
+LEASED = """
+name: three
+networks: {lan: {type: bridge, uplink: eth0}, direct: {type: macvtap, uplink: eth1}}
+guests: {a: {nics: [{network: lan, address: dhcp}]}, b: {nics: [lan, {network: direct, address: dhcp}]}}
+"""
+PINNED = LEASED.replace("a: {nics: [{network: lan, address: dhcp", "a: {nics: [{network: lan, address: 192.0.2.20")
 
 each_way = pytest.mark.parametrize("how", ["fail", "int", "kill"])
 each_place = pytest.mark.parametrize("lab", [True, False], ids=["lab", "host"])
@@ -94,6 +101,18 @@ def test_uplink_that_was_down_is_set_down_when_its_macvlans_have_gone(sandbox: S
     assert strike(sandbox, verb, how, False, ON_ONE_THAT_IS_DOWN, base)["attempts"]
 
 
+@each_way
+@pytest.mark.parametrize(
+    ("verb", "file", "base"),
+    [("up", LEASED, None), ("up", PINNED, LEASED), ("down", LEASED, LEASED)],
+    ids=["up", "change", "down"],
+)
+def test_clients_that_are_broken_off_are_as_before(
+    sandbox: Sandbox, how: str, verb: str, file: str, base: str | None
+) -> None:
+    assert strike(sandbox, verb, how, True, file, base)["attempts"]
+
+
 def test_signals_at_any_moment_end_with_130_and_nothing_is_left(sandbox: Sandbox) -> None:
     path = sandbox.write(MANY)
     done = sandbox.python("from tests.world.interrupts import main; main()", str(path), "10")
@@ -118,6 +137,20 @@ def test_after_a_kill_the_next_command_names_the_journal_until_it_is_settled(san
     assert "all was undone" in sandbox.guestwire("rollback").stdout
     assert sandbox.snapshot() == before
     assert sandbox.json("rollback") == {"settled": []}
+    assert sandbox.snapshot() == before
+
+
+def test_process_whose_pid_file_was_never_written_is_ended_too(sandbox: Sandbox) -> None:
+    """As where guestwire is killed between a daemon's start and the pid file that it writes."""
+    sandbox.write(THREE)
+    # In another namespace the same words are another's.
+    sandbox.sh("setsid -f sh -c 'tail -f /dev/null; :' /run/guestwire/three/dhcp-eth0.pid >/dev/null 2>&1")
+    before = sandbox.snapshot()
+    sandbox.guestwire("up", "--lab")
+    pids = sandbox.sh("cat /run/guestwire/three/*.pid; rm /run/guestwire/three/*.pid").split()
+    assert len(pids) == 2
+    assert sandbox.json("up")["changes"] == []
+    sandbox.guestwire("down")
     assert sandbox.snapshot() == before
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from guestwire.api.loans import hand_over
 from guestwire.api.outcome import Outcome
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import at_work
 from guestwire.apply import apply, preflight
+from guestwire.errors import Problem
+from guestwire.kinds.dhcp import DhcpClient, without_lease
 from guestwire.linux.kernel import Kernel
 from guestwire.plan import Plan
+from guestwire.signals import too_late
+
+PATIENCE = 10  # seconds that DHCP servers get to answer somebody
+FEW = 5  # NICs that are named
+UNANSWERED = "It goes on asking; `guestwire status` shows the address once there is one, or write `address`."
 
 __all__ = ["plan", "up"]
 
@@ -28,7 +38,32 @@ def up(path: str | None = None, *, lab: bool = False, project: str | None = None
             apply(kernel, made, where.store, where.host, after)
         elif after != where.state:
             where.store.write(after)
-        return _outcome(where, made)
+    outcome = _outcome(where, made)
+    return replace(outcome, warnings=(*outcome.warnings, *_unanswered(where, made)))
+
+
+def _unanswered(where: Situation, made: Plan) -> Iterator[Problem]:
+    """Wait for the leases that were asked for just now; what to say of NICs that have none.
+
+    A signal ends the waiting: all is built by then, and the clients go on asking.
+    """
+    assert where.site is not None
+    clients = where.site.desired.picture.of(DhcpClient)
+    begun = {step.key for step in made.steps if step.action == "create"}
+    try:
+        too_late(False)
+        without_lease((client for client in clients if client.key in begun), PATIENCE)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        too_late()
+    silent: dict[Problem, list[str]] = {}
+    for client in without_lease(clients, 0):
+        problem = where.site.problem(client.key, "no DHCP server has answered", UNANSWERED)
+        silent.setdefault(problem, []).append(f"{client.link} of {client.netns.removeprefix(f'{where.project}-')}")
+    for problem, nics in silent.items():
+        which = ", ".join(nics[:FEW]) + (f" and {len(nics) - FEW} more" if len(nics) > FEW else "")
+        yield replace(problem, message=f"{problem.message} {which}.")
 
 
 def plan(

@@ -17,6 +17,7 @@ from guestwire.errors import FileError
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.tap import Tap
@@ -93,9 +94,15 @@ class Status:
             "device": link.label() if isinstance(link, Tap) else link.trial_name() if link else None,
             "mac": nic.mac if held and isinstance(link, Tap) else link.mac if link else None,
             "addresses": list(seat.addresses) if held and seat else self._addresses.get(place, []),
+            "lease": self._lease(netns, nic),
             "host_link": place[1] if held else peer[1] if peer else None,
         }
         return document, link
+
+    def _lease(self, netns: str, nic: Nic) -> dict[str, Any] | None:
+        """What a DHCP server lent the NIC, or that none has yet; None where it doesn't ask."""
+        client = self._clients.get((netns, nic.link))
+        return client.standing() if client else None
 
     def _network(self, network: BuiltNetwork) -> dict[str, Any]:
         name = network.link(self.where.site) if self.where.site else ""
@@ -108,6 +115,10 @@ class Status:
     @cached_property
     def _links(self) -> dict[tuple[str, str], Link]:
         return {(link.netns, link.name): link for link in self.seen.of(Link)}
+
+    @cached_property
+    def _clients(self) -> dict[tuple[str, str], DhcpClient]:
+        return {(client.netns, client.link): client for client in self.seen.of(DhcpClient)}
 
     @cached_property
     def _addresses(self) -> dict[tuple[str, str], list[str]]:

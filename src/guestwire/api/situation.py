@@ -87,9 +87,9 @@ class Situation:
             lab = self.built_lab = Lab(self.file, RUN)
             base = lab.picture()
             desired = Desired(base.copy())
-            return Site(self.file, lab.host, True, base, seen, lab.lans(), desired, elsewhere=lab.elsewhere())
+            return Site(self.file, lab.host, True, base, seen, RUN, lab.lans(), desired, elsewhere=lab.elsewhere())
         base = without_us(seen, self.host, self.project, self.state.loans if self.state else {})
-        return Site(self.file, self.host, False, base, seen, users=self.heirs)
+        return Site(self.file, self.host, False, base, seen, RUN, users=self.heirs)
 
 
 def situation(

@@ -1,4 +1,4 @@
-"""Asks the kernel, before the first step, whether it has the kinds of link that a plan makes."""
+"""Looks, before the first step, whether this machine has what a plan needs: kinds of link, and programs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ __all__ = ["preflight"]
 
 
 def preflight(kernel: Kernel, plan: Plan) -> None:
-    """Try each kind of link that the plan makes in a namespace of its own, which nobody sees and which ends at once.
+    """Look for each program, and try each kind of link in a namespace of its own, which nobody sees and ends at once.
 
-    Raises Unavailable with all kinds that this kernel lacks.
+    Raises Unavailable with all that is missing.
     """
+    lacking = [problem for step in plan.steps if step.action == "create" and (problem := step.value.lacking())]
+    if lacking:
+        raise Unavailable(*dict.fromkeys(lacking))
     wanted = {
         step.value.trial_name(): step.value
         for step in plan.steps

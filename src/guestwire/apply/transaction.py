@@ -18,6 +18,7 @@ from dataclasses import replace
 from guestwire.apply.store import Entry, Journal, State, Store
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Refused, Unavailable
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.dhcp import DhcpClient, without_lease
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux import namespaces
@@ -31,7 +32,7 @@ from guestwire.signals import noted, too_late
 __all__ = ["apply", "settle"]
 
 END = 15  # seconds that the kernel gets to end namespaces whose links hang on a NIC that stays
-PATIENCE = 3  # seconds that a MAC which is wanted on such a NIC gets to become free
+PATIENCE = 3  # seconds that a MAC which is wanted on such a NIC gets to become free, and a lease to come again
 FAULT = "GUESTWIRE_FAULT"
 NOTHING = "Without one nothing could be undone, so nothing was done."
 
@@ -182,6 +183,8 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
             desired.absent.add(entry.key)
     plan = make_plan(seen, desired, store.project, sweep=False)
     problems = _attempt(kernel, plan)
+    again = (step.value for step in plan.steps if step.action == "create")
+    without_lease((client for client in again if isinstance(client, DhcpClient)), PATIENCE)
     now = _observe(kernel, journal)
     left = [
         f"{key.kind} {key.name}{f' in namespace {key.netns}' if key.netns else ''}"

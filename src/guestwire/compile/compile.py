@@ -70,7 +70,7 @@ class _Seating:
                 for interface in self.held.get((netns, nic.link), ()):
                     address = interface.partition("/")[0]
                     version = 6 if ":" in address else 4
-                    if address not in self.taken and not nic.fixed and self._belongs(nic, interface, version):
+                    if address not in self.taken and not nic.address and self._belongs(nic, interface, version):
                         self.kept[netns, nic.link, version] = interface
                         self.taken.add(address)
 
@@ -94,7 +94,8 @@ class _Seating:
         assert isinstance(network, BuiltNetwork)
         short, long = site.name(f"{guest}.{nic.index}")
         assert isinstance(instance.guest, BuiltGuest)
-        addresses = tuple(self._addresses(netns, nic, network, given=instance.guest.HAS_NAMESPACE))
+        given = instance.guest.HAS_NAMESPACE
+        addresses = tuple(self._addresses(netns, nic, network, given))
         seat = Seat(
             guest=guest,
             netns=netns,
@@ -103,6 +104,7 @@ class _Seating:
             mac=nic.mac or site.mac(guest, str(nic.index)),
             mtu=nic.mtu or network.mtu,
             addresses=addresses,
+            dhcp=given and (nic.dhcp or self._asks(nic, network, addresses)),
             host_link=short,
             host_long=long,
             link_local=_has_ipv6(nic, network) and (not network.subnet or any(":" in each for each in addresses)),
@@ -112,23 +114,20 @@ class _Seating:
         return seat
 
     def _addresses(self, netns: str, nic: Nic, network: BuiltNetwork, given: bool) -> Iterator[str]:
-        if nic.dhcp:
-            self.site.refuse(
-                nic.at("address"), "address dhcp isn't built yet.", "Leave address out in a lab, or give one."
-            )
-            return
-        if nic.fixed:
-            for address in nic.fixed:
-                yield self._whole(nic, network, str(address))
-        if nic.fixed or not given:
+        for address in nic.fixed:
+            yield self._whole(nic, network, str(address))
+        if nic.fixed or nic.dhcp or not given:
             return
         versions = VERSIONS if _has_ipv6(nic, network) else VERSIONS[:1]
         found = [self.kept.get((netns, nic.link, version)) or self._next(network, version) for version in versions]
         yield from filter(None, found)
-        if not any(found) and network.uplink and not self.site.lab and nic.path not in self.warned:
-            self.warned.add(nic.path)
-            message = "gets no address: this version doesn't ask the LAN's DHCP yet, and the file gives none."
-            self.site.warn(nic.path, message, "Write one as `address: 192.168.1.20/24`, or try it with --lab.")
+
+    def _asks(self, nic: Nic, network: BuiltNetwork, addresses: tuple[str, ...]) -> bool:
+        """Whether a NIC of which the file says nothing asks the LAN for its address: on a real one it does.
+
+        `address: []` says something: none.
+        """
+        return not addresses and bool(network.uplink) and not self.site.lab and "address" not in nic.model_fields_set
 
     def _whole(self, nic: Nic, network: BuiltNetwork, address: str) -> str:
         if whose := network.whose(self.site, address.partition("/")[0]):

@@ -37,6 +37,8 @@ class Seat:
     addresses: tuple[str, ...]
     host_link: str
     host_long: str | None
+    dhcp: bool
+    """Whether it asks the servers on its segment for an address."""
     link_local: bool
     """Whether the NIC gets an IPv6 link-local address.
 
@@ -61,6 +63,8 @@ class Site:
     lab: bool
     base: Picture
     seen: Picture
+    run: str
+    """The folder of what the kernel can't hold of projects."""
     lans: dict[str, Lan] = field(default_factory=dict)
     desired: Desired = field(default_factory=Desired)
     problems: list[Problem] = field(default_factory=list)
@@ -116,6 +120,10 @@ class Site:
         full = f"{self.project}-{part}"
         short = link_name(full)
         return short, full if short != full else None
+
+    def pidfile(self, name: str) -> str:
+        """Where a process of the project that is called so has its pid."""
+        return f"{self.run}/{self.project}/{name}.pid"
 
     def mac(self, *names: str) -> str:
         """A MAC of our own making, the same each time."""

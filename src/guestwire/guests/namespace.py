@@ -11,6 +11,7 @@ from pydantic import Field
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
 from guestwire.errors import Problem
 from guestwire.kinds.address import Address
+from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.file import File as FileOnDisk
 from guestwire.kinds.namespace import Namespace as NamespaceThing
 from guestwire.kinds.route import Route
@@ -19,6 +20,11 @@ from guestwire.spec.file import File
 __all__ = ["Namespace"]
 
 DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+def _resolv(netns: str) -> str:
+    """The place where `ip netns exec` looks for what a namespace shall find in /etc."""
+    return f"/etc/netns/{netns}/resolv.conf"
 
 
 class Namespace(BuiltGuest):
@@ -42,26 +48,54 @@ class Namespace(BuiltGuest):
             assert isinstance(network, BuiltNetwork)
             network.plug(site, seat)
             site.add(*(Address.on(netns, seat.link, address, site.project) for address in seat.addresses))
-        for version in DEFAULTS:
-            self._default_route(site, netns, seats, version)
+        led = [self._default_route(site, netns, seats, version) for version in DEFAULTS]
+        self._clients(site, name, seats, led)
         if self.dns:
-            # The place where `ip netns exec` looks for what a namespace shall find in /etc.
             servers = "".join(f"nameserver {address}\n" for address in self.dns)
-            path = f"/etc/netns/{netns}/resolv.conf"
-            site.add(FileOnDisk(netns="", name=path, owner=site.project, content=servers))
+            site.add(FileOnDisk(netns="", name=_resolv(netns), owner=site.project, content=servers))
 
-    def _default_route(self, site: Site, netns: str, seats: list[Seat], version: int) -> None:
-        """One default route a family: by the NIC that says so, else by the first that has an address and a gateway."""
+    def _clients(self, site: Site, name: str, seats: list[Seat], led: list[Seat | None]) -> None:
+        """A DHCP client for each NIC that asks: one in `led` sets the default route, the first the name servers."""
+        resolv = "" if self.dns else _resolv(f"{site.project}-{name}")
+        for seat in seats:
+            if seat.dhcp:
+                site.add(
+                    DhcpClient.on(
+                        seat.netns,
+                        seat.link,
+                        site.pidfile(f"client-{name}.{seat.link}"),
+                        owner=site.project,
+                        mac=seat.mac,
+                        hostname=name,
+                        default=any(seat is each for each in led),
+                        resolv=resolv,
+                    )
+                )
+                resolv = ""
+
+    def _default_route(self, site: Site, netns: str, seats: list[Seat], version: int) -> Seat | None:
+        """One default route a family: by the NIC that says so, else by the first that has an address and a gateway.
+
+        What is returned is the NIC that is to get it with its lease.
+        """
         for seat in sorted(seats, key=lambda seat: seat.nic.default_route is not True):
             gateway = self._gateway(site, seat, version)
-            if gateway is not None and seat.nic.default_route is not False:
+            if seat.nic.default_route is False:
+                continue
+            if gateway is not None:
                 site.add(Route.to(netns, DEFAULTS[version], seat.link, site.project, gateway))
-                return
+                return None
+            if seat.dhcp and version == 4:
+                return seat
+        return None
 
     def _gateway(self, site: Site, seat: Seat, version: int) -> str | None:
-        if not any((6 if ":" in address else 4) == version for address in seat.addresses):
-            return None
         given = [str(address) for address in seat.nic.gateway or () if address.version == version]
+        if not any((6 if ":" in address else 4) == version for address in seat.addresses):
+            if given and seat.dhcp and version == 4:
+                message = f"gateway {given[0]} has no address to go with: the server that lends one names the gateway."
+                site.refuse(seat.nic.at("gateway"), message, "Leave gateway out, or give an address.")
+            return None
         network = site.file.networks[seat.nic.network]
         assert isinstance(network, BuiltNetwork)
         if not given:

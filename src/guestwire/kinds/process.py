@@ -2,6 +2,9 @@
 
 Daemons are run so that they go into the background themselves, which they do once they are ready or not at all; so a
 start that fails is seen, and needs no waiting.
+
+The pid file's path stands in the daemon's command line. So one that has no pid file, since guestwire was killed before
+it was written or somebody removed it, is found in /proc by that path and its namespace.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ import os
 import select
 import shlex
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.programs import run_program
+from guestwire.linux.programs import command_line, run_program
 from guestwire.picture import Key, Value, fact, fixed
 
 __all__ = ["Process", "end"]
@@ -37,17 +41,9 @@ class Process(Thing):
 
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> Process | None:
-        try:
-            with open(key.name) as file:
-                pid = int(file.read())
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                command = tuple(word.decode(errors="replace") for word in file.read().split(b"\0")[:-1])
-        except (FileNotFoundError, ProcessLookupError, ValueError):
-            return None
-        if not any(key.name in word for word in command):
-            return None  # the pid is another's by now
         owner = os.path.basename(os.path.dirname(key.name))  # the project whose folder the pid file is in
-        return cls(netns=key.netns, name=key.name, owner=owner, command=command, pid=pid)
+        pid, command = next(_living(kernel, key), (0, ()))
+        return cls(netns=key.netns, name=key.name, owner=owner, command=command, pid=pid) if pid else None
 
     def create(self, kernel: Kernel) -> None:
         assert self.command is not None
@@ -66,9 +62,8 @@ class Process(Thing):
 
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
-        running = self.read(kernel, self.key)
-        if running is not None:
-            end(running.pid)
+        for pid, _ in _living(kernel, self.key):
+            end(pid)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.name)
 
@@ -87,17 +82,33 @@ class Process(Thing):
         return ()  # it outlives its namespace's name
 
 
+def _living(kernel: Kernel, key: Key) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The process that the pid file tells of, then those that are started with its path; each with its words."""
+    for pid in _candidates(kernel, key):
+        command = command_line(pid)
+        if any(key.name in word for word in command):  # else it has ended, and the pid is another's by now
+            yield pid, command
+
+
+def _candidates(kernel: Kernel, key: Key) -> Iterator[int]:
+    with contextlib.suppress(FileNotFoundError, ValueError), open(key.name) as file:
+        yield int(file.read())
+    yield from kernel.running(key.netns, key.name)
+
+
 def end(pid: int) -> None:
     """End a process: ask, wait for its end up to STOP seconds, then kill. Nothing where it is gone already."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return
+    ended = select.poll()  # select(2) knows no descriptor beyond 1,023
+    ended.register(handle, select.POLLIN)
     try:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, number)
-            if select.select([handle], [], [], STOP)[0]:
+            if ended.poll(STOP * 1000):
                 return
     finally:
         os.close(handle)

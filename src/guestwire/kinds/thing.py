@@ -7,6 +7,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
+from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key, Value
 
@@ -75,6 +76,22 @@ class Thing(Value):
     def why_refused(self, number: int) -> str | None:
         """What the kernel most likely means by that errno for this, and what to do; None where its words say enough."""
         return None
+
+    def lacking(self) -> Problem | None:
+        """What this machine lacks for making it, or None: a program, say."""
+        return None
+
+    def carries(self) -> tuple[Key, ...]:
+        """The keys of what it has made by itself, which goes when it goes and comes when it comes."""
+        return ()
+
+    def uses(self) -> tuple[tuple[str, str], ...]:
+        """The links (namespace, name) that it works on, so that another in the place of one means another of it."""
+        return ()
+
+    def can_return(self) -> bool:
+        """Whether it can be made again as it is: not what is left of something that has ended."""
+        return True
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
         """The links (namespace, name) without which this is gone."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from guestwire.linux import namespaces
 from guestwire.linux.libc import CLONE_NEWNET, setns
 from guestwire.linux.netlink import BATCH, Request, Socket, u32
+from guestwire.linux.programs import running
 from guestwire.linux.rtnetlink import IFLA_GROUP, delete_link, dump_links, link_index, set_link
 
 __all__ = ["Kernel"]
@@ -46,6 +47,7 @@ class Kernel:
         self._where = ""
         self._prepared = False
         self._held: set[int] | None = None
+        self._running: dict[str, list[int]] | None = None
         self._room = _raise_descriptor_limit() // 2 - 64
 
     def __enter__(self) -> Kernel:
@@ -114,6 +116,17 @@ class Kernel:
         if self._held is None:
             self._held = namespaces.with_processes()
         return namespaces.identity(self.fd(netns)) in self._held
+
+    def running(self, netns: str, path: str) -> list[int]:
+        """The processes in the namespace that have a path in their command lines; /proc is looked through once."""
+        if self._running is None:
+            self._running = running()
+        found = []
+        for pid in self._running.get(path, ()):
+            with contextlib.suppress(OSError):  # it has ended since, or is none of ours to look at
+                if os.stat(f"/proc/{pid}/ns/net").st_ino == namespaces.identity(self.fd(netns)):
+                    found.append(pid)
+        return found
 
     def delete_namespace(self, name: str) -> None:
         """Take the name from a namespace and let go of it; the kernel ends it in its own time."""

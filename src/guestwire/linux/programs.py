@@ -1,11 +1,13 @@
-"""Runs a program to its end, in the namespace that the calling thread is in, and has its failure as OSError."""
+"""Runs a program in the namespace that the calling thread is in, its failure an OSError; and finds running ones."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 from collections.abc import Sequence
 
-__all__ = ["run_program"]
+__all__ = ["command_line", "run_program", "running", "start_program"]
 
 
 def run_program(command: Sequence[str], seconds: float, text: str | None = None) -> str:
@@ -24,3 +26,37 @@ def run_program(command: Sequence[str], seconds: float, text: str | None = None)
         said = " ".join(done.stderr.split()) or f"{command[0]} ended with {done.returncode}"
         raise OSError(errno.EREMOTEIO, said)
     return done.stdout
+
+
+def start_program(command: Sequence[str], environment: Sequence[str] = ()) -> None:
+    """Start a program that stays in the foreground, in a session of its own, and leave it to itself.
+
+    It has nothing on its standard input and output, and `environment` ("NAME=value") beside ours. That it can't be run
+    isn't seen. Raises OSError where setsid(1) can't be.
+    """
+    import subprocess
+
+    told = dict(word.split("=", 1) for word in environment)
+    nothing = subprocess.DEVNULL
+    words, all_told = ("setsid", "--fork", *command), {**os.environ, **told}
+    subprocess.run(words, stdin=nothing, stdout=nothing, stderr=nothing, cwd="/", env=all_told, check=False)
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """The words that a process was started with; none where it has ended, or is a zombie (proc_pid_cmdline(5))."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return tuple(word.decode(errors="replace") for word in file.read().split(b"\0")[:-1])
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ()
+
+
+def running() -> dict[str, list[int]]:
+    """The processes that /proc shows, by each path in their command lines: `/a` of the words `/a` and `--file=/a`."""
+    found: dict[str, list[int]] = {}
+    with contextlib.suppress(FileNotFoundError):  # no /proc: nobody to be found
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            for word in command_line(pid):
+                if "/" in word:
+                    found.setdefault(word[word.index("/") :], []).append(pid)
+    return found

@@ -8,7 +8,7 @@ undo must bring it back.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from guestwire.errors import FileError, Problem
@@ -61,7 +61,7 @@ class Plan:
         for step in self.steps:
             old = step.value if step.action == "delete" else step.before
             if before.get(step.key) is None:
-                before[step.key] = old
+                before[step.key] = old if old is None or old.can_return() else None
         for value in self.implied:
             before[value.key] = value
         return before
@@ -99,6 +99,7 @@ class _Planner:
         if self.problems:
             raise FileError(*self.problems)
         replaced = list({old.key: old for old in [*replaced, *self._making_room(values, replaced, sweep)]}.values())
+        replaced += self._users(self._closure(replaced))
         lost = self._closure(replaced)
         steps = [Step("delete", value, early=True) for value in _roots(replaced)]
         for value in values:
@@ -110,6 +111,7 @@ class _Planner:
         away = [value for value in self._unwanted(sweep) if value.key not in lost]
         steps += [Step("delete", value) for value in _roots(away)]
         deleted = {step.key for step in steps if step.action == "delete"}
+        deleted |= {key for value in self.observed if isinstance(value, Thing) for key in value.carries()}
         implied = [value for key, value in {**lost, **self._closure(away)}.items() if key not in deleted]
         return Plan(self.project, steps, implied)
 
@@ -155,10 +157,11 @@ class _Planner:
         message = f"{have.KIND} {have.name}{where} is already there and {whose}; it is left as it is."
         return self.problem(value.key, message, "Rename it, or choose another name for the project, network or guest.")
 
-    def _making_room(self, values: list[Thing], replaced: list[Thing], sweep: bool) -> list[Link]:
-        """Links that keep others from coming, and so go first.
+    def _making_room(self, values: list[Thing], replaced: list[Thing], sweep: bool) -> list[Thing]:
+        """What keeps others from coming, and so goes first.
 
-        A macvlan's parent can't become a port, nor have another child beside one in passthru, nor two with one MAC.
+        A macvlan's parent can't become a port, nor have another child beside one in passthru, nor two with one MAC. An
+        address that a client has set may be wanted for good, and would go with it afterwards.
         """
         anew = {value.key for value in replaced}
         links = [value for value in values if isinstance(value, Link)]
@@ -167,11 +170,20 @@ class _Planner:
         needed |= {below for link in coming for below in link.on_links()}
         claimed: dict[tuple[object, ...] | None, Key] = {link.claim(): link.key for link in links}
         claimed.pop(None, None)
-        unwanted = [value for value in self._unwanted(sweep) if isinstance(value, Link)]
+        away = list(self._unwanted(sweep))
+        unwanted = [value for value in away if isinstance(value, Link)]
         holders = [link for link in self.links.values() if link.key in self.desired.picture] if claimed else []
-        return [value for value in unwanted if not needed.isdisjoint(value.on_links())] + [
-            value for value in [*unwanted, *holders] if claimed.get(value.claim(), value.key) != value.key
+        return [
+            *(value for value in away if value.carries()),
+            *(value for value in unwanted if not needed.isdisjoint(value.on_links())),
+            *(value for value in [*unwanted, *holders] if claimed.get(value.claim(), value.key) != value.key),
         ]
+
+    def _users(self, lost: Mapping[Key, Thing]) -> list[Thing]:
+        """What works on a link that is lost, and doesn't go by itself: it would go on with the one that was."""
+        links = {(value.netns, value.name) for value in lost.values() if isinstance(value, Link)}
+        users = [v for v in self.observed if isinstance(v, Thing) and not links.isdisjoint(v.uses())] if links else []
+        return [value for value in users if value.key not in lost]
 
     def _unwanted(self, sweep: bool) -> Iterable[Thing]:
         wanted = self.desired.picture
@@ -197,14 +209,13 @@ class _Planner:
         stack = list(going)
         while stack:
             value = stack.pop()
+            after = [self.observed.get(key) for key in value.carries()]
             if isinstance(value, Link):
-                after = on_link.pop((value.netns, value.name), [])
+                after += on_link.pop((value.netns, value.name), [])
             elif isinstance(value, Namespace):
-                after = inside.pop(value.name, [])
-            else:
-                continue
+                after += inside.pop(value.name, [])
             for other in after:
-                if other.key not in found:
+                if isinstance(other, Thing) and other.key not in found:
                     found[other.key] = other
                     stack.append(other)
         return found

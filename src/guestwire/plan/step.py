@@ -13,10 +13,11 @@ from guestwire.picture import Key
 __all__ = ["REST", "Act", "Step"]
 
 # The stages of a plan, in order.
-REPLACE, MAKE, SET, DELETE, END, REST = range(6)
+REPLACE, MAKE, SET, RUN, DELETE, END, REST = range(7)
 LINKS_MADE = (
     30  # kinds below this rank are made in stage MAKE, so that in stage SET each namespace can be seen to in one go
 )
+PROCESSES = 60  # kinds from this rank on are started in stage RUN: all that they could talk to is set up then
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,15 @@ class Step:
             rank = value.change_rank(self.before)
         if self.late:
             return [Act((REST, rank, value.netns), self)]
-        first = Act((MAKE, rank, value.netns) if rank < LINKS_MADE else (SET, value.netns, rank), self)
+        first = Act(self._place(rank), self)
         if self.action == "create" and type(value).finish is not Thing.finish:
             return [first, Act((SET, value.netns, rank), self, finish=True)]
         return [first]
+
+    def _place(self, rank: int) -> tuple[int, int | str, int | str]:
+        if rank < LINKS_MADE:
+            return (MAKE, rank, self.value.netns)
+        return (SET, self.value.netns, rank) if rank < PROCESSES else (RUN, rank, self.value.netns)
 
     def commands(self) -> list[tuple[tuple[int, int | str, int | str], list[str]]]:
         """The shell commands that do the same, in parts, each with its act's place."""

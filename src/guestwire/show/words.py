@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from guestwire.places import is_lab_namespace
@@ -68,7 +69,7 @@ def standing(document: Mapping[str, Any]) -> str:
             rows.append(
                 (*first, nic.get("name", ""), nic.get("network", ""), nic.get("device") or "", addresses, place)
             )
-    text = table(_cut_rows(rows))
+    text = table(_cut_rows(rows)) + _leases(document)
     networks = [("NETWORK", "TYPE", "LINK", "PORTS")]
     for each in document["networks"]:
         # Who shares a parent's cable is no port of it: then the number says nothing.
@@ -90,6 +91,24 @@ def standing(document: Mapping[str, Any]) -> str:
         for each in drift
     ]
     return text + "\nNot as the file says; `guestwire up` would:\n" + "".join(f"{line}\n" for line in _cut(lines))
+
+
+def _leases(document: Mapping[str, Any]) -> str:
+    """What DHCP servers lent to guests' NICs; nothing where none asks."""
+    rows: list[tuple[str, ...]] = [("LEASE OF", "NIC", "ADDRESS", "FROM", "UNTIL", "RENEWED")]
+    for guest in document["guests"]:
+        for nic in guest["nics"]:
+            lease = nic["lease"]
+            if lease is None:
+                continue
+            if lease["address"] is None:
+                row = ("none yet", "", "", "")
+            else:
+                until = lease["until"] and datetime.fromisoformat(lease["until"]).astimezone().strftime("%F %T")
+                row = (lease["address"], lease["server"] or "", until or "for ever", str(lease["renewed"]))
+            ended = "" if lease["running"] else " (its client has ended)"
+            rows.append((guest["name"], nic["name"], row[0] + ended, *row[1:]))
+    return "\n" + table(_cut_rows(rows)) if len(rows) > 1 else ""
 
 
 def host(document: Mapping[str, Any]) -> str:

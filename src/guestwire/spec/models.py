@@ -98,7 +98,8 @@ class Nic(Part):
 
     network: Word = Field(description="the network that it is plugged into")
     address: NicAddresses = Field(
-        (), description="its addresses, with or without the prefix, or dhcp; where none is given, one is assigned"
+        (),
+        description="its addresses, with prefix or without, or dhcp; else one is assigned, or on a LAN asked for",
     )
     mac: Mac | None = Field(None, description="its MAC; else one made from project and name, the same each time")
     mtu: Mtu | None = Field(None, description="its MTU in bytes, 68 to 65535; else the network's")

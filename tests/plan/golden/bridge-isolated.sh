@@ -75,8 +75,6 @@ comment "guestwire:apart:267c1ca3bf12"
 chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
 }
 ' | ip netns exec apart-gateway nft -f -
-mkdir -p /run/guestwire/apart
-ip netns exec apart-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/apart/dhcp-eth0.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
 ip -n apart-host link set dev eth0 address 5a:8c:49:97:6f:e4
 ip -n apart-host link set dev eth0 alias guestwire:apart:eth0 up
 ip -n apart-host address add 192.0.2.10/24 dev eth0
@@ -114,3 +112,5 @@ ip -n apart-web address add 10.77.0.2/24 dev eth0
 ip -n apart-web address add fd00:77::2/64 dev eth0 nodad
 ip -n apart-web route add 0.0.0.0/0 via 10.77.0.1 dev eth0 proto 103
 ip -n apart-web -6 route add ::/0 via fd00:77::1 dev eth0 metric 1024 proto 103
+mkdir -p /run/guestwire/apart
+ip netns exec apart-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/apart/dhcp-eth0.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1

@@ -51,8 +51,6 @@ comment "guestwire:access:267c1ca3bf12"
 chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
 }
 ' | ip netns exec access-gateway nft -f -
-mkdir -p /run/guestwire/access
-ip netns exec access-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/access/dhcp-eth0.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
 ip -n access-host link set dev eth0 address 2e:e7:b3:f9:4e:47
 ip -n access-host link set dev eth0 alias guestwire:access:eth0 up
 ip -n access-host link set dev access-direct.h alias guestwire:access:access-direct.h up
@@ -82,3 +80,5 @@ ip -n access-web address add 192.0.2.200/24 dev eth0
 ip -n access-web address add 2001:db8:1::200/64 dev eth0 nodad
 ip -n access-web route add 0.0.0.0/0 via 192.0.2.1 dev eth0 proto 103
 ip -n access-web -6 route add ::/0 via 2001:db8:1::1 dev eth0 metric 1024 proto 103
+mkdir -p /run/guestwire/access
+ip netns exec access-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/access/dhcp-eth0.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1

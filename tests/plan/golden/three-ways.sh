@@ -97,10 +97,6 @@ comment "guestwire:three-ways:267c1ca3bf12"
 chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
 }
 ' | ip netns exec three-ways-gateway nft -f -
-mkdir -p /run/guestwire/three-ways
-ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth0.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
-mkdir -p /run/guestwire/three-ways
-ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth1.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth1 --dhcp-range=198.51.100.150,198.51.100.199,255.255.255.0,1h --dhcp-option=option:router,198.51.100.1
 ip -n three-ways-host link set dev eth0 address 82:b7:17:12:c6:88
 ip -n three-ways-host link set dev eth0 master three-ways-lan alias guestwire:three-ways:eth0 up
 ip -n three-ways-host link set dev eth1 address 5e:60:5a:00:f4:40
@@ -181,3 +177,7 @@ ip -n three-ways-web address add 10.77.0.2/24 dev eth0
 ip -n three-ways-web address add fd00:77::2/64 dev eth0 nodad
 ip -n three-ways-web route add 0.0.0.0/0 via 10.77.0.1 dev eth0 proto 103
 ip -n three-ways-web -6 route add ::/0 via fd00:77::1 dev eth0 metric 1024 proto 103
+mkdir -p /run/guestwire/three-ways
+ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth0.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
+mkdir -p /run/guestwire/three-ways
+ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth1.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth1 --dhcp-range=198.51.100.150,198.51.100.199,255.255.255.0,1h --dhcp-option=option:router,198.51.100.1

@@ -1,0 +1,219 @@
+"""DHCP clients of namespace guests: leases come, are renewed, kept and given back, in a lab and from any server."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sandbox import Sandbox
+from tests.trouble.saying import programs
+
+LAB = """
+name: p
+networks: {lan: {type: bridge, uplink: eth0}, direct: {type: macvtap, uplink: eth1}}
+guests:
+  a: {nics: [{network: lan, address: dhcp}]}
+  b: {nics: [lan, {network: direct, address: dhcp, default-route: true}]}
+expect: [a reaches b, a reaches internet, b reaches internet, lan reaches a]
+"""
+PLAIN = "name: p\nnetworks: {lan: {type: bridge, uplink: eth0}}\nguests: {a: {nics: [lan]}}\n"
+SERVER = """
+ip netns add net; ip link add eth0 type veth peer name nic netns net
+ip -n net address add 10.9.0.1/24 dev nic; ip -n net address add fd09::1/64 dev nic nodad
+ip -n net link set nic up; ip -n net link set lo up; ip link set eth0 up
+until ip link show dev eth0 | grep -q 'state UP'; do sleep 0.02; done
+sysctl -qw net.ipv6.conf.eth0.accept_ra=0; ip netns exec net sysctl -qw net.ipv6.conf.nic.accept_ra=0
+mkdir /run/server; touch /run/server/leases
+"""
+DNSMASQ = """
+ip netns exec net dnsmasq --conf-file=/dev/null --pid-file=/run/server/pid --user=root --port=0 --no-ping \\
+    --dhcp-leasefile=/run/server/leases --bind-interfaces --interface=nic --dhcp-authoritative --enable-ra \\
+    --dhcp-range=10.9.0.50,10.9.0.99,255.255.255.0,1h --dhcp-range=fd09::,ra-only \\
+    --dhcp-option=option:dns-server,10.9.0.1,10.9.0.2 --dhcp-option=option:domain-name,home.example
+"""
+UDHCPD = """
+cat >/run/server/conf <<END
+interface nic
+start 10.9.0.50
+end 10.9.0.99
+lease_file /run/server/leases
+pidfile /run/server/pid
+option subnet 255.255.255.0
+option router 10.9.0.1
+option dns 10.9.0.1 10.9.0.2
+option domain home.example
+option lease 3600
+option staticroutes 10.20.0.0/16 10.9.0.7, 0.0.0.0/0 10.9.0.8
+END
+ip netns exec net setsid --fork busybox udhcpd -f /run/server/conf </dev/null >/dev/null 2>&1
+"""
+
+
+def lease(sandbox: Sandbox, guest: str, nic: int = 0) -> Any:
+    """What status says of a NIC, its addresses beside."""
+    (found,) = [each for each in sandbox.json("status")["guests"] if each["name"] == guest]
+    return {**found["nics"][nic]["lease"], "addresses": found["nics"][nic]["addresses"]}
+
+
+def pids(sandbox: Sandbox) -> str:
+    return sandbox.sh("cat /run/guestwire/p/client-*.pid")
+
+
+def until(sandbox: Sandbox, condition: str) -> None:
+    """Wait until a shell condition holds in the sandbox; there is nothing to hear of what others write."""
+    sandbox.run("timeout", "10", "sh", "-c", f"until {condition}; do sleep 0.02; done")
+
+
+def test_leases_in_a_lab(sandbox: Sandbox) -> None:
+    sandbox.write(LAB)
+    before = sandbox.snapshot()
+    assert sandbox.json("up", "--lab")["warnings"] == []
+    found = lease(sandbox, "a")
+    assert found["running"]
+    assert (found["server"], found["router"], found["renewed"]) == ("192.0.2.1", "192.0.2.1", 0)
+    assert found["addresses"] == [found["address"]]
+    assert 150 <= int(found["address"].removeprefix("192.0.2.").removesuffix("/24")) <= 199
+    # The NIC that says so has the default route, though the other one's gateway is known at once.
+    assert "default via 198.51.100.1 dev eth1 proto dhcp" in sandbox.sh("ip -n p-b -4 route")
+    assert "default via 192.0.2.1" not in sandbox.sh("ip -n p-b -4 route")
+    assert sandbox.json("check")["held"]
+    assert "198.51.100." in sandbox.guestwire("status").stdout.partition("LEASE OF")[2]
+
+    kept = (pids(sandbox), found)
+    assert sandbox.json("up") == {"changes": [], "warnings": []}
+    assert (pids(sandbox), lease(sandbox, "a")) == kept
+
+    sandbox.sh("kill -USR1 $(cat /run/guestwire/p/client-a.eth0.pid)")  # what udhcpc does at half time
+    until(sandbox, "grep -q renewed=1 /run/guestwire/p/client-a.eth0.lease")
+    assert lease(sandbox, "a")["address"] == found["address"]
+    assert sandbox.json("up")["changes"] == []
+    assert pids(sandbox) == kept[0]
+
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+@pytest.mark.parametrize("server", [DNSMASQ, UDHCPD], ids=["dnsmasq", "udhcpd"])
+def test_leases_on_a_real_lan(sandbox: Sandbox, server: str) -> None:
+    """Outside a lab who has no address asks; of name servers only the guest hears, and IPv6 is the kernel's."""
+    sandbox.sh(SERVER + server)
+    sandbox.sh("echo nameserver 127.0.0.9 > /etc/resolv.conf")
+    sandbox.write(PLAIN)
+    before = sandbox.snapshot()
+    up = sandbox.json("up")
+    assert up["warnings"] == []
+    assert [change["name"] for change in up["changes"] if change["kind"] == "dhcp client"]
+    found = lease(sandbox, "a")
+    assert found["server"] == "10.9.0.1"
+    assert found["dns"] == ["10.9.0.1", "10.9.0.2"]
+    resolv = sandbox.guestwire("exec", "a", "--", "cat", "/etc/resolv.conf").stdout
+    assert resolv == "# guestwire: p\nsearch home.example\nnameserver 10.9.0.1\nnameserver 10.9.0.2\n"
+    assert sandbox.sh("cat /etc/resolv.conf") == "nameserver 127.0.0.9\n"
+    routes = sandbox.sh("ip -n p-a -4 route")
+    if server == DNSMASQ:
+        assert "default via 10.9.0.1 dev eth0 proto dhcp metric 100" in routes
+        until(sandbox, "ip -n p-a -6 address | grep -q fd09:")
+        assert "10.9.0." in sandbox.sh("cat /run/server/leases")
+    else:  # with static routes the router counts for nothing
+        assert "default via 10.9.0.8 dev eth0 proto dhcp metric 100" in routes
+        assert "10.20.0.0/16 via 10.9.0.7 dev eth0 proto dhcp" in routes
+        assert "10.9.0.1 " not in routes
+    assert sandbox.json("status")["drift"] == []
+    assert sandbox.json("up") == {"changes": [], "warnings": []}
+    sandbox.guestwire("down")
+    if server == DNSMASQ:
+        assert found["address"].partition("/")[0] not in sandbox.sh("cat /run/server/leases")  # it was given back
+    assert sandbox.snapshot() == before
+
+
+def test_an_address_in_the_file_ends_the_client(sandbox: Sandbox) -> None:
+    sandbox.sh(SERVER + DNSMASQ)
+    sandbox.write(PLAIN)
+    before = sandbox.snapshot()
+    sandbox.guestwire("up")
+    leased = lease(sandbox, "a")["address"]
+    for fixed in (leased, "10.9.0.20/24"):  # the very address that it has, for good; and another
+        nic = f"{{network: lan, address: {fixed}, gateway: 10.9.0.1}}"
+        sandbox.write(PLAIN.replace("nics: [lan]", f"nics: [{nic}], dns: [10.9.0.3]"))
+        sandbox.guestwire("up")
+        assert sandbox.sh("find /run/guestwire/p -name 'client*'") == ""
+        addresses = sandbox.sh("ip -n p-a -4 -o address show dev eth0")
+        assert (addresses.count("inet "), fixed in addresses, "forever" in addresses) == (1, True, True)
+        assert sandbox.sh("ip -n p-a -4 route show default") == "default via 10.9.0.1 dev eth0 proto 103 \n"
+        assert sandbox.sh("cat /etc/netns/p-a/resolv.conf") == "# guestwire: p\nnameserver 10.9.0.3\n"
+        assert sandbox.json("up")["changes"] == []
+        sandbox.write(PLAIN)
+        sandbox.guestwire("up")
+        assert lease(sandbox, "a")["addresses"][0] == leased
+        assert "10.9.0.20" not in sandbox.sh("ip -n p-a address")
+        assert "nameserver 10.9.0.2\n" in sandbox.sh("cat /etc/netns/p-a/resolv.conf")
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+def test_a_killed_client_is_drift_and_leaves_nothing(sandbox: Sandbox) -> None:
+    sandbox.write(LAB)
+    before = sandbox.snapshot()
+    sandbox.guestwire("up", "--lab")
+    sandbox.sh("kill -9 $(cat /run/guestwire/p/client-a.eth0.pid)")
+    found = lease(sandbox, "a")
+    assert not found["running"]
+    assert sandbox.json("status")["drift"]
+    sandbox.guestwire("up")
+    again = lease(sandbox, "a")
+    assert again["running"]
+    assert again["addresses"] == [found["address"]]
+    sandbox.sh("kill -9 $(cat /run/guestwire/p/client-*.pid)")
+    sandbox.write(LAB.replace("[{network: lan, address: dhcp}]", "[lan]"))
+    sandbox.guestwire("up")
+    addresses = sandbox.sh("ip -n p-a -4 -o address show dev eth0")
+    assert (addresses.count("inet "), addresses.count("inet 192.0.2.201/24")) == (1, 1)
+    sandbox.sh("kill -9 $(cat /run/guestwire/p/client-*.pid)")
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+def test_a_client_goes_with_its_nic_to_another_network(sandbox: Sandbox) -> None:
+    sandbox.write(LAB)
+    sandbox.guestwire("up", "--lab")
+    sandbox.write(LAB.replace("a: {nics: [{network: lan", "a: {nics: [{network: direct"))
+    sandbox.guestwire("up")
+    found = lease(sandbox, "a")
+    assert found["running"]
+    assert found["server"] == "198.51.100.1"
+    assert sandbox.json("up")["changes"] == []
+
+
+def test_where_nobody_answers_up_says_so_and_the_client_goes_on(sandbox: Sandbox) -> None:
+    sandbox.write("lab: {dhcp: false}\n" + LAB)
+    before = sandbox.snapshot()
+    begun = time.monotonic()
+    (warning, other) = sandbox.json("up", "--lab")["warnings"]
+    assert time.monotonic() - begun < 20
+    assert "no DHCP server has answered eth0 of a." in warning
+    assert "eth1 of b" in other
+    found = lease(sandbox, "a")
+    assert (found["running"], found["address"], found["addresses"]) == (True, None, [])
+    assert "none yet" in sandbox.guestwire("status").stdout
+    sandbox.write(LAB)
+    assert sandbox.json("up")["changes"]
+    until(sandbox, "[ -e /run/guestwire/p/client-a.eth0.lease ]")
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+def test_the_client_is_needed_only_where_one_asks(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = programs(tmp_path / "bin", "ip", "setsid", "nft", "dnsmasq", "sh")
+    sandbox.write(LAB)
+    before = sandbox.snapshot()
+    up = ("env", f"PATH={path}", sys.executable, "-m", "guestwire", "up", "--lab")
+    refused = sandbox.run(*up, check=False)
+    assert refused.returncode == 69
+    assert "`udhcpc` is missing. Install the package udhcpc" in refused.stderr
+    assert sandbox.snapshot() == before
+    sandbox.write(LAB.replace("address: dhcp", "mtu: 1400"))
+    sandbox.run(*up)
