@@ -12,6 +12,7 @@ import pkgutil
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 from guestwire.errors import UsageError
@@ -155,6 +156,7 @@ def load(name: str) -> VerbModule:
     raise UsageError(f"there is no verb `{first}`.", hint=hint)
 
 
+@cache
 def _homes() -> dict[str, str]:
     """Each verb's module below the folder of verbs, by the verb's name."""
     found = {}
