@@ -123,8 +123,9 @@ class Bridge(BuiltNetwork):
         near, far = (site.host, seat.host_link), (seat.netns, seat.link)
         above = site.uplink(self.uplink) if self.uplink else None
         mtu = seat.mtu or (above and above.mtu) or USUAL_MTU
-        six = next((address for address in self.host_addresses(site) if ":" in address), None)
-        if mtu < LEAST_MTU_IPV6 and six:
+        held = self.host_addresses(site) if mtu < LEAST_MTU_IPV6 else []
+        six = next((address for address in held if ":" in address), None)
+        if six:
             message = f"mtu {mtu} is under IPv6's 1280, and the bridge, which takes its ports' least, has {six}."
             site.refuse(seat.nic.at("mtu") if seat.nic.mtu else self.at("mtu"), message, "Write 1280 or more.")
         port: dict[str, Any] = {
