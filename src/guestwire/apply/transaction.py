@@ -221,7 +221,9 @@ def _forward(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
 
 def _observe(kernel: Kernel, journal: Journal) -> Picture:
     keys = [entry.key for entry in journal.entries]
-    seen = observe(kernel, journal.host, dict.fromkeys(key.netns for key in keys))
+    # Those of links that touched ones hang on as well: unread, the other end of a cable would be another than before.
+    beyond = [netns for entry in journal.entries if entry.before for netns, _ in entry.before.on_links()]
+    seen = observe(kernel, journal.host, dict.fromkeys([*(key.netns for key in keys), *beyond]))
     look_up(kernel, seen, keys)
     return seen
 
