@@ -84,14 +84,14 @@ class Status:
             "device": link.trial_name() if link else None,
             "mac": link.mac if link else None,
             "addresses": self._addresses.get((netns, nic.link), []),
-            "lease": self._lease(netns, nic),
+            "lease": self._lease(netns, nic.link),
             "host_link": peer[1] if peer else None,
             "up": bool(link and link.up),
         }
 
-    def _lease(self, netns: str, nic: Nic) -> dict[str, Any] | None:
-        """What a DHCP server lent the NIC, or that none has yet; None where it doesn't ask."""
-        client = self._clients.get((netns, nic.link))
+    def _lease(self, netns: str, link: str) -> dict[str, Any] | None:
+        """What a DHCP server lent a link, or that none has yet; None where nobody asks on it."""
+        client = self._clients.get((netns, link))
         return client.standing() if client else None
 
     def _network(self, network: BuiltNetwork) -> dict[str, Any]:
@@ -100,7 +100,13 @@ class Status:
             link.name for link in self._links.values() if link.netns == self.where.host and link.master == name
         )
         there = (self.where.host, name) in self._links
-        return {"name": network.name, "type": network.type, "link": name if there else None, "ports": ports}
+        return {
+            "name": network.name,
+            "type": network.type,
+            "link": name if there else None,
+            "ports": ports,
+            "lease": self._lease(self.where.host, name),
+        }
 
     @cached_property
     def _links(self) -> dict[tuple[str, str], Link]:

@@ -85,6 +85,11 @@ class Lease:
         return cls(link, resolv, address, server, router, tuple(noted["dns"].split()), since, seconds, renewed)
 
     @property
+    def plain(self) -> str:
+        """The address without its prefix."""
+        return self.address.partition("/")[0]
+
+    @property
     def until(self) -> datetime | None:
         """When it ends unless it is renewed; None for never."""
         return None if self.seconds >= 0xFFFFFFFF else datetime.fromtimestamp(self.since + self.seconds, UTC)
@@ -121,6 +126,12 @@ class DhcpClient(Process):
         command = ("udhcpc", "-f", "-R", "-i", link, "-p", pidfile, "-s", SCRIPT, *identity, *pace)
         environment = _environment(pidfile, owner, default=default, resolv=resolv)
         return cls(netns=netns, name=pidfile, owner=owner, command=command, environment=environment)
+
+    def moved(self, link: str) -> DhcpClient:
+        """The same client on another link, known to the server as before."""
+        words = list(self.command or ())
+        words[words.index("-i") + 1] = link
+        return replace(self, command=tuple(words))
 
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> DhcpClient | None:
