@@ -217,3 +217,48 @@ def test_the_client_is_needed_only_where_one_asks(sandbox: Sandbox, tmp_path: Pa
     assert sandbox.snapshot() == before
     sandbox.write(LAB.replace("address: dhcp", "mtu: 1400"))
     sandbox.run(*up)
+
+
+HOST = """
+name: p
+lab: {host-dhcp: true}
+networks: {lan: {type: bridge, uplink: eth0}}
+guests: {a: {nics: [lan]}}
+expect: [host reaches a, a reaches host, lan reaches host, host reaches internet]
+"""
+
+
+def test_the_hosts_lease_goes_to_the_bridge_and_back(sandbox: Sandbox) -> None:
+    on_nic = HOST.replace("type: bridge", "type: macvtap").replace("host reaches a, a reaches host, ", "")
+    sandbox.write(on_nic)
+    before = sandbox.snapshot()
+    sandbox.guestwire("up", "--lab")
+    leased = sandbox.json("status")["networks"][0]["lease"]["address"]
+    for text, link in ((HOST, "p-lan"), (on_nic, "eth0"), (HOST, "p-lan")):
+        sandbox.write(text)
+        sandbox.guestwire("up")
+        (network,) = sandbox.json("status")["networks"]
+        assert (network["link"], network["lease"]["address"], network["lease"]["running"]) == (link, leased, True)
+        assert sandbox.sh("ip -n p-host -4 -o address show scope global").split()[1:4:2] == [link, leased]
+        assert sandbox.sh("ip -n p-host -4 route show default") == (
+            f"default via 192.0.2.1 dev {link} proto dhcp metric 100 \n"
+        )
+        assert sandbox.json("check")["held"]
+        assert sandbox.json("up")["changes"] == []
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (HOST.replace("true}", "true, dhcp: false}"), "nothing would answer the host"),
+        (HOST.replace("bridge, uplink: eth0", "macvtap, uplink: eth0, host-access: true"), "is a lease"),
+    ],
+    ids=["no server", "host-access"],
+)
+def test_what_does_not_go_with_a_lease_of_the_hosts(sandbox: Sandbox, text: str, says: str) -> None:
+    sandbox.write(text)
+    before = sandbox.snapshot()
+    assert says in sandbox.json("up", "--lab", code=65)["error"]["message"]
+    assert sandbox.snapshot() == before

@@ -52,6 +52,13 @@ networks: {lan: {type: bridge, uplink: eth0}, direct: {type: macvtap, uplink: et
 guests: {a: {nics: [{network: lan, address: dhcp}]}, b: {nics: [lan, {network: direct, address: dhcp}]}}
 """
 PINNED = LEASED.replace("a: {nics: [{network: lan, address: dhcp", "a: {nics: [{network: lan, address: 192.0.2.20")
+HOSTS = """
+name: three
+lab: {host-dhcp: true}
+networks: {lan: {type: macvtap, uplink: eth0}}
+guests: {a: {nics: [lan]}}
+"""
+BRIDGED = HOSTS.replace("macvtap", "bridge")
 
 each_way = pytest.mark.parametrize("how", ["fail", "int", "kill"])
 each_place = pytest.mark.parametrize("lab", [True, False], ids=["lab", "host"])
@@ -104,8 +111,8 @@ def test_uplink_that_was_down_is_set_down_when_its_macvlans_have_gone(sandbox: S
 @each_way
 @pytest.mark.parametrize(
     ("verb", "file", "base"),
-    [("up", LEASED, None), ("up", PINNED, LEASED), ("down", LEASED, LEASED)],
-    ids=["up", "change", "down"],
+    [("up", LEASED, None), ("up", PINNED, LEASED), ("down", LEASED, LEASED), ("up", BRIDGED, HOSTS)],
+    ids=["up", "change", "down", "host"],
 )
 def test_clients_that_are_broken_off_are_as_before(
     sandbox: Sandbox, how: str, verb: str, file: str, base: str | None

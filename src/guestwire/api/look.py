@@ -94,14 +94,14 @@ class Status:
             "device": link.label() if isinstance(link, Tap) else link.trial_name() if link else None,
             "mac": nic.mac if held and isinstance(link, Tap) else link.mac if link else None,
             "addresses": list(seat.addresses) if held and seat else self._addresses.get(place, []),
-            "lease": self._lease(netns, nic),
+            "lease": self._lease(*place),
             "host_link": place[1] if held else peer[1] if peer else None,
         }
         return document, link
 
-    def _lease(self, netns: str, nic: Nic) -> dict[str, Any] | None:
-        """What a DHCP server lent the NIC, or that none has yet; None where it doesn't ask."""
-        client = self._clients.get((netns, nic.link))
+    def _lease(self, netns: str, link: str) -> dict[str, Any] | None:
+        """What a DHCP server lent a link, or that none has yet; None where nobody asks on it."""
+        client = self._clients.get((netns, link))
         return client.standing() if client else None
 
     def _network(self, network: BuiltNetwork) -> dict[str, Any]:
@@ -110,7 +110,13 @@ class Status:
             link.name for link in self._links.values() if link.netns == self.where.host and link.master == name
         )
         there = (self.where.host, name) in self._links
-        return {"name": network.name, "type": network.type, "link": name if there else None, "ports": ports}
+        return {
+            "name": network.name,
+            "type": network.type,
+            "link": name if there else None,
+            "ports": ports,
+            "lease": self._lease(self.where.host, name),
+        }
 
     @cached_property
     def _links(self) -> dict[tuple[str, str], Link]:

@@ -8,6 +8,7 @@ from guestwire.api.work import usual_file
 from guestwire.compile import BuiltGuest, BuiltNetwork
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
+from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Picture
@@ -77,7 +78,11 @@ class _Stations:
         seats = []
         for network in self.networks:
             plain = [address.partition("/")[0] for address in network.host_addresses(self.site)]
-            seats.append(Seat(network.name, network.link(self.site), tuple(plain)))
+            link = network.link(self.site)
+            lent = [c.lease.plain for c in self.seen.of(DhcpClient, self.where.host) if c.link == link and c.lease]
+            if lent:  # in place of the one that it has in other labs
+                plain = [*lent, *(address for address in plain if ":" in address)]
+            seats.append(Seat(network.name, link, tuple(plain)))
         routes = [r for r in self.seen.of(Route, self.where.host) if r.destination in DEFAULTS and r.link]
         leaving = dict.fromkeys(r.link for r in routes if r.link)
         last = [a for link in leaving for a in self.addresses.get((self.where.host, link), ())]

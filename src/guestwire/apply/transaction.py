@@ -240,7 +240,9 @@ def _set_down(seen: Picture, journal: Journal) -> Iterator[Link]:
 
 def _observe(kernel: Kernel, journal: Journal) -> Picture:
     keys = [entry.key for entry in journal.entries]
-    seen = observe(kernel, journal.host, dict.fromkeys(key.netns for key in keys))
+    # Those of links that touched ones hang on as well: unread, the other end of a cable would be another than before.
+    beyond = [netns for entry in journal.entries if entry.before for netns, _ in entry.before.on_links()]
+    seen = observe(kernel, journal.host, dict.fromkeys([*(key.netns for key in keys), *beyond]))
     look_up(kernel, seen, keys)
     return seen
 

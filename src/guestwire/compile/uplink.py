@@ -8,6 +8,7 @@ from guestwire.compile.site import Site
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.port import Port
 from guestwire.kinds.route import Route
@@ -84,7 +85,10 @@ def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
 
 
 def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
-    """Make a NIC a port of our bridge, and move its addresses and routes there: on a port they would be dead."""
+    """Make a NIC a port of our bridge, and move its addresses and routes there: on a port they would be dead.
+
+    So would a DHCP client be. It asks on the bridge anew, which has the NIC's MAC, so it gets the address that it had.
+    """
     addresses = [a for a in site.base.of(Address, site.host) if a.link == link.name]
     if addresses and not site.lab:
         held = ", ".join(address.interface for address in addresses)
@@ -99,6 +103,8 @@ def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
     for address in addresses:
         site.banish(address)
         site.add(address.moved(bridge, site.project))
+    for client in [client for client in site.base.of(DhcpClient, site.host) if client.link == link.name]:
+        site.add(client.moved(bridge))
     _take(site, replace(link, up=True, master=bridge, port=Port()))
 
 

@@ -17,6 +17,7 @@ file; while that is there, a client that was killed is still known by what it ha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shlex
@@ -85,6 +86,11 @@ class Lease:
         return cls(link, resolv, address, server, router, tuple(noted["dns"].split()), since, seconds, renewed)
 
     @property
+    def plain(self) -> str:
+        """The address without its prefix."""
+        return self.address.partition("/")[0]
+
+    @property
     def until(self) -> datetime | None:
         """When it ends unless it is renewed; None for never."""
         return None if self.seconds >= 0xFFFFFFFF else datetime.fromtimestamp(self.since + self.seconds, UTC)
@@ -121,6 +127,12 @@ class DhcpClient(Process):
         command = ("udhcpc", "-f", "-R", "-i", link, "-p", pidfile, "-s", SCRIPT, *identity, *pace)
         environment = _environment(pidfile, owner, default=default, resolv=resolv)
         return cls(netns=netns, name=pidfile, owner=owner, command=command, environment=environment)
+
+    def moved(self, link: str) -> DhcpClient:
+        """The same client on another link, known to the server as before."""
+        words = list(self.command or ())
+        words[words.index("-i") + 1] = link
+        return replace(self, command=tuple(words))
 
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> DhcpClient | None:
@@ -213,23 +225,22 @@ def _told(pid: int) -> tuple[str, ...]:
 def without_lease(clients: Iterable[DhcpClient], patience: float) -> list[DhcpClient]:
     """Wait for the leases of clients; those that have none once for `patience` seconds none has come.
 
-    All ask at the same time; what is waited for is the file that each one's script writes last.
+    All ask at the same time; what is waited for is the file that each one's script writes last. Where the kernel gives
+    no watch over those (inotify(7) has limits), nothing is waited for.
     """
     waiting = {_record(client.name): client for client in clients}
-    if not waiting:
-        return []
-    with Watch({os.path.dirname(path) for path in waiting}) as watch:
-        for path in [path for path in waiting if Lease.read(path)]:
-            del waiting[path]
-        news = select.poll()
-        news.register(watch, select.POLLIN)
-        deadline = time.monotonic() + patience
-        while waiting and (left := deadline - time.monotonic()) > 0:
-            if not news.poll(left * 1000):
-                break
-            come = [path for path in watch.renamed() if path in waiting]
-            for path in come:
-                del waiting[path]
-            if come:
-                deadline = time.monotonic() + patience
+    if waiting and patience > 0:
+        with contextlib.suppress(OSError), Watch({os.path.dirname(path) for path in waiting}) as watch:
+            _wait(watch, {path for path in waiting if Lease.read(path) is None}, patience)
     return [client for path, client in waiting.items() if Lease.read(path) is None]
+
+
+def _wait(watch: Watch, waiting: set[str], patience: float) -> None:
+    news = select.poll()
+    news.register(watch, select.POLLIN)
+    deadline = time.monotonic() + patience
+    while waiting and (left := deadline - time.monotonic()) > 0 and news.poll(left * 1000):
+        come = waiting.intersection(watch.renamed())
+        if come:
+            waiting -= come
+            deadline = time.monotonic() + patience

@@ -20,6 +20,7 @@ from guestwire.errors import FileError, Unavailable
 from guestwire.kinds import Thing
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.fdb import Fdb
 from guestwire.kinds.mark import derived_mac
 from guestwire.kinds.namespace import Namespace
@@ -76,7 +77,7 @@ class Lab:
         self.switch = f"{self.project}.{SWITCH}"
         self.segments = [_Segment(0 if self.options.same_lan else i) for i in range(len(self.uplinks))]
         self.host = self.namespaces["host"]
-        self._check_names(file)
+        self._check(file)
         if not nftables.available():
             raise Unavailable("a lab's gateway does NAT, and `nft` is missing.", hint="Install the package nftables.")
         if self.options.dhcp and not shutil.which("dnsmasq"):
@@ -85,8 +86,8 @@ class Lab:
                 hint="Install the package dnsmasq-base, or write `lab: {dhcp: false}` into the file.",
             )
 
-    def _check_names(self, file: File) -> None:
-        """Raise FileError for uplinks that are called as what is on the switch beside their ports."""
+    def _check(self, file: File) -> None:
+        """Raise FileError for uplinks called as what is on the switch, and for options that don't go together."""
         taken = {name for i in range(len(self.uplinks)) for name in (f"lan{i}", f"lan.{i}", f"gateway.{i}")}
         problems = [
             file.problem(
@@ -97,6 +98,9 @@ class Lab:
             for network in file.networks.values()
             if network.uplink in taken
         ]
+        if self.options.host_dhcp and not self.options.dhcp:
+            message = "host-dhcp: nothing would answer the host, since dhcp is off."
+            problems.append(file.problem(("lab", "host-dhcp"), message, "Leave one of the two out."))
         if problems:
             raise FileError(*problems)
 
@@ -112,7 +116,8 @@ class Lab:
         picture.add(*self._internet())
         for place, link in (("host", self.uplinks[0]), ("lan", "eth0")):
             for destination, gateway in zip(("0.0.0.0/0", "::/0"), _Segment(0).addresses(GATEWAY), strict=True):
-                picture.add(Route.to(self.namespaces[place], destination, link, self.project, gateway))
+                if not (place == "host" and self.options.host_dhcp and "." in gateway):
+                    picture.add(Route.to(self.namespaces[place], destination, link, self.project, gateway))
         for place in PLACES:
             # Who answers from an address of another link asks for the neighbour from its link-local one, and for a
             # second DAD would keep it from doing so.
@@ -194,7 +199,18 @@ class Lab:
         found: list[Thing] = [*pair]
         if self.options.one_mac:
             found.append(Fdb.at(self.switch, name, pair[1].mac or "", self.project))
-        return found + [Address.on(self.host, name, each, self.project) for each in self._host_addresses(i)]
+        addresses = self._host_addresses(i)
+        if i == 0 and self.options.host_dhcp:
+            addresses = [address for address in addresses if ":" in address]
+            found.append(self._client(name, pair[1].mac or ""))
+        return found + [Address.on(self.host, name, each, self.project) for each in addresses]
+
+    def _client(self, link: str, mac: str) -> DhcpClient:
+        """What lends the host its address."""
+        pidfile = f"{self.run}/{self.project}/client-host.pid"
+        return DhcpClient.on(
+            self.host, link, pidfile, owner=self.project, mac=mac, hostname="host", default=True, resolv=""
+        )
 
     def _internet(self) -> list[Thing]:
         gateway, internet = self.namespaces["gateway"], self.namespaces["internet"]

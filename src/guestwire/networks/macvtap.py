@@ -13,6 +13,7 @@ from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import find, raise_up
 from guestwire.errors import Problem
 from guestwire.kinds.address import Address
+from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.route import Route
 from guestwire.spec.file import File
@@ -75,6 +76,11 @@ class Macvtap(BuiltNetwork):
             return
         macs = [plug.nic.mac for plug in site.file.plugs(self.name)] if self.mode == "passthru" else []
         raise_up(site, link, *macs)
+        lent = any(client.link == link.name for client in site.base.of(DhcpClient, site.host))
+        if self.host_access and not self.subnet and lent:
+            message = f"the host's address on uplink {self.uplink} is a lease, which its macvlan can't hold as well."
+            site.refuse(self.at("host-access"), message, "Give the network a subnet.")
+            return
         if self.host_access:
             check_subnets(site, self)
             name, long = site.name(f"{self.name}.h")

@@ -94,20 +94,20 @@ def standing(document: Mapping[str, Any]) -> str:
 
 
 def _leases(document: Mapping[str, Any]) -> str:
-    """What DHCP servers lent to guests' NICs; nothing where none asks."""
+    """What DHCP servers lent to guests' NICs and the host's; nothing where nobody asks."""
     rows: list[tuple[str, ...]] = [("LEASE OF", "NIC", "ADDRESS", "FROM", "UNTIL", "RENEWED")]
-    for guest in document["guests"]:
-        for nic in guest["nics"]:
-            lease = nic["lease"]
-            if lease is None:
-                continue
-            if lease["address"] is None:
-                row = ("none yet", "", "", "")
-            else:
-                until = lease["until"] and datetime.fromisoformat(lease["until"]).astimezone().strftime("%F %T")
-                row = (lease["address"], lease["server"] or "", until or "for ever", str(lease["renewed"]))
-            ended = "" if lease["running"] else " (its client has ended)"
-            rows.append((guest["name"], nic["name"], row[0] + ended, *row[1:]))
+    leases = [(guest["name"], nic["name"], nic["lease"]) for guest in document["guests"] for nic in guest["nics"]]
+    leases += [("host", network["link"] or "", network["lease"]) for network in document["networks"]]
+    for name, link, lease in leases:
+        if lease is None:
+            continue
+        if lease["address"] is None:
+            row = ("none yet", "", "", "")
+        else:
+            until = lease["until"] and datetime.fromisoformat(lease["until"]).astimezone().strftime("%F %T")
+            row = (lease["address"], lease["server"] or "", until or "for ever", str(lease["renewed"]))
+        ended = "" if lease["running"] else " (its client has ended)"
+        rows.append((name, link, row[0] + ended, *row[1:]))
     return "\n" + table(_cut_rows(rows)) if len(rows) > 1 else ""
 
 

@@ -78,6 +78,7 @@ class Lab(Part):
     one_mac: Flag = Field(False, description="the switch admits one MAC on each port, as port security does")
     dhcp: Flag = Field(True, description="the LAN's gateway answers DHCP")
     stp: Flag = Field(False, description="the switch runs STP")
+    host_dhcp: Flag = Field(False, description="the host has its first uplink's IPv4 address by DHCP, not for good")
     same_lan: Flag = Field(False, description="all uplinks are on the first LAN, not each on its own")
 
 
