@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["run_program"]
 
 
-def run_program(command: Sequence[str], seconds: float, text: str | None = None) -> str:
-    """What the program printed, given `text` on its standard input.
+def run_program(
+    command: Sequence[str], seconds: float, text: str | None = None, stdin: int | None = None
+) -> str:
+    """What the program printed, given `text`, or the descriptor `stdin`, as its standard input.
+
+    It is in a session of its own, so a Ctrl-C is ours alone to act on.
 
     Raises OSError: ENOENT where there is no such program, ETIMEDOUT where it takes longer than `seconds` (it is ended
     then), and EREMOTEIO with the program's own words where it ends with anything but 0.
@@ -17,7 +22,10 @@ def run_program(command: Sequence[str], seconds: float, text: str | None = None)
     import subprocess  # a tenth of guestwire's start, and most commands run no program
 
     try:
-        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds, check=False)
+        given: dict[str, Any] = {"input": text} if stdin is None else {"stdin": stdin}
+        done = subprocess.run(
+            command, **given, capture_output=True, text=True, timeout=seconds, check=False, start_new_session=True
+        )
     except subprocess.TimeoutExpired:
         raise OSError(errno.ETIMEDOUT, f"{command[0]} was not done after {seconds:g} s") from None
     if done.returncode:
