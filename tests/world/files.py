@@ -15,6 +15,8 @@ guests:
   db: {nics: [private, {network: direct, address: [198.51.100.20/24, "2001:db8:2::20/64"]}]}
   old: {nics: [lan]}
   many: {count: 2, nics: [{network: direct, address: []}, private]}
+  vpn: {kind: process, owner: 1000, nics: [private]}
+  vm: {kind: process, nics: [{network: direct, mac: "52:54:00:00:00:09"}]}
 """
 
 CHANGED = """
@@ -29,6 +31,8 @@ guests:
   new: {nics: [lan, {network: private, mac: "52:54:00:00:00:01"}], dns: [192.0.2.53]}
   old: {nics: [whole]}
   many: {count: 2, nics: [private, {network: direct, address: []}]}
+  vpn: {kind: process, group: 60, queues: 2, nics: [{network: private, name: vpn0}]}
+  vm: {kind: process, queues: 2, nics: [direct, private]}
 """
 
 UPLINKS = """
@@ -58,4 +62,6 @@ guests:
   br: {nics: [{network: lan, name: dev, address: 192.0.2.77/24}, {network: loud, mac: "52:54:00:00:00:03"}]}
   dev: {nics: [{network: whole, mac: "52:54:00:00:00:04", address: 198.18.0.77/24, gateway: 198.18.0.1}]}
   with-a-rather-long-name: {nics: ["on", loud], dns: [192.0.2.53]}
+  vpn: {kind: process, owner: 1001, nics: ["on", {network: lan, name: tap0, mtu: 1400}]}
+  vm: {kind: process, nics: ["on", loud]}
 """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-
 from guestwire.errors import Unavailable
 from guestwire.kinds import Link
 from guestwire.linux.kernel import Kernel
@@ -33,15 +31,8 @@ def preflight(kernel: Kernel, plan: Plan) -> None:
     finally:
         setns(home, CLONE_NEWNET)
     try:
-        missing = [name for name, link in wanted.items() if _lacks(sock, link)]
+        missing = [problem for link in wanted.values() if (problem := link.lacks(sock)) is not None]
     finally:
         sock.close()
     if missing:
-        raise Unavailable(
-            *(f"this kernel has no {name} (Unknown device type)." for name in missing),
-            hint=f"Load its module (modprobe {missing[0]}), or use a kernel that has it.",
-        )
-
-
-def _lacks(sock: Socket, link: Link) -> bool:
-    return any(error.errno == errno.EOPNOTSUPP for error in sock.transact(link.trial()))
+        raise Unavailable(*missing)

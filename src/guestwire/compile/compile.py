@@ -11,6 +11,7 @@ from guestwire.compile.site import Seat, Site
 from guestwire.compile.uplink import LEAST_MTU_IPV6
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
+from guestwire.spec.file import Instance
 from guestwire.spec.models import Nic
 from guestwire.spec.report import Where
 
@@ -30,7 +31,7 @@ def compile_file(site: Site) -> None:
         guest = instance.guest
         assert isinstance(guest, BuiltGuest)
         site.where = guest.path
-        guest.build(site, instance.name, [seats.seat(instance.name, nic) for nic in guest.nics])
+        guest.build(site, instance.name, [seats.seat(instance, nic) for nic in guest.nics])
     if site.problems:
         raise FileError(*site.problems)
 
@@ -85,15 +86,16 @@ class _Seating:
         address, _, prefix = interface.partition("/")
         return span is not None and int(prefix) == span.prefixlen and ip_address(address) in span
 
-    def seat(self, guest: str, nic: Nic) -> Seat:
+    def seat(self, instance: Instance, nic: Nic) -> Seat:
         """The NIC of a guest, with everything that it shall have."""
-        site = self.site
+        site, guest = self.site, instance.name
         netns = f"{site.project}-{guest}"
         network = site.file.networks[nic.network]
         assert isinstance(network, BuiltNetwork)
         short, long = site.name(f"{guest}.{nic.index}")
-        addresses = tuple(self._addresses(netns, nic, network))
-        return Seat(
+        assert isinstance(instance.guest, BuiltGuest)
+        addresses = tuple(self._addresses(netns, nic, network, given=instance.guest.HAS_NAMESPACE))
+        seat = Seat(
             guest=guest,
             netns=netns,
             link=nic.link,
@@ -104,9 +106,12 @@ class _Seating:
             host_link=short,
             host_long=long,
             link_local=_has_ipv6(nic, network) and (not network.subnet or any(":" in each for each in addresses)),
+            device=nic.device,
         )
+        seat = site.seats[guest, nic.index] = instance.guest.sit(site, seat)
+        return seat
 
-    def _addresses(self, netns: str, nic: Nic, network: BuiltNetwork) -> Iterator[str]:
+    def _addresses(self, netns: str, nic: Nic, network: BuiltNetwork, given: bool) -> Iterator[str]:
         if nic.dhcp:
             self.site.refuse(
                 nic.at("address"), "address dhcp isn't built yet.", "Leave address out in a lab, or give one."
@@ -115,6 +120,7 @@ class _Seating:
         if nic.fixed:
             for address in nic.fixed:
                 yield self._whole(nic, network, str(address))
+        if nic.fixed or not given:
             return
         versions = VERSIONS if _has_ipv6(nic, network) else VERSIONS[:1]
         found = [self.kept.get((netns, nic.link, version)) or self._next(network, version) for version in versions]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from guestwire.spec.models import Guest, Network
 
@@ -23,7 +23,10 @@ class BuiltNetwork(Network):
 
     @abstractmethod
     def plug(self, site: Site, seat: Seat) -> None:
-        """Add the link that a namespace guest's NIC is."""
+        """Add the link that a guest's NIC is: in `seat.netns`, or for `seat.device` on the host, as `seat.host_link`.
+
+        Of the latter the network's side alone: who holds the descriptor is the guest's affair.
+        """
 
     @abstractmethod
     def link(self, site: Site) -> str:
@@ -58,6 +61,13 @@ class BuiltNetwork(Network):
 
 class BuiltGuest(Guest):
     """A guest kind that can be built."""
+
+    HAS_NAMESPACE: ClassVar[bool] = True
+    """Whether it is a namespace, which can be given addresses, measured from, and run commands in."""
+
+    def sit(self, site: Site, seat: Seat) -> Seat:
+        """One of its NICs as this kind takes it; wrong for this host: `site.refuse`."""
+        return seat
 
     @abstractmethod
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:

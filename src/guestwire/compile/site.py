@@ -11,6 +11,7 @@ from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.mark import derived_mac, link_name
+from guestwire.kinds.tap import NOBODY
 from guestwire.picture import Desired, Key, Picture
 from guestwire.spec import File
 from guestwire.spec.models import Nic
@@ -23,7 +24,8 @@ __all__ = ["Seat", "Site"]
 class Seat:
     """A guest's NIC: in which namespace, under which name there, and what it shall have.
 
-    `host_link` is our end's name.
+    `host_link` is our end's name. A guest that is a program without a namespace has its NIC on the host, and both are
+    one link then.
     """
 
     guest: str
@@ -41,6 +43,13 @@ class Seat:
     Not where its network is IPv4 only: each guest's first words in IPv6 are flooded to all others, which takes a
     thousand of them seconds.
     """
+    device: str | None = None
+    """What it is on the host, "tap" or "macvtap", for somebody to hold its descriptor; None: a link in `netns`."""
+    user: int = NOBODY
+    group: int = NOBODY
+    """Who may open a tap besides who has CAP_NET_ADMIN."""
+    queues: int = 1
+    """How many descriptors of it shall be open at once."""
 
 
 @dataclass
@@ -63,6 +72,8 @@ class Site:
     where: Where = ()
     """The part of the file that is being compiled; what is added meanwhile comes from it."""
     origins: dict[Key, Where] = field(default_factory=dict)
+    seats: dict[tuple[str, int], Seat] = field(default_factory=dict)
+    """Every NIC of a guest, by the guest's name and the NIC's number."""
 
     @property
     def project(self) -> str:

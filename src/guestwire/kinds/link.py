@@ -10,11 +10,12 @@ import errno
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from guestwire.errors import Problem
 from guestwire.kinds.mark import alias, read_alias
 from guestwire.kinds.port import Port
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import Request, attribute, text, u32
+from guestwire.linux.netlink import Socket, attribute, text, u32
 from guestwire.linux.rtnetlink import (
     IFF_UP,
     IFLA_ADDRESS,
@@ -78,13 +79,18 @@ class Link(Thing):
         """The kernel's word for its kind."""
         return self.LINK_KINDS[0] if self.LINK_KINDS else self.KIND
 
-    def trial(self) -> list[Request]:
-        """Requests that make one in an empty namespace: EOPNOTSUPP tells that the kernel doesn't know the kind.
+    def lacks(self, sock: Socket) -> Problem | None:
+        """What this kernel lacks to make one, tried in the socket's namespace, which is empty; None where nothing.
 
-        Any other refusal, say for want of a parent, comes from the kind itself, and so tells that it is there.
+        EOPNOTSUPP tells that it doesn't know the kind. Any other refusal, say for want of a parent, comes from the kind
+        itself, and so tells that it is there.
         """
         # A name of its own for each kind: one that is taken would be refused before the kind is looked at.
-        return [create_link(f"t.{self.trial_name()[:13]}", self.trial_name())]
+        kind = self.trial_name()
+        if all(error.errno != errno.EOPNOTSUPP for error in sock.transact([create_link(f"t.{kind[:13]}", kind)])):
+            return None
+        hint = f"Load its module (modprobe {kind}), or use a kernel that has it."
+        return Problem(f"this kernel has no {kind} (Unknown device type).", hint)
 
     def claim(self) -> tuple[object, ...] | None:
         """What no other link can have at the same time, or None."""

@@ -1,46 +1,124 @@
 """A tap: a link whose cable ends in a descriptor; what the kernel sends out of it a program reads, and the reverse.
 
 It is how a hypervisor gives a guest a NIC: the "vnet0" that libvirt puts into a bridge is one (drivers/net/tun.c).
-Without a program that holds its descriptor a tap has no carrier. A tun is the same one layer up: IP packets without
-Ethernet, so it can't be a bridge's port.
+Without a program that holds its descriptor a tap has no carrier, and what is sent there is lost. A tun is the same one
+layer up: IP packets without Ethernet, so it can't be a bridge's port.
+
+rtnetlink can't make one: a program opens /dev/net/tun and says a name, and gets the tap of that name or a new one. It
+goes with its last descriptor unless it is told to persist; guestwire's do, so they wait for whoever opens them. Opening
+takes CAP_NET_ADMIN, or to be the `user`, or of the `group`, that it was given; where it has both, to be both. A tap has
+one queue, so one program can hold it; with `multi_queue` each open is one more queue, 256 at most, and must ask for it.
+An owner can be given to one and not taken away again, so guestwire makes it anew for another. What rtnetlink can do is
+all the rest: MAC, MTU, master, up and down, deleting, and reading what it is (IFLA_TUN_*).
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
-from guestwire.kinds.link import Link, Seen
+from guestwire.errors import Problem
+from guestwire.kinds.link import Link, Seen, mac_bytes
 from guestwire.kinds.thing import ip
+from guestwire.linux import tuntap
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import attributes
-from guestwire.picture import fixed
+from guestwire.linux.netlink import Socket, attributes
+from guestwire.picture import fact, fixed
 
-__all__ = ["Tap"]
+__all__ = ["NOBODY", "Tap"]
 
-IFLA_TUN_TYPE = 3
-IFF_TUN = 1
+NOBODY = -1
+"""The user or group of a tap that has none: only who has CAP_NET_ADMIN can open it."""
+
+IFLA_TUN_OWNER, IFLA_TUN_GROUP, IFLA_TUN_TYPE = 1, 2, 3
+IFLA_TUN_PERSIST, IFLA_TUN_MULTI_QUEUE, IFLA_TUN_NUM_QUEUES = 6, 7, 8
+USUAL_MTU = 1500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tap(Link):
-    """A tap, or with `tun` a tun. Read and drawn; it is its program's, or the user's."""
+    """A tap, or with `tun` a tun. `user` and `group` are numbers, or NOBODY; `queues`: its descriptors."""
 
     KIND: ClassVar[str] = "tap"
     RANK: ClassVar[int] = 21
     LINK_KINDS: ClassVar[tuple[str, ...]] = ("tun",)
 
     tun: bool = fixed(False)
+    multi_queue: bool | None = fixed()
+    user: int | None = fixed()
+    group: int | None = fixed()
+    persistent: bool = fact(True)
+    queues: int = fact(0)
 
     @classmethod
     def parse(cls, seen: Seen) -> Tap:
-        return cls(**seen.common(), tun=attributes(seen.message.data).get(IFLA_TUN_TYPE) == bytes([IFF_TUN]))
+        found = attributes(seen.message.data)
+        return cls(
+            **seen.common(),
+            tun=found.get(IFLA_TUN_TYPE) == bytes([tuntap.IFF_TUN]),
+            multi_queue=found.get(IFLA_TUN_MULTI_QUEUE) == b"\1",
+            user=_number(found.get(IFLA_TUN_OWNER), NOBODY),
+            group=_number(found.get(IFLA_TUN_GROUP), NOBODY),
+            persistent=found.get(IFLA_TUN_PERSIST) == b"\1",
+            queues=_number(found.get(IFLA_TUN_NUM_QUEUES), 0),
+        )
+
+    def lacks(self, sock: Socket) -> Problem | None:
+        """rtnetlink makes none, so it can't be tried there: whether there is the door that they come through."""
+        try:
+            tuntap.features()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+                return None
+            message = f"there is no {tuntap.DOOR}, through which taps are made ({error.strerror})."
+            return Problem(message, "Load its module (modprobe tun), or give this container that device.")
+        return None
 
     def create(self, kernel: Kernel) -> None:
-        raise NotImplementedError(f"{self.name}: taps are made by those who hold their descriptors")
+        # Outside the batches of rtnetlink; so all taps of a namespace are made first, and then seen to in one batch.
+        kernel.call(self.netns, self._make)
+
+    def _make(self) -> None:
+        fd = tuntap.attach(self.name, tun=self.tun, multi_queue=bool(self.multi_queue), exclusive=True)
+        try:
+            # Until it persists it goes with us. It persists with its MAC, by which an undo knows what isn't marked yet.
+            if self.mac is not None and not self.tun:
+                tuntap.set_mac(fd, self.name, mac_bytes(self.mac))
+            if self.user not in (None, NOBODY):
+                tuntap.set_owner(fd, int(self.user or 0))
+            if self.group not in (None, NOBODY):
+                tuntap.set_group(fd, int(self.group or 0))
+            tuntap.set_persistent(fd)
+        finally:
+            os.close(fd)
+
+    def finish(self, kernel: Kernel) -> None:
+        new = self._new()
+        self.settle(kernel, new, *self.own(kernel, new))
+
+    def _new(self) -> Tap:
+        """As the driver made it."""
+        return Tap(netns=self.netns, name=self.name, mac=self.mac, mtu=USUAL_MTU, up=False, master="", link_local=True)
 
     def create_commands(self) -> list[str]:
-        return [ip(self.netns, "tuntap", "add", "dev", self.name, "mode", "tun" if self.tun else "tap")]
+        words: list[object] = ["mode", "tun" if self.tun else "tap"]
+        for name in ("user", "group"):
+            if getattr(self, name) not in (None, NOBODY):
+                words += [name, getattr(self, name)]
+        return [ip(self.netns, "tuntap", "add", "dev", self.name, *words, "multi_queue" if self.multi_queue else "")]
+
+    def finish_commands(self) -> list[str]:
+        address = ["address", self.mac] if self.mac is not None and not self.tun else []
+        words = [*address, *self.own_words(self._new())]
+        first = [ip(self.netns, "link", "set", "dev", self.name, *words)] if words else []
+        return first + self.settle_commands(self._new())
 
     def label(self) -> str:
         return "tun" if self.tun else "tap"
+
+
+def _number(data: bytes | None, missing: int) -> int:
+    return int(struct.unpack("=I", data)[0]) if data else missing

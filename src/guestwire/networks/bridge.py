@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_interface
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import MOST_PORTS
 from guestwire.kinds.bridge import Bridge as BridgeLink
 from guestwire.kinds.port import Port as PortOptions
+from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
 from guestwire.spec.file import File
 from guestwire.spec.models import Port
@@ -126,24 +127,26 @@ class Bridge(BuiltNetwork):
         if mtu < LEAST_MTU_IPV6 and six:
             message = f"mtu {mtu} is under IPv6's 1280, and the bridge, which takes its ports' least, has {six}."
             site.refuse(seat.nic.at("mtu") if seat.nic.mtu else self.at("mtu"), message, "Write 1280 or more.")
-        owner = site.project
+        port: dict[str, Any] = {
+            "netns": site.host,
+            "name": seat.host_link,
+            "long": seat.host_long,
+            "owner": site.project,
+            "mac": site.mac(seat.guest, str(seat.nic.index), "port"),
+            "mtu": mtu,
+            "link_local": False,  # nobody talks to a port
+            "master": self.link(site),
+            "port": self._options(seat.nic.port),
+        }
+        if seat.device is not None:
+            site.add(Tap(**port, user=seat.user, group=seat.group, multi_queue=seat.queues > 1))
+            return
         site.add(
-            Veth(
-                netns=site.host,
-                name=seat.host_link,
-                long=seat.host_long,
-                owner=owner,
-                peer=far,
-                mac=site.mac(seat.guest, str(seat.nic.index), "port"),
-                mtu=mtu,
-                link_local=False,  # nobody talks to a port
-                master=self.link(site),
-                port=self._options(seat.nic.port),
-            ),
+            Veth(**port, peer=far),
             Veth(
                 netns=seat.netns,
                 name=seat.link,
-                owner=owner,
+                owner=site.project,
                 peer=near,
                 mac=seat.mac,
                 mtu=mtu,

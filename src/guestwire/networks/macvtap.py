@@ -123,17 +123,20 @@ class Macvtap(BuiltNetwork):
         mac = seat.mac if self.mode != "passthru" else seat.nic.mac
         if self.mode != "passthru":
             self._check_mac(site, seat)
+        held = seat.device is not None
         site.add(
             Macvlan(
-                netns=seat.netns,
-                name=seat.link,
+                netns=site.host if held else seat.netns,
+                name=seat.host_link if held else seat.link,
+                long=seat.host_long if held else None,
                 owner=site.project,
+                device="macvtap" if held else "macvlan",
                 parent=(site.host, self.uplink),
                 mode=self.mode,
                 macs=tuple(sorted(self.macs)) if self.mode == "source" else None,
                 mac=mac,
                 mtu=seat.mtu,
-                link_local=seat.link_local,
+                link_local=seat.link_local and not held,  # whoever holds it speaks IPv6, not this end
                 master="",
             )
         )

@@ -24,6 +24,7 @@ from guestwire.spec.report import quote
 
 __all__ = [
     "NAME",
+    "Account",
     "Address",
     "Addresses",
     "Count",
@@ -36,6 +37,7 @@ __all__ = [
     "Macs",
     "Mtu",
     "NicAddresses",
+    "Queues",
     "Subnet",
     "Subnets",
     "Word",
@@ -124,6 +126,10 @@ def _group_mask(value: Any) -> int:
 
 def _word(value: Any) -> str:
     return _text(value, "a word")
+
+
+def _account(value: Any) -> str:
+    return str(value) if type(value) is int and value >= 0 else _text(value, "a name or number")
 
 
 def _link(value: Any) -> str:
@@ -317,8 +323,10 @@ _JSON_SUBNET: dict[str, Any] = {"type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0
 Flag = Annotated[bool, PlainValidator(_flag), _json("true or false", {"type": "boolean"})]
 Count = Annotated[int, PlainValidator(_whole(1, 10000)), _range(1, 10000)]
 Mtu = Annotated[int, PlainValidator(_whole(68, 65535)), _range(68, 65535)]
+Queues = Annotated[int, PlainValidator(_whole(1, 256)), _range(1, 256)]
 GroupMask = Annotated[int, PlainValidator(_group_mask), _json("0 to 65535, or hexadecimal as 0x4000", _JSON_MASK)]
 Word = Annotated[str, PlainValidator(_word), _json("a name", _TEXT)]
+Account = Annotated[str, PlainValidator(_account), _json("a name or number", {"type": ["string", "integer"]})]
 LinkName = Annotated[str, PlainValidator(_link), _json("a link's name", _JSON_LINK)]
 Mac = Annotated[str, PlainValidator(_mac), _json("a MAC", _JSON_MAC)]
 Macs = Annotated[tuple[Mac, ...], BeforeValidator(one_or_many), AfterValidator(_once), _json("a MAC", _JSON_MAC, True)]
