@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from guestwire.api.cables import add_cable, cables, remove_cable
     from guestwire.api.change import Outcome, down, plan, rollback, up
     from guestwire.api.guest import execute, find_guest, find_nic, pcap
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
@@ -20,6 +21,8 @@ __all__ = [
     "Listed",
     "Outcome",
     "Status",
+    "add_cable",
+    "cables",
     "check",
     "down",
     "everything",
@@ -32,12 +35,14 @@ __all__ = [
     "pcap",
     "picture",
     "plan",
+    "remove_cable",
     "rollback",
     "status",
     "up",
 ]
 
 _HOMES = {
+    "cables": ("add_cable", "cables", "remove_cable"),
     "change": ("Outcome", "down", "plan", "rollback", "up"),
     "guest": ("execute", "find_guest", "find_nic", "pcap"),
     "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),

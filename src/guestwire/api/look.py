@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +12,11 @@ from guestwire import rootless
 from guestwire.api.situation import Situation, related, see_settled, situation, usual_file
 from guestwire.apply import State, Store, projects
 from guestwire.compile import BuiltNetwork
-from guestwire.errors import FileError
+from guestwire.errors import FileError, Unavailable
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.cable import Cable
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux import namespaces
@@ -76,16 +78,19 @@ class Status:
 
     def _nic(self, netns: str, nic: Nic) -> dict[str, Any]:
         link = self._links.get((netns, nic.link))
-        peer = getattr(link, "peer", None)
-        return {
+        cable = self.seen.get(Key("", netns, Cable.KIND, nic.link))
+        end = cable.end if isinstance(cable, Cable) else None
+        peer = end or getattr(link, "peer", None)
+        nics = {
             "name": nic.link,
             "network": nic.network,
-            "device": link.trial_name() if link else None,
+            "device": end[2] if end else link.trial_name() if link else None,
             "mac": link.mac if link else None,
             "addresses": self._addresses.get((netns, nic.link), []),
             "host_link": peer[1] if peer else None,
             "up": bool(link and link.up),
         }
+        return nics | {"cable": cable.counters()} if isinstance(cable, Cable) else nics
 
     def _network(self, network: BuiltNetwork) -> dict[str, Any]:
         name = network.link(self.where.site) if self.where.site else ""
@@ -189,13 +194,20 @@ def picture(path: str | None, *, lab: bool = False, netns: str | None = None) ->
     """What is there of a project: its host and its namespaces."""
     where = situation(usual_file(path, None), lab=lab, project=None, netns=netns)
     with Kernel() as kernel:
-        return observe(kernel, where.host, related(where.project))
+        return _with_cables(kernel, observe(kernel, where.host, related(where.project)))
 
 
 def everything(netns: str | None = None) -> Picture:
     """The whole of a host, whoever made it: its own namespace, and every named one."""
     with Kernel() as kernel:
-        return observe(kernel, netns or "", namespaces.names())
+        return _with_cables(kernel, observe(kernel, netns or "", namespaces.names()))
+
+
+def _with_cables(kernel: Kernel, seen: Picture) -> Picture:
+    """A picture with the cables between its namespaces too, as far as we may ask their processes."""
+    with contextlib.suppress(Unavailable):
+        seen.add(*(cable for cable in Cable.read_all(kernel, None) if cable.netns in seen.scope))
+    return seen
 
 
 def host(netns: str | None = None) -> dict[str, Any]:

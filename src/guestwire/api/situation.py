@@ -12,12 +12,12 @@ from pathlib import Path
 from guestwire import rootless
 from guestwire.api.loans import give_back, heirs_of, without_us
 from guestwire.apply import State, Store, locked, projects
-from guestwire.apply.store import RUN
 from guestwire.compile import Site, compile_file
 from guestwire.errors import Busy, FileError, UsageError
 from guestwire.guests import KINDS
 from guestwire.kinds import Thing, kinds
 from guestwire.kinds.fdb import Fdb
+from guestwire.kinds.mark import RUN
 from guestwire.lab import Lab
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel

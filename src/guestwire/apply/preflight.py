@@ -1,9 +1,9 @@
-"""Asks the kernel, before the first step, whether it has the kinds of link that a plan makes."""
+"""Asks the kernel, before the first step, whether it can make what a plan makes."""
 
 from __future__ import annotations
 
 from guestwire.errors import Unavailable
-from guestwire.kinds import Link
+from guestwire.kinds import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.libc import CLONE_NEWNET, setns, unshare
 from guestwire.linux.netlink import Socket
@@ -13,14 +13,14 @@ __all__ = ["preflight"]
 
 
 def preflight(kernel: Kernel, plan: Plan) -> None:
-    """Try each kind of link that the plan makes in a namespace of its own, which nobody sees and which ends at once.
+    """Try each kind of thing that the plan makes in a namespace of its own, which nobody sees and which ends at once.
 
-    Raises Unavailable with all kinds that this kernel lacks.
+    Raises Unavailable with all that this kernel, or these rights, lack.
     """
     wanted = {
         step.value.trial_name(): step.value
         for step in plan.steps
-        if step.action == "create" and isinstance(step.value, Link)
+        if step.action == "create" and type(step.value).lacks is not Thing.lacks
     }
     if not wanted:
         return
@@ -31,7 +31,7 @@ def preflight(kernel: Kernel, plan: Plan) -> None:
     finally:
         setns(home, CLONE_NEWNET)
     try:
-        missing = [problem for link in wanted.values() if (problem := link.lacks(sock)) is not None]
+        missing = [problem for value in wanted.values() if (problem := value.lacks(sock)) is not None]
     finally:
         sock.close()
     if missing:

@@ -1,8 +1,8 @@
 """Cables: each carries frames between two descriptors, as a hypervisor does between a guest's NIC and the host's tap.
 
 A frame is read from one descriptor and written to the other, with the virtio-net header before it, untouched. So
-segmentation offload passes: a sender's 64 KiB of TCP cross as one frame, and the sum that nobody has finished needn't be
-finished. Frames a second are what costs; that is why it is fast enough in Python (bench/frames.py).
+segmentation offload passes: a sender's 64 KiB of TCP cross as one frame, and a sum that nobody has finished needn't
+be. Frames a second are what costs; that is why it is fast enough in Python (bench/frames.py).
 
 One thread carries all cables, by epoll. More were measured and gained nothing on two processors: a frame's way is
 copying and waking, and each further thread adds a waking (docs/figures.md).
@@ -18,6 +18,7 @@ What can go wrong with a frame, and what becomes of it:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
@@ -90,7 +91,8 @@ class Cables:
         cable = self.by_name.pop(name, None)
         for way in (cable.out, cable.back) if cable else ():
             del self._from[way.source], self._into[way.sink]
-            os.close(way.source)  # which takes it out of the epoll too: nobody else has it
+            self._unread(way.source)
+            os.close(way.source)
 
     def close(self) -> None:
         """Pull out all cables."""
@@ -174,14 +176,10 @@ class Cables:
         """Wait for what the way needs next: frames, or where one is held room for it. Each end serves two ways."""
         for fd in (way.source, way.sink):
             wanted = (0 if self._from[fd].held else IN) | (OUT if self._into[fd].held else 0)
-            try:
+            with contextlib.suppress(FileNotFoundError):  # gone already: it is read no more
                 self._epoll.modify(fd, wanted)
-            except FileNotFoundError:
-                pass  # gone already: it is read no more
 
     def _unread(self, fd: int) -> None:
         """Read an end no more, whose link is gone."""
-        try:
+        with contextlib.suppress(FileNotFoundError):
             self._epoll.unregister(fd)
-        except FileNotFoundError:
-            pass

@@ -14,6 +14,7 @@ One packet is one request, answered by one: JSON, as `client.py` has them.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -73,10 +74,8 @@ class _Server:
         over = asked["do"] == "remove" and not self.cables.by_name
         if over:
             os.unlink(self.path)  # before the answer: whoever has it finds nobody here
-        try:
+        with contextlib.suppress(OSError):  # who doesn't read has no answer
             connection.send(json.dumps(answer).encode())
-        except OSError:
-            pass  # who doesn't read has no answer
         if over:
             os._exit(0)
 
@@ -84,7 +83,8 @@ class _Server:
         """A cable between the two descriptors that came along; one of that name is replaced."""
         if len(fds) != ENDS:
             raise OSError(errno.EBADF, "a cable has two ends")
-        self.cables.add(asked["name"], *fds, label=asked["label"])
+        near, far = fds
+        self.cables.add(asked["name"], near, far, asked["label"])
         return {}
 
     def do_remove(self, asked: dict[str, Any], fds: list[int]) -> dict[str, Any]:
@@ -115,10 +115,8 @@ def serve(path: str) -> NoReturn:
     os.umask(0o077)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     beside = f"{path}.new"
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(beside)
-    except FileNotFoundError:
-        pass
     listener.bind(beside)
     listener.listen(64)
     os.rename(beside, path)  # so that a socket of that name which refuses is one whose process is gone

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from typing import Any
 
 __all__ = ["run_program"]
 
 
-def run_program(
-    command: Sequence[str], seconds: float, text: str | None = None, stdin: int | None = None
-) -> str:
+def run_program(command: Sequence[str], seconds: float, text: str | None = None, stdin: int | None = None) -> str:
     """What the program printed, given `text`, or the descriptor `stdin`, as its standard input.
 
     It is in a session of its own, so a Ctrl-C is ours alone to act on.
@@ -22,9 +19,15 @@ def run_program(
     import subprocess  # a tenth of guestwire's start, and most commands run no program
 
     try:
-        given: dict[str, Any] = {"input": text} if stdin is None else {"stdin": stdin}
         done = subprocess.run(
-            command, **given, capture_output=True, text=True, timeout=seconds, check=False, start_new_session=True
+            command,
+            input=text,
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            start_new_session=True,
         )
     except subprocess.TimeoutExpired:
         raise OSError(errno.ETIMEDOUT, f"{command[0]} was not done after {seconds:g} s") from None

@@ -48,6 +48,7 @@ __all__ = [
     "set_owner",
     "set_persistent",
     "told",
+    "try_node",
 ]
 
 DOOR = "/dev/net/tun"
@@ -211,6 +212,18 @@ def open_macvtap(
     try:
         os.mknod("node", stat.S_IFCHR | 0o600, number, dir_fd=private)
         return _become(os.open("node", _mode(blocking), dir_fd=private), name, flags)
+    finally:
+        os.close(private)
+
+
+def try_node() -> None:
+    """Open /dev/null through a node of our own, as a macvtap is opened: OSError where we may not make device nodes."""
+    private = detached("tmpfs")
+    try:
+        os.mknod(
+            "node", stat.S_IFCHR | 0o600, os.makedev(1, 3), dir_fd=private
+        )  # Documentation/admin-guide/devices.txt
+        os.close(os.open("node", os.O_RDWR | os.O_CLOEXEC, dir_fd=private))
     finally:
         os.close(private)
 

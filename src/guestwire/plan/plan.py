@@ -217,7 +217,11 @@ def _roots(going: list[Thing]) -> list[Thing]:
     return [
         value
         for value in outside
-        if ((value.netns, value.name) in names if isinstance(value, Link) else links.isdisjoint(value.on_links()))
+        if (
+            (value.netns, value.name) in names
+            if isinstance(value, Link)
+            else value.OUTLASTS or links.isdisjoint(value.on_links())
+        )
     ]
 
 
