@@ -99,6 +99,7 @@ class _Planner:
             raise FileError(*self.problems)
         replaced = list({old.key: old for old in [*replaced, *self._making_room(values, replaced, sweep)]}.values())
         lost = self._closure(replaced)
+        replaced += [value for value in lost.values() if value.OUTLASTS and value not in replaced]
         steps = [Step("delete", value, early=True) for value in _roots(replaced)]
         for value in values:
             have = self.observed.get(value.key)
