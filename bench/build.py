@@ -27,10 +27,10 @@ SECONDS_PER_MEASUREMENT = 240.0
 class Bench:
     """One run: what to measure, and what has been found."""
 
-    def __init__(self, count: int, rounds: int, only: list[str], quick: bool) -> None:
+    def __init__(self, count: int, rounds: int, only: list[str], quick: bool, kinds: list[str]) -> None:
         self.count, self.rounds, self.quick = count, rounds, quick
         self.only = only or NAMES
-        self.series: verdict.Series = {"veth": {}, "macvlan": {}}
+        self.series: verdict.Series = {kind: {} for kind in verdict.LABELS if kind in (kinds or verdict.LABELS)}
         self.skipped: dict[str, str] = {}
         self.help: list[float] = []
         self.gbits: dict[str, list[float]] = {}
@@ -126,6 +126,7 @@ def main() -> int:
     words.add_argument("--rounds", type=int, help="rounds to take the median of (3; 1 with --quick)")
     words.add_argument("--quick", action="store_true", help="few guests, one round: does it work?")
     words.add_argument("--only", nargs="+", choices=NAMES, default=[], metavar="WAY", help=", ".join(NAMES))
+    words.add_argument("--kinds", nargs="+", choices=verdict.LABELS, default=[], metavar="KIND", help="of guests: all")
     words.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     words.add_argument("--install", action="store_true", help="first install the peers (pip, apt-get)")
     words.add_argument("--worker", help=argparse.SUPPRESS)
@@ -139,7 +140,7 @@ def main() -> int:
         print(f"+ {line}", file=sys.stderr, flush=True)
         subprocess.run(line.split(), check=False, stdout=sys.stderr)  # what couldn't be installed is skipped below
     count = given.guests or (100 if given.quick else 1000)
-    bench = Bench(count, given.rounds or (1 if given.quick else 3), given.only, given.quick)
+    bench = Bench(count, given.rounds or (1 if given.quick else 3), given.only, given.quick, given.kinds)
     with tempfile.TemporaryDirectory() as folder:
         why = compile_floor(Path(folder))
         if why:

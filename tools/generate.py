@@ -95,7 +95,7 @@ def cli_page() -> str:
     lines = [f"<!-- {MADE} -->", "# The command line", ""]
     lines += ["| verb | what it does |", "|---|---|"]
     verbs = _verbs()
-    lines += [f"| [`{verb.name}`](#{verb.name}) | {verb.summary} |" for verb in verbs]
+    lines += [f"| [`{verb.name}`](#{verb.name.replace(' ', '-')}) | {verb.summary} |" for verb in verbs]
     lines += ["", "## Global options", "", "They stand before or after the verb.", ""]
     lines += _table("option", ((_bare(option), option.help) for option in GLOBALS))
     lines += ["", "`--version` prints the version, `--help` says what there is, of a verb too.", ""]

@@ -1,7 +1,8 @@
 /*
- * The floor: 1,000 namespace guests with as little as the kernel needs to be told, over raw rtnetlink.
+ * The floor: 1,000 guests with as little as the kernel needs to be told, over raw rtnetlink: namespaces, or taps that
+ * persist, which have no namespace.
  *
- *     floor build|down veth|macvlan COUNT
+ *     floor build|down veth|macvlan|tap COUNT
  *
  * It is run inside the private namespaces that private.py makes: /run is its own, and so is the network. `build` leaves
  * namespaces g-1 … g-COUNT under /run/netns, so that a second process, `down`, finds them. Every answer of the kernel is
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
+#include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -20,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -187,6 +190,27 @@ static void make_veths(struct batch *b, struct guest *guests, unsigned count)
 	flush(b);
 }
 
+/* rtnetlink makes no tap: each is an open, two ioctls and a close, and then one of a batch. */
+static void make_taps(struct batch *b, unsigned count)
+{
+	char name[IFNAMSIZ];
+	struct ifinfomsg up = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+	for (unsigned i = 0; i < count; i++) {
+		struct ifreq wanted = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+		int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+		name_of(wanted.ifr_name, sizeof wanted.ifr_name, "t%u", i + 1);
+		if (fd < 0 || ioctl(fd, TUNSETIFF, &wanted) || ioctl(fd, TUNSETPERSIST, 1) || close(fd))
+			fail("/dev/net/tun");
+	}
+	for (unsigned i = 0; i < count; i++) {
+		start(b, RTM_NEWLINK, 0, &up, sizeof up);
+		name_of(name, sizeof name, "t%u", i + 1);
+		put_string(b, IFLA_IFNAME, name);
+		put32(b, IFLA_MASTER, 10);
+	}
+	flush(b);
+}
+
 static void make_macvlans(struct batch *b, struct guest *guests, unsigned count)
 {
 	unsigned parent = if_nametoindex("p0");
@@ -229,8 +253,13 @@ static void configure(struct batch *b, struct guest *guests, unsigned count, uns
 	}
 }
 
-static void build(struct batch *b, int macvlan, unsigned count)
+static void build(struct batch *b, const char *kind, unsigned count)
 {
+	if (!strcmp(kind, "tap")) {
+		make_bridge(b);
+		make_taps(b, count);
+		return;
+	}
 	struct rlimit files;
 	int host = b->socket, home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	struct guest *guests = calloc(count, sizeof *guests);
@@ -239,7 +268,7 @@ static void build(struct batch *b, int macvlan, unsigned count)
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
 	make_namespaces(guests, count, home);
-	if (macvlan) {
+	if (!strcmp(kind, "macvlan")) {
 		make_macvlans(b, guests, count);
 		configure(b, guests, count, 0x0a4e0000, 1);
 	} else {
@@ -250,16 +279,17 @@ static void build(struct batch *b, int macvlan, unsigned count)
 	b->socket = host;
 }
 
-static void down(struct batch *b, int macvlan, unsigned count)
+static void down(struct batch *b, const char *kind, unsigned count)
 {
+	int tap = !strcmp(kind, "tap");
 	char name[64];
 	struct ifinfomsg none = {0};
-	/* A veth's host end is given a group of its own, and the group deleted: the kernel then waits once, not a
+	/* A tap, or a veth's host end, is given a group of its own, and the group deleted: the kernel then waits once, not a
 	 * thousand times. A macvlan is in the guest's namespace and goes with it. */
-	if (!macvlan) {
+	if (strcmp(kind, "macvlan")) {
 		for (unsigned i = 0; i < count; i++) {
 			start(b, RTM_SETLINK, 0, &none, sizeof none);
-			name_of(name, sizeof name, "v%u", i + 1);
+			name_of(name, sizeof name, tap ? "t%u" : "v%u", i + 1);
 			put_string(b, IFLA_IFNAME, name);
 			put32(b, IFLA_GROUP, GROUP);
 		}
@@ -270,7 +300,7 @@ static void down(struct batch *b, int macvlan, unsigned count)
 		put32(b, IFLA_GROUP, GROUP);
 		flush(b);
 	}
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; !tap && i < count; i++) {
 		name_of(name, sizeof name, "/run/netns/g-%u", i + 1);
 		if (umount2(name, MNT_DETACH) || unlink(name))
 			fail(name);
@@ -281,11 +311,10 @@ int main(int argc, char **argv)
 {
 	static struct batch b;
 	if (argc != 4) {
-		fprintf(stderr, "usage: floor build|down veth|macvlan COUNT\n");
+		fprintf(stderr, "usage: floor build|down veth|macvlan|tap COUNT\n");
 		return 64;
 	}
 	b.socket = open_rtnetlink();
-	int macvlan = !strcmp(argv[2], "macvlan");
-	(strcmp(argv[1], "down") ? build : down)(&b, macvlan, atoi(argv[3]));
+	(strcmp(argv[1], "down") ? build : down)(&b, argv[2], atoi(argv[3]));
 	return 0;
 }

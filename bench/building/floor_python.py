@@ -1,9 +1,10 @@
 """The floor in Python: the same messages as floor.c, with the standard library only.
 
-python floor_python.py build|down veth|macvlan COUNT
+python floor_python.py build|down veth|macvlan|tap COUNT
 """
 
 import ctypes
+import fcntl
 import os
 import resource
 import socket
@@ -17,6 +18,7 @@ else:  # started as a program, so that its figure is a whole process as floor.c'
 
 GUEST_INDEX, HOST_INDEX, BRIDGE_INDEX, DELETE_GROUP = 100, 1000, 10, 7077
 CLONE_NEWNET, MS_BIND, MNT_DETACH = 0x40000000, 4096, 2
+TUNSETIFF, TUNSETPERSIST, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x400454CB, 0x2, 0x1000
 LIBC = ctypes.CDLL(None, use_errno=True)
 NEW = wire.CREATE | wire.EXCL
 
@@ -80,8 +82,25 @@ def _macvlan(parent: int, netns: int) -> bytes:
     return wire.message(wire.NEWLINK, wire.link(own, info, index=GUEST_INDEX, flags=wire.UP), NEW)
 
 
+def _taps(count: int) -> list[bytes]:
+    """Make them by ioctl, as rtnetlink can't; the messages that make them ports and set them up."""
+    for i in range(count):
+        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", b"t%d" % (i + 1), IFF_TAP | IFF_NO_PI))
+        fcntl.ioctl(fd, TUNSETPERSIST, 1)
+        os.close(fd)
+    names = [wire.string(wire.IFNAME, f"t{i + 1}") for i in range(count)]
+    port = wire.attr32(wire.MASTER, BRIDGE_INDEX)
+    return [wire.message(wire.NEWLINK, wire.link(name, port, flags=wire.UP)) for name in names]
+
+
 def build(kind: str, count: int) -> None:
-    """Namespaces, then all links, then each guest from inside."""
+    """Namespaces, then all links, then each guest from inside; taps have neither namespace nor inside."""
+    if kind == "tap":
+        host = wire.open_rtnetlink()
+        wire.send(host, _bridge())
+        wire.send(host, _taps(count))
+        return
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     host = wire.open_rtnetlink()
@@ -102,13 +121,14 @@ def build(kind: str, count: int) -> None:
 
 def down(kind: str, count: int) -> None:
     """The host's ends as one group, then the namespaces; a macvlan goes with its namespace."""
-    if kind == "veth":
+    if kind != "macvlan":
         host = wire.open_rtnetlink()
         group = wire.attr32(wire.GROUP, DELETE_GROUP)
-        mark = [wire.message(wire.SETLINK, wire.link(group, index=HOST_INDEX + i)) for i in range(count)]
+        names = [wire.string(wire.IFNAME, f"{kind[0]}{i + 1}") for i in range(count)]
+        mark = [wire.message(wire.SETLINK, wire.link(name, group)) for name in names]
         mark.append(wire.message(wire.SETLINK, wire.link(group, index=BRIDGE_INDEX)))
         wire.send(host, [*mark, wire.message(wire.DELLINK, wire.link(group))])
-    for i in range(1, count + 1):
+    for i in range(1, count + 1) if kind != "tap" else ():
         path = b"/run/netns/g-%d" % i
         _check(LIBC.umount2(path, MNT_DETACH), "umount")
         os.unlink(path)

@@ -12,13 +12,23 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 NETWORKS = {
     "veth": "{type: bridge, subnet: 10.77.0.0/16}",
     "macvlan": "{type: macvtap, uplink: p0, mode: bridge, subnet: 10.78.0.0/16}",
+    "tap": "{type: bridge, subnet: 10.77.0.0/16}",
 }
+GUESTS = {"tap": "kind: process, "}
 
 
 def file_for(kind: str, count: int) -> Path:
     """Write the file of `count` guests into the private /run."""
     path = Path("/run/bench.yaml")
-    path.write_text(f"name: bench\nnetworks:\n  lan: {NETWORKS[kind]}\nguests:\n  g: {{count: {count}, nics: [lan]}}\n")
+    guests = f"{{{GUESTS.get(kind, '')}count: {count}, nics: [lan]}}"
+    path.write_text(f"name: bench\nnetworks:\n  lan: {NETWORKS[kind]}\nguests:\n  g: {guests}\n")
+    return path
+
+
+def empty_file() -> Path:
+    """Write a file that asks for nothing, by which a verb takes as long as it takes to start."""
+    path = Path("/run/empty.yaml")
+    path.write_text("name: empty\n")
     return path
 
 

@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 SYSTEM_PYTHON = "/usr/bin/python3"
 PACKAGES = ("gcc", "libc6-dev", "iproute2", "util-linux", "mininet", "bridge-utils", "containernetworking-plugins")
 BOTH, VETH = ("veth", "macvlan"), ("veth",)
+ALL = (*BOTH, "tap")
 
 
 def _present() -> str | None:
@@ -112,8 +113,8 @@ _naive, _batch = pyroute2_ways, pyroute2_ways
 WAYS = {
     way.name: way
     for way in (
-        Way("floor-c", partial(_floor_c, "build"), partial(_floor_c, "down"), BOTH),
-        Way("floor-python", partial(_floor_python, "build"), partial(_floor_python, "down"), BOTH),
+        Way("floor-c", partial(_floor_c, "build"), partial(_floor_c, "down"), ALL),
+        Way("floor-python", partial(_floor_python, "build"), partial(_floor_python, "down"), ALL),
         Way("ip-batch", partial(ip_batch.build, enter=ip_batch.by_option), ip_batch.down, BOTH),
         Way("ip-batch-nsenter", partial(ip_batch.build, enter=ip_batch.by_nsenter), ip_batch.down, BOTH),
         Way("pyroute2-batch", _batch.build_batch, _batch.down_batch, VETH, _batch.absent, _batch.prepare),

@@ -16,22 +16,27 @@ if TYPE_CHECKING:
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
     from guestwire.api.measure import check
     from guestwire.api.situation import is_some_project
+    from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
 
 __all__ = [
     "Listed",
     "Outcome",
     "Status",
     "add_cable",
+    "add_tap",
     "cables",
     "check",
+    "delete_tap",
     "down",
     "everything",
     "execute",
     "find_guest",
     "find_nic",
+    "find_tap",
     "host",
     "is_some_project",
     "list_projects",
+    "list_taps",
     "pcap",
     "picture",
     "plan",
@@ -48,6 +53,7 @@ _HOMES = {
     "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),
     "measure": ("check",),
     "situation": ("is_some_project",),
+    "taps": ("add_tap", "delete_tap", "find_tap", "list_taps"),
 }
 
 

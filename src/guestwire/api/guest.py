@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import BinaryIO
 
 from guestwire import rootless
-from guestwire.apply import projects
-from guestwire.errors import UsageError
+from guestwire.apply import Store, projects
+from guestwire.compile import BuiltGuest
+from guestwire.errors import GuestwireError, UsageError
+from guestwire.guests import KINDS
 from guestwire.lab import PLACES
 from guestwire.linux import namespaces
 from guestwire.linux.inside import run
@@ -15,6 +18,8 @@ from guestwire.linux.kernel import Kernel
 from guestwire.linux.packets import Captured, capture, watch
 from guestwire.linux.rtnetlink import dump_links
 from guestwire.linux.userns import capable
+from guestwire.networks import TYPES
+from guestwire.spec import load
 
 __all__ = ["execute", "find_guest", "find_nic", "pcap"]
 
@@ -34,12 +39,27 @@ def find_guest(name: str) -> str:
     if found:
         choices = ", ".join(f"{namespace.removesuffix(f'-{guest}')}/{guest}" for namespace in found)
         raise UsageError(f"several projects have a {guest}.", hint=f"Say which: {choices}.")
+    built = _in_a_file(project, guest)
+    if built is not None and not built.HAS_NAMESPACE:
+        message = f"guest {guest} is a {built.kind}: it has no namespace to go into."
+        raise UsageError(message, hint="`guestwire status` names its NICs on the host.")
     known = sorted(
         name.removeprefix(f"{each}-") for each in projects() for name in there if name.startswith(f"{each}-")
     )
     guests = [name for name in known if name not in PLACES]
     hint = f"There is {', '.join(guests[:10])}{' …' if len(guests) > 10 else ''}." if guests else "No project is up."
     raise UsageError(f"there is no guest {name}.", hint=hint)
+
+
+def _in_a_file(project: str, guest: str) -> BuiltGuest | None:
+    """The guest of that name in the file of a project that is up, or None."""
+    for state in (Store(each).state() for each in projects() if project in ("", each)):
+        with contextlib.suppress(GuestwireError):
+            file = load(state.file, networks=TYPES, guests=KINDS) if state and state.file else None
+            found = file.instance(guest) if file else None
+            if found is not None and isinstance(found.guest, BuiltGuest):
+                return found.guest
+    return None
 
 
 def _get_in(project: str, guest: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from guestwire import rootless
 from guestwire.api.situation import Situation, related, see_settled, situation, usual_file
 from guestwire.apply import State, Store, projects
-from guestwire.compile import BuiltNetwork
+from guestwire.compile import BuiltGuest, BuiltNetwork, Seat
 from guestwire.errors import FileError, Unavailable
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
@@ -19,6 +19,7 @@ from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.cable import Cable
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
+from guestwire.kinds.tap import Tap
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.observe import observe
@@ -65,32 +66,39 @@ class Status:
         }
 
     def _guest(self, instance: Instance) -> dict[str, Any]:
-        netns = f"{self.where.project}-{instance.name}"
-        there = Key("", netns, Namespace.KIND, netns) in self.seen
-        nics = [self._nic(netns, nic) for nic in instance.guest.nics]
-        up = there and all(nic["up"] for nic in nics)
+        guest, netns = instance.guest, f"{self.where.project}-{instance.name}"
+        assert isinstance(guest, BuiltGuest)
+        seats = self.where.site.seats if self.where.site else {}
+        nics = [self._nic(netns, nic, seats.get((instance.name, nic.index))) for nic in guest.nics]
+        there = not guest.HAS_NAMESPACE or Key("", netns, Namespace.KIND, netns) in self.seen
+        waits = any(isinstance(link, Tap) and not link.carrier for _, link in nics if not guest.HAS_NAMESPACE)
+        up = there and all(link is not None and link.up for _, link in nics)
         return {
             "name": instance.name,
-            "kind": instance.guest.kind,
-            "state": "up" if up else "down",
-            "nics": [{name: value for name, value in nic.items() if name != "up"} for nic in nics],
+            "kind": guest.kind,
+            "state": "down" if not up else "starting" if waits else "up",
+            "nics": [document for document, _ in nics],
         }
 
-    def _nic(self, netns: str, nic: Nic) -> dict[str, Any]:
-        link = self._links.get((netns, nic.link))
+    def _nic(self, netns: str, nic: Nic, seat: Seat | None) -> tuple[dict[str, Any], Link | None]:
+        """A NIC's document, and its link. Of a program's NIC the file says MAC and addresses, if anybody does."""
+        place = (seat.netns, seat.link) if seat else (netns, nic.link)
+        link = self._links.get(place)
         cable = self.seen.get(Key("", netns, Cable.KIND, nic.link))
         end = cable.end if isinstance(cable, Cable) else None
         peer = end or getattr(link, "peer", None)
-        nics = {
-            "name": nic.link,
+        held = seat is not None and seat.link == seat.host_link
+        document = {
+            "name": place[1],
             "network": nic.network,
-            "device": end[2] if end else link.trial_name() if link else None,
-            "mac": link.mac if link else None,
-            "addresses": self._addresses.get((netns, nic.link), []),
-            "host_link": peer[1] if peer else None,
-            "up": bool(link and link.up),
+            "device": end[2] if end else link.label() if isinstance(link, Tap) else link.trial_name() if link else None,
+            "mac": nic.mac if held and isinstance(link, Tap) else link.mac if link else None,
+            "addresses": list(seat.addresses) if held and seat else self._addresses.get(place, []),
+            "host_link": place[1] if held else peer[1] if peer else None,
         }
-        return nics | {"cable": cable.counters()} if isinstance(cable, Cable) else nics
+        if isinstance(cable, Cable):
+            document["cable"] = cable.counters()
+        return document, link
 
     def _network(self, network: BuiltNetwork) -> dict[str, Any]:
         name = network.link(self.where.site) if self.where.site else ""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from guestwire import reach
 from guestwire.api.situation import Situation, see_settled, situation, usual_file
-from guestwire.compile import BuiltNetwork
+from guestwire.compile import BuiltGuest, BuiltNetwork
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Picture
 from guestwire.reach import Progress, Report, Seat, Station
+from guestwire.spec.file import Instance
 
 __all__ = ["check"]
 
@@ -54,15 +55,18 @@ class _Stations:
         return [*self._guests(), self._host(), *(self._lab() if self.where.lab else self._outside())]
 
     def _guests(self) -> list[Station]:
-        return [
-            Station(
-                instance.name,
-                netns := f"{self.where.project}-{instance.name}",
-                tuple(self._seat(nic.network, netns, nic.link) for nic in instance.guest.nics),
-                instance.guest.kind,
-            )
-            for instance in self.where.file.expand()
-        ]
+        return [self._guest(instance) for instance in self.where.file.expand()]
+
+    def _guest(self, instance: Instance) -> Station:
+        guest, kind = instance.guest, instance.guest.kind
+        assert isinstance(guest, BuiltGuest)
+        if not guest.HAS_NAMESPACE:  # its program has the addresses, of which we know what the file says
+            seats = tuple(self.site.seats[instance.name, nic.index] for nic in guest.nics)
+            known = (tuple(address.partition("/")[0] for address in seat.addresses) for seat in seats)
+            nics = zip(seats, known, strict=True)
+            return Station(instance.name, None, tuple(Seat(s.nic.network, s.link, a) for s, a in nics), kind)
+        netns = f"{self.where.project}-{instance.name}"
+        return Station(instance.name, netns, tuple(self._seat(n.network, netns, n.link) for n in guest.nics), kind)
 
     def _seat(self, network: str, netns: str, link: str) -> Seat:
         return Seat(network, link, tuple(self.addresses.get((netns, link), ())))

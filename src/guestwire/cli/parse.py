@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from guestwire.cli.table import EXITS, GLOBALS, Argument, Verb, VerbModule, load, names
+from guestwire.cli.table import EXITS, GLOBALS, Argument, Verb, VerbModule, families, load, names, within
 from guestwire.errors import Problem, UsageError
 from guestwire.nearest import nearest
 
@@ -30,13 +30,12 @@ class _Parser(argparse.ArgumentParser):
 def parse(words: Sequence[str]) -> tuple[VerbModule, argparse.Namespace]:
     """The verb that is asked for, and its arguments. Raises UsageError; `--help` and `--version` are the caller's."""
     head, tail = _split(words)
-    at = _verb_at(head)
-    if at is None:
+    name, rest = _named(head)
+    if not name:
         _refuse_unknown(head, _Parser(prog="guestwire"), None)
         raise UsageError("no verb is given.", hint="`guestwire --help` lists the verbs.")
-    module = load(head[at])
+    module = load(name)
     verb = module.VERB
-    rest = [*head[:at], *head[at + 1 :]]
     if tail is not None and verb.command is None:
         rest += ["--", *tail]
     parser = _verb_parser(verb)
@@ -55,8 +54,12 @@ def wants_help(words: Sequence[str]) -> str | None:
     head, _ = _split(words)
     if not {"-h", "--help"} & set(head):
         return None
-    at = _verb_at(head)
-    return overview() if at is None else _verb_parser(load(head[at]).VERB).format_help()
+    name, _ = _named(head)
+    if name in (known := families()):
+        return _listing(
+            f"{name} VERB", f"{known[name][:1].upper()}{known[name][1:]}.", [f"{name} {w}" for w in within(name)]
+        )
+    return overview() if not name else _verb_parser(load(name).VERB).format_help()
 
 
 def wants(words: Sequence[str], option: str) -> bool:
@@ -66,9 +69,13 @@ def wants(words: Sequence[str], option: str) -> bool:
 
 def overview() -> str:
     """What `guestwire --help` prints."""
-    verbs = [load(name).VERB for name in names()]
+    return _listing("VERB", "Plugs guests into networks on Linux, as one file says.", names())
+
+
+def _listing(usage: str, about: str, wanted: Sequence[str]) -> str:
+    verbs = [load(name).VERB for name in wanted]
     width = max(len(o.synopsis) for o in GLOBALS)
-    lines = ["Usage: guestwire VERB …", "", "Plugs guests into networks on Linux, as one file says.", "", "Verbs:"]
+    lines = [f"Usage: guestwire {usage} …", "", about, "", "Verbs:"]
     lines += [f"  {verb.name:<{width}}  {verb.summary}" for verb in verbs]
     lines += ["", "Options, before or after the verb:"]
     lines += [f"  {_bare(option):<{width}}  {option.help}" for option in GLOBALS]
@@ -85,9 +92,15 @@ def whole_parser() -> argparse.ArgumentParser:
     for option in GLOBALS:
         _add(parser, option)
     verbs = parser.add_subparsers(metavar="VERB", dest="verb")
+    inner = {}
+    for family, about in families().items():
+        added = verbs.add_parser(family, help=about, description=about)
+        inner[family] = added.add_subparsers(metavar="VERB", dest=f"{family}_verb")
     for name in names():
         verb = load(name).VERB
-        _fill(verbs.add_parser(name, help=verb.summary, description=verb.summary), verb)
+        first, _, second = name.partition(" ")
+        place = inner[first] if second else verbs
+        _fill(place.add_parser(second or first, help=verb.summary, description=verb.summary), verb)
     return parser
 
 
@@ -101,6 +114,16 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str] | None]:
         return list(words), None
     at = list(words).index("--")
     return list(words[:at]), list(words[at + 1 :])
+
+
+def _named(head: Sequence[str]) -> tuple[str, list[str]]:
+    """The verb's name and the words besides: "up", "tap add", "tap" where the second is missing, "" where both are."""
+    at = _verb_at(head)
+    if at is None:
+        return "", list(head)
+    name, rest = head[at], [*head[:at], *head[at + 1 :]]
+    at = _verb_at(rest) if within(name) else None
+    return (name, rest) if at is None else (f"{name} {rest[at]}", [*rest[:at], *rest[at + 1 :]])
 
 
 def _verb_at(head: Sequence[str]) -> int | None:

@@ -1,7 +1,8 @@
 """The one table of the command line: verbs, their options and words, found in the folder `verbs`.
 
 The parser, `--help`, the shell completions, the man page and the reference page are all made from these values. To add
-a verb, write one file in `verbs/` with a `VERB` and a `run`; no list names it.
+a verb, write one file in `verbs/` with a `VERB` and a `run`; no list names it. A folder in `verbs/` holds verbs that go
+together, each called by two words: `verbs/tap/add.py` is `guestwire tap add`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import pkgutil
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.machinery import FileFinder
 from typing import Protocol
 
 from guestwire.errors import UsageError
 
-__all__ = ["EXITS", "FILE", "GLOBALS", "LAB", "Argument", "Verb", "VerbModule", "load", "names"]
+__all__ = ["EXITS", "FILE", "GLOBALS", "LAB", "Argument", "Verb", "VerbModule", "families", "load", "names", "within"]
+
+VERBS = "guestwire.cli.verbs"
 
 
 @dataclass(frozen=True)
@@ -112,20 +116,55 @@ EXITS = (
 
 
 def names() -> list[str]:
-    """The names of all verbs, without importing any; a file may end in `_` where its verb is a word of Python's."""
-    package = importlib.import_module("guestwire.cli.verbs")
-    return sorted(module.name.rstrip("_") for module in pkgutil.iter_modules(package.__path__))
+    """The names of all verbs, as "up" and "tap add", without importing any.
+
+    A file may end in `_` where its verb is a word of Python's.
+    """
+    return sorted(_homes())
+
+
+def families() -> dict[str, str]:
+    """What the verbs of each folder are about, by the folder's name, which is their first word."""
+    firsts = sorted({name.partition(" ")[0] for name in names() if " " in name})
+    return {first: importlib.import_module(f"{VERBS}.{first}").SUMMARY for first in firsts}
+
+
+def within(family: str) -> list[str]:
+    """The second words of the verbs whose first word this is; none where it is no folder's."""
+    return [name.partition(" ")[2] for name in names() if name.partition(" ")[0] == family and " " in name]
 
 
 def load(name: str) -> VerbModule:
     """The verb of that name. Raises UsageError, naming the nearest, where there is none."""
-    package = importlib.import_module("guestwire.cli.verbs")
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name.rstrip("_") == name:
-            found: VerbModule = importlib.import_module(f"{package.__name__}.{module.name}")
-            return found
+    home = _homes().get(name)
+    if home is not None:
+        found: VerbModule = importlib.import_module(f"{VERBS}.{home}")
+        return found
     from guestwire.nearest import nearest
 
-    close = nearest(name, names())
+    first, _, second = name.partition(" ")
+    known = within(first)
+    if second and known:
+        close = nearest(second, known)
+        hint = f"Did you mean `{first} {close}`?" if close else f"There is {first} {', '.join(known)}."
+        raise UsageError(f"there is no verb `{name}`.", hint=hint)
+    if known:
+        hint = f"Say which: {', '.join(f'`guestwire {first} {each}`' for each in known)}."
+        raise UsageError(f"{first} wants a second word.", hint=hint)
+    close = nearest(first, sorted({each.partition(" ")[0] for each in names()}))
     hint = f"Did you mean `{close}`?" if close else "`guestwire --help` lists the verbs."
-    raise UsageError(f"there is no verb `{name}`.", hint=hint)
+    raise UsageError(f"there is no verb `{first}`.", hint=hint)
+
+
+def _homes() -> dict[str, str]:
+    """Each verb's module below the folder of verbs, by the verb's name."""
+    found = {}
+    for module in pkgutil.iter_modules(importlib.import_module(VERBS).__path__):
+        if module.ispkg:
+            assert isinstance(module.module_finder, FileFinder)
+            folder = f"{module.module_finder.path}/{module.name}"
+            for inner in pkgutil.iter_modules([folder]):
+                found[f"{module.name} {inner.name.rstrip('_')}"] = f"{module.name}.{inner.name}"
+        else:
+            found[module.name.rstrip("_")] = module.name
+    return found

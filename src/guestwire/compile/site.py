@@ -45,9 +45,9 @@ class Seat:
     """
     device: str | None = None
     """What it is on the host, "tap" or "macvtap", for somebody to hold its descriptor; None: a link in `netns`."""
-    user: int = NOBODY
+    user: int = 0
     group: int = NOBODY
-    """Who may open a tap besides who has CAP_NET_ADMIN."""
+    """Who may open a tap besides who has CAP_NET_ADMIN: who is that user and in that group, as far as it has them."""
     queues: int = 1
     """How many descriptors of it shall be open at once."""
 

@@ -75,7 +75,7 @@ class Process(BuiltGuest):
             host_link=name,
             host_long=long,
             device=self._device(seat.nic, site.file.networks[seat.nic.network].devices),
-            user=self._number(site, "owner", self.owner, user_number),
+            user=self._number(site, "owner", self.owner or (None if self.group else "0"), user_number),
             group=self._number(site, "group", self.group, group_number),
             queues=self.queues,
         )

@@ -5,9 +5,10 @@ Without a program that holds its descriptor a tap has no carrier, and what is se
 layer up: IP packets without Ethernet, so it can't be a bridge's port.
 
 rtnetlink can't make one: a program opens /dev/net/tun and says a name, and gets the tap of that name or a new one. It
-goes with its last descriptor unless it is told to persist; guestwire's do, so they wait for whoever opens them. Opening
-takes CAP_NET_ADMIN, or to be the `user`, or of the `group`, that it was given; where it has both, to be both. A tap has
-one queue, so one program can hold it; with `multi_queue` each open is one more queue, 256 at most, and must ask for it.
+goes with its last descriptor unless it is told to persist; guestwire's do, so they wait for whoever opens them. Who may
+open one is said by its `user` and `group` (tun_not_capable in tun.c): who has CAP_NET_ADMIN, and who is that user and
+in that group, as far as it has them. One that has neither anybody may open, so guestwire's are at least root's. A tap
+has one queue, so one program can hold it; with `multi_queue` each open is one more, 256 at most, and must ask for it.
 An owner can be given to one and not taken away again, so guestwire makes it anew for another. What rtnetlink can do is
 all the rest: MAC, MTU, master, up and down, deleting, and reading what it is (IFLA_TUN_*).
 """
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import errno
 import os
-import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,16 +25,14 @@ from guestwire.kinds.link import Link, Seen, mac_bytes
 from guestwire.kinds.thing import ip
 from guestwire.linux import tuntap
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import Socket, attributes
+from guestwire.linux.netlink import Socket
 from guestwire.picture import fact, fixed
 
 __all__ = ["NOBODY", "Tap"]
 
 NOBODY = -1
-"""The user or group of a tap that has none: only who has CAP_NET_ADMIN can open it."""
+"""The user or group of a tap that has none. One that has neither is open to all whom /dev/net/tun lets in."""
 
-IFLA_TUN_OWNER, IFLA_TUN_GROUP, IFLA_TUN_TYPE = 1, 2, 3
-IFLA_TUN_PERSIST, IFLA_TUN_MULTI_QUEUE, IFLA_TUN_NUM_QUEUES = 6, 7, 8
 USUAL_MTU = 1500
 
 
@@ -55,15 +53,15 @@ class Tap(Link):
 
     @classmethod
     def parse(cls, seen: Seen) -> Tap:
-        found = attributes(seen.message.data)
+        found = tuntap.Standing.parse(seen.message.data)
         return cls(
             **seen.common(),
-            tun=found.get(IFLA_TUN_TYPE) == bytes([tuntap.IFF_TUN]),
-            multi_queue=found.get(IFLA_TUN_MULTI_QUEUE) == b"\1",
-            user=_number(found.get(IFLA_TUN_OWNER), NOBODY),
-            group=_number(found.get(IFLA_TUN_GROUP), NOBODY),
-            persistent=found.get(IFLA_TUN_PERSIST) == b"\1",
-            queues=_number(found.get(IFLA_TUN_NUM_QUEUES), 0),
+            tun=found.tun,
+            multi_queue=found.multi_queue,
+            user=found.user,
+            group=found.group,
+            persistent=found.persistent,
+            queues=found.queues,
         )
 
     def lacks(self, sock: Socket) -> Problem | None:
@@ -118,7 +116,3 @@ class Tap(Link):
 
     def label(self) -> str:
         return "tun" if self.tun else "tap"
-
-
-def _number(data: bytes | None, missing: int) -> int:
-    return int(struct.unpack("=I", data)[0]) if data else missing

@@ -1,4 +1,4 @@
-"""System calls that Python 3.11 lacks: unshare, setns, mount, umount2 and a mount that nobody sees."""
+"""System calls that Python 3.11 lacks: unshare, setns, mount, umount2 and a few by number."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ __all__ = [
     "MS_SLAVE",
     "detached",
     "mount",
+    "pidfd_getfd",
     "setns",
     "umount",
     "unshare",
@@ -43,8 +44,9 @@ MS_SHARED = 1 << 20
 MNT_DETACH = 2
 FSOPEN_CLOEXEC = FSMOUNT_CLOEXEC = 1
 FSCONFIG_CMD_CREATE = 6
-# include/uapi/asm-generic/unistd.h, on every architecture but alpha; Linux 5.2
+# include/uapi/asm-generic/unistd.h, the same on every architecture but alpha; Linux 5.2
 SYS_FSOPEN, SYS_FSCONFIG, SYS_FSMOUNT = 430, 431, 432
+SYS_PIDFD_GETFD = 438  # Linux 5.6
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -90,7 +92,12 @@ def detached(kind: str) -> int:
         os.close(context)
 
 
+def pidfd_getfd(process: int, fd: int) -> int:
+    """A copy of another process's descriptor (pidfd_getfd(2)); raises OSError, EPERM where we may not trace it."""
+    return _call(SYS_PIDFD_GETFD, process, fd, 0)
+
+
 def _call(number: int, *arguments: bytes | int | None) -> int:
     result = int(_libc.syscall(ctypes.c_long(number), *arguments))
-    _check(min(result, 0), "mount")
+    _check(min(result, 0), f"system call {number}")
     return result

@@ -34,6 +34,7 @@ __all__ = [
     "open_namespace",
     "path",
     "prepare",
+    "visiting",
     "with_processes",
 ]
 
@@ -149,3 +150,21 @@ def entered(fd: int, back: int) -> Iterator[None]:
         yield
     finally:
         setns(back, CLONE_NEWNET)
+
+
+@contextlib.contextmanager
+def visiting(name: str) -> Iterator[None]:
+    """Run a block with the calling thread in the namespace of that name, then come back; "" is the one it is in.
+
+    Raises FileNotFoundError where there is none of that name.
+    """
+    if not name:
+        yield
+        return
+    there, home = open_namespace(name), current()
+    try:
+        with entered(there, home):
+            yield
+    finally:
+        os.close(there)
+        os.close(home)

@@ -6,11 +6,23 @@ IFLA_INFO_DATA is left to the file of that kind.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from typing import NamedTuple
 
-from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, Socket, attributes, nested, text, u8, u32
+from guestwire.linux.netlink import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NetlinkError,
+    Request,
+    Socket,
+    attributes,
+    nested,
+    text,
+    u8,
+    u32,
+)
 
 __all__ = [
     "AF_BRIDGE",
@@ -69,6 +81,7 @@ __all__ = [
     "link_index",
     "link_local",
     "namespace_id",
+    "read_link",
     "set_link",
 ]
 
@@ -245,6 +258,17 @@ def dump_links(sock: Socket) -> list[LinkMessage]:
     """Every link of the socket's namespace, in the order of their indexes."""
     body = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     return [_link(answer) for answer in sock.dump(Request(RTM_GETLINK, 0, body))]
+
+
+def read_link(sock: Socket, name: str) -> LinkMessage | None:
+    """The link called `name` in the socket's namespace, or None."""
+    body = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) + text(IFLA_IFNAME, name)
+    try:
+        return _link(sock.ask(Request(RTM_GETLINK, 0, body)))
+    except NetlinkError as error:
+        if error.errno == errno.ENODEV:
+            return None
+        raise
 
 
 def link_index(sock: Socket, name: str) -> int:

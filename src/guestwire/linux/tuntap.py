@@ -21,6 +21,7 @@ from fcntl import ioctl
 from typing import NamedTuple
 
 from guestwire.linux.libc import detached
+from guestwire.linux.netlink import attributes
 
 __all__ = [
     "DOOR",
@@ -35,12 +36,15 @@ __all__ = [
     "TUN_F_TSO_ECN",
     "TUN_F_USO4",
     "TUN_F_USO6",
+    "Standing",
     "Told",
     "attach",
     "device_number",
     "features",
     "header_size",
+    "mac",
     "open_macvtap",
+    "open_node",
     "set_group",
     "set_header_size",
     "set_mac",
@@ -69,8 +73,10 @@ def _read(number: int) -> int:
 TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETGROUP = _write(202), _write(203), _write(204), _write(206)
 TUNSETOFFLOAD, TUNSETVNETHDRSZ = _write(208), _write(216)
 TUNGETFEATURES, TUNGETIFF, TUNGETVNETHDRSZ = _read(207), _read(210), _read(215)
-SIOCSIFHWADDR = 0x8924
+SIOCGIFHWADDR, SIOCSIFHWADDR = 0x8927, 0x8924
 ARPHRD_ETHER = 1
+IFLA_TUN_OWNER, IFLA_TUN_GROUP, IFLA_TUN_TYPE = 1, 2, 3
+IFLA_TUN_PERSIST, IFLA_TUN_MULTI_QUEUE, IFLA_TUN_NUM_QUEUES = 6, 7, 8
 
 _IFREQ = struct.Struct("=16sH22x")
 _INT = struct.Struct("=i")
@@ -81,6 +87,34 @@ class Told(NamedTuple):
 
     name: str
     flags: int
+
+
+class Standing(NamedTuple):
+    """What rtnetlink tells of a tap or tun in its IFLA_INFO_DATA; `user` and `group` are -1 where it has none."""
+
+    tun: bool
+    user: int
+    group: int
+    persistent: bool
+    multi_queue: bool
+    queues: int
+
+    @classmethod
+    def parse(cls, data: bytes) -> Standing:
+        """The attributes IFLA_TUN_* of include/uapi/linux/if_link.h; `queues` counts the descriptors."""
+        get = attributes(data).get
+        return cls(
+            get(IFLA_TUN_TYPE) == bytes([IFF_TUN]),
+            _number(get(IFLA_TUN_OWNER), -1),
+            _number(get(IFLA_TUN_GROUP), -1),
+            get(IFLA_TUN_PERSIST) == b"\1",
+            get(IFLA_TUN_MULTI_QUEUE) == b"\1",
+            _number(get(IFLA_TUN_NUM_QUEUES), 0),
+        )
+
+
+def _number(data: bytes | None, missing: int) -> int:
+    return int(struct.unpack("=I", data)[0]) if data else missing
 
 
 def features() -> int:
@@ -167,6 +201,11 @@ def told(fd: int) -> Told:
     return Told(name.rstrip(b"\0").decode(errors="replace"), flags)
 
 
+def mac(fd: int) -> str:
+    """The MAC of a descriptor's link."""
+    return ioctl(fd, SIOCGIFHWADDR, bytes(_IFREQ.size))[18:24].hex(":")
+
+
 def device_number(name: str) -> int | None:
     """The number of the node of macvtap `name` in the calling thread's namespace; None where that link is none.
 
@@ -190,30 +229,31 @@ def device_number(name: str) -> int | None:
     return os.makedev(int(major), int(minor))
 
 
-def open_macvtap(
-    name: str, *, vnet_header: bool = False, multi_queue: bool = False, blocking: bool = True, node: str | None = None
-) -> int:
+def open_macvtap(name: str, *, vnet_header: bool = False, multi_queue: bool = False, blocking: bool = True) -> int:
     """A descriptor of macvtap `name` of the calling thread's namespace; each is a queue of it.
 
-    Through `node` where that is the link's own, say /dev/tap4 whose owner was changed; else through one of our own.
-    Raises OSError: ENODEV where it is no macvtap, EPERM where we may not make device nodes.
+    It is opened through a node of our own. Raises OSError: ENOENT where there is no such link, ENODEV where it is no
+    macvtap, EPERM where we may not mount or not make device nodes (CAP_SYS_ADMIN, CAP_MKNOD, a container's rules).
     """
     number = device_number(name)
     if number is None:
         raise OSError(errno.ENODEV, "it is no macvtap", name)
-    flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR * vnet_header | IFF_MULTI_QUEUE * multi_queue
-    if node is not None:
-        fd = os.open(node, _mode(blocking))
-        if os.fstat(fd).st_rdev != number:
-            os.close(fd)
-            raise OSError(errno.ENODEV, f"this node is not that of macvtap {name}", node)
-        return _become(fd, name, flags)
     private = detached("tmpfs")
     try:
         os.mknod("node", stat.S_IFCHR | 0o600, number, dir_fd=private)
-        return _become(os.open("node", _mode(blocking), dir_fd=private), name, flags)
+        fd = os.open("node", _mode(blocking), dir_fd=private)
     finally:
         os.close(private)
+    return _become(fd, "", _macvtap_flags(vnet_header, multi_queue))
+
+
+def open_node(node: str, *, vnet_header: bool = False, multi_queue: bool = False, blocking: bool = True) -> int:
+    """A descriptor of the macvtap whose node that is; `told` and `mac` say which. Raises OSError."""
+    return _become(os.open(node, _mode(blocking)), "", _macvtap_flags(vnet_header, multi_queue))
+
+
+def _macvtap_flags(vnet_header: bool, multi_queue: bool) -> int:
+    return IFF_TAP | IFF_NO_PI | IFF_VNET_HDR * vnet_header | IFF_MULTI_QUEUE * multi_queue
 
 
 def try_node() -> None:

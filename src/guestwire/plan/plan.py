@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from guestwire.errors import FileError, Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.file import File
+from guestwire.kinds.mark import NO_PROJECT
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
 from guestwire.kinds.route import Route
@@ -136,6 +137,8 @@ class _Planner:
     def _conflict(self, value: Thing, have: Thing) -> Problem:
         where = f" in namespace {have.netns}" if have.netns and not isinstance(have, Namespace) else ""
         whose = f"belongs to project {have.owner}" if have.owner else "isn't guestwire's"
+        if have.owner == NO_PROJECT:
+            whose = "was made by `guestwire tap add`"
         message = f"{have.KIND} {have.name}{where} is already there and {whose}; it is left as it is."
         return self.problem(value.key, message, "Rename it, or choose another name for the project, network or guest.")
 

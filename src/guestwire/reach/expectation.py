@@ -93,7 +93,7 @@ class _Judge(NamedTuple):
                 station = self.stations.get(member)
                 if station is None:
                     return Expected(expectation.text, None, f"there is no {member} here")
-                if station.kind == "outside" and not station.families:
+                if station.netns is None and not station.families:
                     return Expected(expectation.text, None, f"nothing says which address {member} has here")
         pairs = list(_pairs(expectation, self.members, self.stations))
         if not pairs:

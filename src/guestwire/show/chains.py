@@ -22,12 +22,13 @@ from guestwire.kinds.veth import Veth
 from guestwire.picture import Picture
 from guestwire.show.wiring import UNREAD, Edge, Place, Wiring, natural
 
-__all__ = ["Chains", "Node", "Role", "chains", "printable"]
+__all__ = ["NOBODYS", "Chains", "Node", "Role", "chains", "printable"]
 
 FOLD = 12  # so many alike, named alike but for a number, are drawn one by one
 FOLD_ANY = 48  # and so many whose names may tell more
 DEEPEST = 24  # links in a row; what follows is drawn as a chain of its own
 SMALL = 6  # links of a branch that is drawn before those which lead far
+NOBODYS = "no project"  # what bears the mark without one, as `tap add` makes
 UNIVERSE = 0  # RT_SCOPE_UNIVERSE: an address that is valid everywhere
 
 
@@ -141,7 +142,7 @@ class _Builder:
             grown.sort(key=lambda tree: not tree.children)  # what hangs nowhere comes last
         groups = [(self._title(netns), _folded(grown)) for netns, grown in sorted(trees.items(), key=_by_namespace)]
         owners = {link.owner for link in self.wiring.links.values()}
-        named = tuple(sorted(printable(owner) for owner in owners if owner is not None))
+        named = tuple(sorted(printable(owner) or NOBODYS for owner in owners if owner is not None))
         return Chains(groups, named, None in owners, self.shortened)
 
     def _home(self, tree: Node) -> str:

@@ -9,7 +9,7 @@ from html import escape  # xml.sax.saxutils does the same, and loads urllib
 
 from guestwire.picture import Picture
 from guestwire.show.block import wide
-from guestwire.show.chains import Chains, Node, Role, chains
+from guestwire.show.chains import NOBODYS, Chains, Node, Role, chains
 from guestwire.show.page import CHARACTER, LINE, Box, Line, Page, Tile, page
 from guestwire.show.wiring import UNREAD, Edge
 
@@ -148,7 +148,7 @@ def _tile(tile: Tile, marks: bool) -> str:
 
 def _said(node: Node) -> str:
     """A link in one line, for a screen reader and a mouse."""
-    mark = f"made by guestwire for {node.owner}" if node.owner is not None else ""
+    mark = f"made by guestwire for {node.owner or NOBODYS}" if node.owner is not None else ""
     said = [node.long, node.label, *node.addresses, *node.states, mark, node.fold()]
     return ", ".join([f"{node.where}: {node.name}" if node.where else node.name, *filter(None, said)])
 
