@@ -64,6 +64,8 @@ class Namespace(BuiltGuest):
                 name=seat.link,
                 owner=site.project,
                 mac=mac,
+                user=seat.user,
+                group=seat.group,
                 mtu=end.mtu or (parent.mtu if parent else None) or USUAL_MTU,
                 link_local=seat.link_local,
                 master="",
