@@ -1,4 +1,4 @@
-"""Measures TCP through guestwire's cables beside veth and kernel bridge, in one run, and says whether it is fast enough.
+"""Measures TCP through cables beside TCP through veths, in one run, and says whether guestwire reaches its figures.
 
 python bench/frames.py [--rounds 5] [--seconds 2] [--minutes 10] [--quick] [--json FILE]
 
@@ -49,6 +49,15 @@ def lasting(minutes: float) -> list[tuple[float, int, int]]:
     return [(when, memory, files) for when, memory, files in found["samples"]]
 
 
+def flat(samples: list[tuple[float, int, int]]) -> list[Line]:
+    """What the process holds more at the end than in the beginning."""
+    (began, memory, files), (ended, grown, more) = samples[0], samples[-1]
+    print(
+        f"\nIts process after {began:.0f} s and {ended:.0f} s: {memory:,} and {grown:,} KiB, {files} and {more} files"
+    )
+    return [Line("memory that it grew by", grown - memory, GROWTH, "KiB"), Line("files more", more - files, 0, "")]
+
+
 def main() -> int:
     """Exit code: 0 all figures that ran were reached, 1 one was missed, 69 no iperf3, 77 no root."""
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -75,17 +84,9 @@ def main() -> int:
         return 1
     print("One TCP stream between namespaces", *table(gbits), sep="\n")
     lines = [
-        Line(f"{name}: part of {REFERENCE}", ratio(gbits, name), least, "×", True) for name, least in TARGETS.items()
+        Line(f"{name}: part of {REFERENCE}", ratio(gbits, name), part, "×", True) for name, part in TARGETS.items()
     ]
-    if samples:
-        (_, memory, files), (seconds, grown, more) = samples[0], samples[-1]
-        print(
-            f"\nThe process after {samples[0][0]:.0f} s and {seconds:.0f} s: {memory} and {grown} KiB, {files} and {more} files"
-        )
-        lines += [
-            Line("memory that it grew by", grown - memory, GROWTH, "KiB"),
-            Line("files more", more - files, 0, ""),
-        ]
+    lines += flat(samples) if samples else []
     print("\nFigures to reach", *(line.show() for line in lines), sep="\n")
     if given.json:
         machine = {"kernel": platform.release(), "python": platform.python_version(), "processors": os.cpu_count()}

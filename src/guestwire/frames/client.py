@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import socket
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from guestwire.frames.server import PACKET
-from guestwire.linux.programs import run_program
+from guestwire.linux.programs import has_ended, run_program
 
 __all__ = ["Counters", "Listed", "add", "listed", "remove"]
 
@@ -61,7 +60,10 @@ def remove(path: str, name: str) -> None:
     if connection is None:
         return
     with connection:
-        answer = _ask(connection, {"do": "remove", "name": name})
+        try:
+            answer = _ask(connection, {"do": "remove", "name": name})
+        except ConnectionError:  # it has just ended, and all its cables with it
+            return
     if not answer["left"]:
         _wait_for_end(answer["pid"])
 
@@ -73,10 +75,11 @@ def listed(path: str) -> Iterator[Listed]:
         return
     with connection:
         first = 0
-        while found := (answer := _ask(connection, {"do": "list", "first": first}))["cables"]:
-            for name, label, out, back in found:
-                yield Listed(name, label, answer["pid"], Counters(*out), Counters(*back))
-            first += len(found)
+        with contextlib.suppress(ConnectionError):  # it has just ended, and all its cables with it
+            while found := (answer := _ask(connection, {"do": "list", "first": first}))["cables"]:
+                for name, label, out, back in found:
+                    yield Listed(name, label, answer["pid"], Counters(*out), Counters(*back))
+                first += len(found)
 
 
 def _connected(path: str) -> socket.socket | None:
@@ -123,6 +126,6 @@ def _wait_for_end(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(pid)
         try:
-            select.select([handle], [], [], END)
+            has_ended(handle, END)
         finally:
             os.close(handle)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shlex
 import signal
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import ClassVar
 
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.programs import run_program
+from guestwire.linux.programs import has_ended, run_program
 from guestwire.picture import Key, Value, fact, fixed
 
 __all__ = ["Process", "end"]
@@ -97,7 +96,7 @@ def end(pid: int) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, number)
-            if select.select([handle], [], [], STOP)[0]:
+            if has_ended(handle, STOP):
                 return
     finally:
         os.close(handle)

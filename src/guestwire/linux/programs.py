@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import select
 from collections.abc import Sequence
 
-__all__ = ["run_program"]
+__all__ = ["has_ended", "run_program"]
 
 
 def run_program(command: Sequence[str], seconds: float, text: str | None = None, stdin: int | None = None) -> str:
@@ -35,3 +36,13 @@ def run_program(command: Sequence[str], seconds: float, text: str | None = None,
         said = " ".join(done.stderr.split()) or f"{command[0]} ended with {done.returncode}"
         raise OSError(errno.EREMOTEIO, said)
     return done.stdout
+
+
+def has_ended(handle: int, seconds: float) -> bool:
+    """Whether the process of a pidfd ends in so many seconds.
+
+    By poll: select(2) takes no descriptor over 1,023, and a thousand namespaces are two thousand.
+    """
+    waiting = select.poll()
+    waiting.register(handle, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
