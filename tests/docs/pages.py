@@ -1,8 +1,8 @@
 """The pages that people read, and what is in them: blocks, links, and transcripts of commands with what they print.
 
-A transcript is a ```text block that starts with "$ guestwire". It is run as it stands, and what it shows must be what
-is printed; a line "…" in it stands for lines left out. `python -m tests.docs.pages` writes what is printed into the
-pages.
+A transcript is a ```text block that starts with "$ ". It is run as it stands, in a sandbox of its own, and what it
+shows must be what is printed; a line "…" in it stands for lines left out. `python -m tests.docs.pages` writes what is
+printed into the pages.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def blocks(*languages: str) -> list[Block]:
 
 def transcripts() -> list[Block]:
     """The blocks that show a command and what it prints."""
-    return [block for block in blocks("text") if block.text.startswith("$ guestwire ")]
+    return [block for block in blocks("text") if block.text.startswith("$ ")]
 
 
 def commands(transcript: str) -> Iterator[tuple[list[str], list[str]]]:
@@ -68,15 +68,17 @@ def commands(transcript: str) -> Iterator[tuple[list[str], list[str]]]:
 
 def play(sandbox: Sandbox, transcript: str) -> list[list[str]]:
     """Run the commands of a transcript; the lines that each prints. What it shows as up is brought up before."""
-    all_words = [words[1:] for words, _ in commands(transcript)]
+    all_words = [words for words, _ in commands(transcript)]
     file = next((word for words in all_words for word in words if word.endswith(".yaml")), None)
-    changes = all_words[0][0] in ("up", "plan")
+    changes = all_words[0][1] in ("up", "plan")
     if file and not changes:
         sandbox.guestwire("up", file, "--lab")
     printed = []
     for words in all_words:
-        done = sandbox.guestwire(*words, check=False, env=WIDTH)
-        printed.append((done.stdout + done.stderr).rstrip("\n").split("\n"))
+        ours = words[0] == "guestwire"
+        run = sandbox.guestwire if ours else sandbox.run
+        done = run(*words[ours:], check=False, env=WIDTH)
+        printed.append((done.stdout + done.stderr).rstrip("\n").split("\n") if done.stdout + done.stderr else [])
     if file:
         sandbox.guestwire("down", file)
     return printed

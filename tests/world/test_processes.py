@@ -133,6 +133,23 @@ def test_a_held_tap_is_kept_over_what_doesnt_concern_it(sandbox: Sandbox) -> Non
     sandbox.guestwire("down")
 
 
+WITHOUT_ROOT = ("unshare", "-U", "-r", "-n", "-m", "sh", "-euc")
+
+
+def test_without_root_it_is_the_users_and_nobody_elses(sandbox: Sandbox) -> None:
+    sandbox.sh("mkdir /run/mount")  # as mount(8) does
+    before = sandbox.snapshot()
+    sandbox.write(FILE.replace("owner: nobody, ", ""))
+    start = f'ip link set lo up; mount -t tmpfs none /run; g() {{ {sys.executable} -m guestwire "$@"; }}\n'
+    script = "g up --lab --quiet; g tap list --netns p-host; g down --quiet"
+    assert "tap     root     p-net" in sandbox.run(*WITHOUT_ROOT, start + script).stdout
+    sandbox.write(FILE)
+    done = sandbox.run(*WITHOUT_ROOT, start + "g up --lab", check=False)
+    assert done.returncode == 71
+    assert "there is one user only: leave owner and group out" in done.stderr
+    assert sandbox.snapshot() == before
+
+
 NETWORKS = "{net: {type: bridge, uplink: eth1}, direct: {type: macvtap, uplink: eth0}}"
 WRONG = f"name: p\nnetworks: {NETWORKS}\nguests: {{v: {{kind: process%s}}}}\n"
 

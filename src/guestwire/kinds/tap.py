@@ -76,8 +76,8 @@ class Tap(Link):
         return None
 
     def create(self, kernel: Kernel) -> None:
-        # Outside the batches of rtnetlink; so all taps of a namespace are made first, and then seen to in one batch.
-        kernel.call(self.netns, self._make)
+        # All taps of a namespace are made first, in a row, and then seen to by rtnetlink, in a batch.
+        kernel.later(self.netns, self._make)
 
     def _make(self) -> None:
         fd = tuntap.attach(self.name, tun=self.tun, multi_queue=bool(self.multi_queue), exclusive=True)
@@ -100,6 +100,13 @@ class Tap(Link):
     def _new(self) -> Tap:
         """As the driver made it."""
         return Tap(netns=self.netns, name=self.name, mac=self.mac, mtu=USUAL_MTU, up=False, master="", link_local=True)
+
+    def why_refused(self, number: int) -> str | None:
+        if number == errno.EACCES:
+            return f"{tuntap.DOOR} is closed to this user; `chmod 0666 {tuntap.DOOR}`, as udev has it, opens it."
+        if number == errno.EINVAL and (self.user or self.group not in (None, NOBODY)):
+            return "In a lab without root there is one user only: leave owner and group out."
+        return super(Tap, self).why_refused(number)
 
     def create_commands(self) -> list[str]:
         words: list[object] = ["mode", "tun" if self.tun else "tap"]

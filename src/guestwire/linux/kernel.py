@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from guestwire.linux import namespaces
 from guestwire.linux.libc import CLONE_NEWNET, setns
-from guestwire.linux.netlink import Request, Socket, u32
+from guestwire.linux.netlink import BATCH, Request, Socket, u32
 from guestwire.linux.rtnetlink import IFLA_GROUP, delete_link, dump_links, link_index, set_link
 
 __all__ = ["Kernel"]
@@ -40,6 +40,7 @@ class Kernel:
         self._queue: list[Request] = []
         self._tokens: list[Any] = []
         self._doomed: list[tuple[int, Any]] = []
+        self._calls: list[tuple[Callable[[], object], Any]] = []
         self._where = ""
         self._prepared = False
         self._held: set[int] | None = None
@@ -153,11 +154,21 @@ class Kernel:
 
     def send(self, netns: str, request: Request) -> None:
         """Queue a request for the namespace."""
-        if netns != self._where or self._doomed:
+        if netns != self._where or self._doomed or self._calls:
             self.flush()
             self._where = netns
         self._queue.append(request)
         self._tokens.append(self.token)
+
+    def later(self, netns: str, function: Callable[[], object]) -> None:
+        """Queue a call for when this thread is in the namespace, which is entered once for those queued in a row.
+
+        An OSError that it raises goes to `failures`, and the others are made all the same.
+        """
+        if netns != self._where or self._queue or self._doomed or len(self._calls) == BATCH:
+            self.flush()
+            self._where = netns
+        self._calls.append((function, self.token))
 
     def doom(self, netns: str, name: str) -> None:
         """Queue the deletion of a link.
@@ -165,7 +176,7 @@ class Kernel:
         Those queued in a row go as one group, since the kernel waits once a request.
         """
         index = self.index(netns, name)
-        if netns != self._where or self._queue:
+        if netns != self._where or self._queue or self._calls:
             self.flush()
             self._where = netns
         self._doomed.append((index, self.token))
@@ -178,6 +189,14 @@ class Kernel:
             self._queue, self._tokens = [], []
             failed = self.socket(self._where).transact(queue)
             self.failures += [(tokens[error.index], error) for error in failed]
+        if self._calls:
+            calls, self._calls = self._calls, []
+            with self.inside(self._where):
+                for function, token in calls:
+                    try:
+                        function()
+                    except OSError as error:
+                        self.failures.append((token, error))
         if self._doomed:
             doomed, self._doomed = self._doomed, []
             self._delete(self.socket(self._where), doomed)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 __all__ = [
+    "BATCH",
     "NETLINK_NETFILTER",
     "NETLINK_ROUTE",
     "NLM_F_ACK",
