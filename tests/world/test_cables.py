@@ -15,6 +15,23 @@ from tests.sandbox import Sandbox
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*-*.yaml") if path.stem != "three-ways")
 TRANSFER = "from tests.world.transfer import main; main()"
+STARTER = """
+import os, signal
+from guestwire.frames import client
+connection = client._started("/run/guestwire/p/cables")
+print(os.listdir("/run/guestwire/p"), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+ENDED = """
+import os, subprocess
+from guestwire.linux.programs import has_ended
+found = subprocess.run(["pgrep", "-f", "guestwire.frames.[s]erver"], capture_output=True, text=True).stdout
+for pid in map(int, found.split()):
+    try:
+        assert has_ended(os.pidfd_open(pid), 5)
+    except ProcessLookupError:
+        pass
+"""
 MEGABYTES, USUAL_MTU = 64, 1500
 COUNTED = ("frames", "bytes", "drops")
 PLUG = re.compile(r"(nics: \[)(\w+)(\])")
@@ -231,3 +248,42 @@ def test_macvtap_is_refused_before_the_first_step_where_it_cannot_be_opened(sand
     assert refused.returncode == 69, refused.stderr
     assert "a macvtap's device node can't be opened here" in refused.stderr
     assert "undone" not in refused.stderr
+
+
+def test_more_cables_than_files_may_be_open_is_refused_and_undone(sandbox: Sandbox) -> None:
+    sandbox.write(
+        "networks: {n: {type: bridge, subnet: 10.77.0.0/24}}\n"
+        "guests: {g: {count: 90, nics: [{network: n, device: tap}]}}\nname: p\n"
+    )
+    before = sandbox.snapshot()
+    refused = sandbox.run("sh", "-c", f"ulimit -n 200; {sys.executable} -m guestwire up", check=False)
+    assert refused.returncode == 71, refused.stderr
+    assert "Too many open files" in refused.stderr
+    assert "Each cable takes two open files" in refused.stderr
+    assert sandbox.snapshot() == before
+
+
+def test_who_starts_the_process_and_is_killed_leaves_none(sandbox: Sandbox) -> None:
+    before = sandbox.snapshot()
+    started = sandbox.python(STARTER, check=False)
+    assert started.stdout == "['cables']\n"
+    sandbox.python(ENDED)
+    sandbox.sh("rmdir /run/guestwire/p /run/guestwire")
+    assert sandbox.snapshot() == before
+
+
+def test_request_of_another_version_costs_nobody_a_cable(sandbox: Sandbox) -> None:
+    sandbox.write(FILE)
+    sandbox.guestwire("up", "--lab")
+    pid = holder(sandbox)
+    done = sandbox.python("""
+import json, socket
+for words in (b"{}", b"[1", b'{"do": "dance"}', b'{"do": "list"}', b'{"do": "remove"}', b'{"do": "add"}'):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        connection.connect("/run/guestwire/p/cables")
+        connection.send(words)
+        print("errno" in json.loads(connection.recv(1 << 16)))
+""")
+    assert done.stdout.split() == ["True"] * 6
+    assert holder(sandbox) == pid
+    assert drift(sandbox) == []

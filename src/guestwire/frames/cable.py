@@ -35,7 +35,7 @@ ROOM = 1 << 17  # one frame: 65,535 bytes of packet, Ethernet and header; what i
 BUDGET = 16  # frames that one way may carry before others have their turn
 DENSE = 16384  # bytes that a turn must have carried for the next to be waited for awake
 AWAKE = 50e-6  # seconds of that: to be woken costs more, above all in a virtual machine
-IN, OUT, ERR = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR
+IN, OUT, GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR | select.EPOLLHUP
 
 
 class _Way:
@@ -77,14 +77,22 @@ class Cables:
         self._awake = 0.0
 
     def add(self, name: str, near: int, far: int, label: Any = None) -> None:
-        """Carry frames between two descriptors, which are the cable's from now on; one of that name is replaced."""
+        """Carry frames between two descriptors, which are the cable's from now on; one of that name is replaced.
+
+        Raises OSError where they can't be waited for; they are closed then.
+        """
         self.remove(name)
         cable = Cable(name, label, _Way(near, far), _Way(far, near))
         self.by_name[name] = cable
         for way in (cable.out, cable.back):
-            os.set_blocking(way.source, False)
             self._from[way.source] = self._into[way.sink] = way
-            self._epoll.register(way.source, IN)
+        try:
+            for way in (cable.out, cable.back):
+                os.set_blocking(way.source, False)
+                self._epoll.register(way.source, IN)
+        except OSError:
+            self.remove(name)
+            raise
 
     def remove(self, name: str) -> None:
         """Pull out a cable and close its ends; nothing where there is none."""
@@ -126,7 +134,7 @@ class Cables:
                 self._let_go(self._into[fd])
             if event & IN and way.held is None:
                 carried += self._carry(way)
-            if event & ERR:
+            if event & GONE:
                 self._unread(fd)
         if carried > DENSE:
             self._awake = time.monotonic() + AWAKE

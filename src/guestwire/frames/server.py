@@ -31,16 +31,23 @@ __all__ = ["PACKET", "serve"]
 PACKET = 1 << 17  # bytes of the longest request or answer
 PAGE = 128  # cables in one answer
 ENDS = 2
+SPARE = 32  # descriptors for connections and the like
 
 
 class _Server:
     def __init__(self, path: str, listener: socket.socket, first: socket.socket) -> None:
         self.path = path
+        self.most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self.cables = Cables()
         self.connections: set[socket.socket] = set()
         self.listener = listener
-        self.cables.watch(listener.fileno(), lambda: self.connect(listener.accept()[0]))
+        self.cables.watch(listener.fileno(), self.accept)
         self.connect(first)
+
+    def accept(self) -> None:
+        """Take a new connection, if whoever wanted one is still there."""
+        with contextlib.suppress(OSError):
+            self.connect(self.listener.accept()[0])
 
     def connect(self, connection: socket.socket) -> None:
         """Take requests from it."""
@@ -59,49 +66,52 @@ class _Server:
             self.connections.remove(connection)
             connection.close()
             if not self.connections and not self.cables.by_name:
-                self.end()
+                self.unlink()
+                os._exit(0)
             return
-        asked = json.loads(packet)
         try:
-            if flags & socket.MSG_CTRUNC:
-                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            answer = getattr(self, f"do_{asked['do']}")(asked, fds)
+            answer = self.answer(json.loads(packet), fds, cut=bool(flags & socket.MSG_CTRUNC))
         except OSError as error:
             answer = {"errno": error.errno, "error": error.strerror}
-            for fd in fds:
-                os.close(fd)
-        answer["pid"] = os.getpid()
-        over = asked["do"] == "remove" and not self.cables.by_name
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # Of another version of guestwire, say: no reason to lose everybody's cables.
+            answer = {"errno": errno.EPROTO, "error": f"it didn't understand the request ({error})"}
+        over = answer.get("left") == 0 and self.connections == {connection}
         if over:
-            os.unlink(self.path)  # before the answer: whoever has it finds nobody here
+            self.unlink()  # before the answer: whoever has it finds nobody here
         with contextlib.suppress(OSError):  # who doesn't read has no answer
-            connection.send(json.dumps(answer).encode())
+            connection.send(json.dumps({**answer, "pid": os.getpid()}).encode())
         if over:
             os._exit(0)
 
-    def do_add(self, asked: dict[str, Any], fds: list[int]) -> dict[str, Any]:
-        """A cable between the two descriptors that came along; one of that name is replaced."""
-        if len(fds) != ENDS:
-            raise OSError(errno.EBADF, "a cable has two ends")
-        near, far = fds
-        self.cables.add(asked["name"], near, far, asked["label"])
-        return {}
+    def answer(self, asked: dict[str, Any], fds: list[int], *, cut: bool) -> dict[str, Any]:
+        """What a request is answered. `cut`: some descriptors didn't get through, there being too many open."""
+        if asked["do"] == "add" and len(fds) == ENDS and not cut and max(fds) < self.most - SPARE:
+            near, far = fds
+            self.cables.add(asked["name"], near, far, asked["label"])
+            return {}
+        for fd in fds:
+            os.close(fd)
+        if asked["do"] == "add":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        found: dict[str, Any] = getattr(self, f"do_{asked['do']}")(asked)
+        return found
 
-    def do_remove(self, asked: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+    def do_remove(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Away with a cable."""
         self.cables.remove(asked["name"])
         return {"left": len(self.cables.by_name)}
 
-    def do_list(self, asked: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+    def do_list(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Cables from a number on, as many as one packet holds."""
         names = list(self.cables.by_name)[asked["first"] : asked["first"] + PAGE]
         found = [self.cables.by_name[name] for name in names]
         return {"cables": [[c.name, c.label, c.out.counters(), c.back.counters()] for c in found]}
 
-    def end(self) -> NoReturn:
-        """End with nothing left behind."""
-        os.unlink(self.path)
-        os._exit(0)
+    def unlink(self) -> None:
+        """Take the socket away."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
 
 
 def serve(path: str) -> NoReturn:
