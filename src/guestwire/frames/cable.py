@@ -23,8 +23,7 @@ import os
 import select
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["HEADER", "Cable", "Cables"]
 
@@ -53,8 +52,7 @@ class _Way:
         return self.frames, self.octets - HEADER * self.frames, self.drops
 
 
-@dataclass(frozen=True)
-class Cable:
+class Cable(NamedTuple):
     """A cable: its name, whatever its owner has written on its label, and its two ways."""
 
     name: str
