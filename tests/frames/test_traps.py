@@ -128,6 +128,13 @@ guests: {vm: {kind: process, owner: 1234, nics: [{network: net, name: vnet0}]}}
     sandbox.guestwire("down")
 
 
+def test_another_namespace_is_not_entered_by_everybody(sandbox: Sandbox, said: Said) -> None:
+    sandbox.sh("ip netns add z; ip -n z tuntap add t0 mode tap user 1234")
+    kind, text = said("say(why(Tap, 't0', netns='z'))", user=1234)
+    assert kind == "NotPermitted"
+    assert "entering network namespace z takes CAP_SYS_ADMIN" in text
+
+
 def test_e8_no_door_and_a_closed_one(sandbox: Sandbox, said: Said) -> None:
     sandbox.sh("ip tuntap add t0 mode tap user 1234")
     sandbox.sh("chmod 600 /run/door")

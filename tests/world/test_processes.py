@@ -113,6 +113,20 @@ def test_the_owner_is_what_the_file_says_and_root_else(sandbox: Sandbox) -> None
     sandbox.guestwire("down")
 
 
+def test_the_hosts_own_nic_is_never_taken_for_it(sandbox: Sandbox) -> None:
+    sandbox.sh("ip link add eth0 type veth peer name far0; ip link set far0 up; ip link set eth0 up")
+    for uplink in ("", ", uplink: eth0"):
+        for net in (f"type: bridge{uplink}", "type: macvtap, uplink: eth0"):
+            sandbox.write(
+                f"name: p\nnetworks: {{net: {{{net}}}}}\n"
+                "guests: {vm: {kind: process, nics: [{network: net, name: eth0}]}}\n"
+            )
+            before = sandbox.snapshot()
+            assert "eth0" in sandbox.json("up", code=65)["error"]["message"]
+            assert sandbox.snapshot() == before
+    sandbox.sh("ip link del eth0")
+
+
 def test_a_held_tap_is_kept_over_what_doesnt_concern_it(sandbox: Sandbox) -> None:
     sandbox.write(FILE)
     sandbox.guestwire("up")
@@ -166,6 +180,9 @@ WRONG = f"name: p\nnetworks: {NETWORKS}\nguests: {{v: {{kind: process%s}}}}\n"
         (", nics: [{network: net, address: dhcp}]", "address dhcp is the program's affair"),
         (", nics: [{network: net, gateway: 10.1.0.1}]", "gateway is the program's affair"),
         (", nics: [{network: net, default-route: true}]", "default-route is the program's affair"),
+        (", nics: [{network: net, name: eth0}]", "the host has a link eth0 already by this file"),
+        (", nics: [{network: net, name: p-net}]", "p-net is a name as guestwire gives them itself"),
+        (", nics: [{network: net, name: t0}]}, w: {kind: process, nics: [{network: net, name: t0}]", "a link t0"),
         (", nics: [{network: net, device: macvtap}]", "device macvtap doesn't fit"),
     ],
 )

@@ -12,7 +12,6 @@ import pkgutil
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.machinery import FileFinder
 from typing import Protocol
 
 from guestwire.errors import UsageError
@@ -161,9 +160,7 @@ def _homes() -> dict[str, str]:
     found = {}
     for module in pkgutil.iter_modules(importlib.import_module(VERBS).__path__):
         if module.ispkg:
-            assert isinstance(module.module_finder, FileFinder)
-            folder = f"{module.module_finder.path}/{module.name}"
-            for inner in pkgutil.iter_modules([folder]):
+            for inner in pkgutil.iter_modules(importlib.import_module(f"{VERBS}.{module.name}").__path__):
                 found[f"{module.name} {inner.name.rstrip('_')}"] = f"{module.name}.{inner.name}"
         else:
             found[module.name.rstrip("_")] = module.name

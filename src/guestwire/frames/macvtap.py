@@ -12,8 +12,8 @@ import os
 
 from guestwire.errors import GuestwireError, NotPermitted, Refused, UsageError
 from guestwire.frames.device import Device
-from guestwire.frames.tap import HEADER, link_called
-from guestwire.linux import namespaces, tuntap
+from guestwire.frames.tap import HEADER, link_called, opened
+from guestwire.linux import tuntap
 from guestwire.linux.rtnetlink import LinkMessage
 
 __all__ = ["MacvTap"]
@@ -28,11 +28,7 @@ class MacvTap(Device):
 
     def __init__(self, name: str, *, netns: str = "", vnet_header: bool | int = False) -> None:
         header = HEADER if vnet_header is True else int(vnet_header)
-        try:
-            with namespaces.visiting(netns):
-                fd = _open(name, netns, bool(header))
-        except FileNotFoundError:
-            raise UsageError(f"there is no network namespace {netns}.", hint="`ip netns list` shows them.") from None
+        fd = opened(netns, lambda: _open(name, netns, bool(header)))
         try:
             super().__init__(fd, header)
         except BaseException:

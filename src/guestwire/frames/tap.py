@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Callable
 from typing import ClassVar
 
 from guestwire.errors import GuestwireError, NotPermitted, Refused, Unavailable, UsageError
@@ -19,7 +20,7 @@ from guestwire.linux.holders import tap_holders
 from guestwire.linux.netlink import Socket
 from guestwire.linux.rtnetlink import LinkMessage, read_link
 
-__all__ = ["Tap", "Tun", "link_called"]
+__all__ = ["Tap", "Tun", "link_called", "opened"]
 
 HEADER = 10  # bytes of a virtio-net header, as the driver has it unless it is told otherwise
 NO_DOOR = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
@@ -48,11 +49,7 @@ class Tap(Device):
         multi_queue: bool = False,
     ) -> None:
         header = HEADER if vnet_header is True else int(vnet_header)
-        try:
-            with namespaces.visiting(netns):
-                fd = _open(name, netns, self.TUN, create, bool(header), multi_queue)
-        except FileNotFoundError:
-            raise UsageError(f"there is no network namespace {netns}.", hint="`ip netns list` shows them.") from None
+        fd = opened(netns, lambda: _open(name, netns, self.TUN, create, bool(header), multi_queue))
         try:
             super().__init__(fd, header)
         except BaseException:
@@ -68,6 +65,18 @@ class Tun(Tap):
     """The same for a tun: IP packets, without Ethernet."""
 
     TUN: ClassVar[bool] = True
+
+
+def opened(netns: str, attempt: Callable[[], int]) -> int:
+    """The descriptor that `attempt` opens in a namespace; UsageError or NotPermitted where that can't be entered."""
+    try:
+        with namespaces.visiting(netns):
+            return attempt()
+    except FileNotFoundError:
+        raise UsageError(f"there is no network namespace {netns}.", hint="`ip netns list` shows them.") from None
+    except PermissionError:
+        message = f"entering network namespace {netns} takes CAP_SYS_ADMIN."
+        raise NotPermitted(message, hint="As root, start this program in there: `ip netns exec`.") from None
 
 
 def link_called(name: str) -> LinkMessage | None:

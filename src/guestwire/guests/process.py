@@ -15,6 +15,7 @@ from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
 from guestwire.errors import Problem
+from guestwire.kinds import Link
 from guestwire.kinds.tap import NOBODY
 from guestwire.linux.accounts import group_number, user_number
 from guestwire.spec.file import File
@@ -68,6 +69,8 @@ class Process(BuiltGuest):
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         name, long = (seat.nic.name, None) if seat.nic.name else (seat.host_link, seat.host_long)
+        if seat.nic.name:
+            self._see_that_it_is_free(site, seat.nic, seat.nic.name)
         return replace(
             seat,
             netns=site.host,
@@ -79,6 +82,16 @@ class Process(BuiltGuest):
             group=self._number(site, "group", self.group, group_number),
             queues=self.queues,
         )
+
+    def _see_that_it_is_free(self, site: Site, nic: Nic, name: str) -> None:
+        """Refuse a name that another link of this file has; that of a stranger's link is refused by the plan."""
+        why = None
+        if name.startswith(f"{site.project}-"):
+            why = f"{name} is a name as guestwire gives them itself."
+        elif any(link.name == name for link in site.desired.picture.of(Link, site.host)):
+            why = f"the host has a link {name} already by this file, and a program's NIC is a link of the host."
+        if why:
+            site.refuse(nic.at("name"), why, "Use another, or leave it out.")
 
     def _number(self, site: Site, key: str, word: str | None, find: Callable[[str], int | None]) -> int:
         number = NOBODY if word is None else find(word)
