@@ -4,8 +4,9 @@ A frame is read from one descriptor and written to the other, with the virtio-ne
 segmentation offload passes: a sender's 64 KiB of TCP cross as one frame, and a sum that nobody has finished needn't
 be. Frames a second are what costs; that is why it is fast enough in Python (bench/frames.py).
 
-One thread carries all cables, by epoll. More were measured and gained nothing on two processors: a frame's way is
-copying and waking, and each further thread adds a waking (docs/figures.md).
+One thread carries all cables, by epoll: a thousand can't have two thousand threads. A blocking thread for each
+direction was measured, and is no faster but on a machine that has more to do than processors (docs/figures.md). A
+frame's way is copying and waking, and to be woken costs more than to look again for a while.
 
 What can go wrong with a frame, and what becomes of it:
 
