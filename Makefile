@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 export PATH := $(PATH):/usr/sbin:/sbin
-.PHONY: help demo test fault lint format docs bench bench-build clean
+.PHONY: help demo test fault lint format docs bench bench-build bench-frames clean
 
 help: ## list these targets
 	@echo "make TARGET, with TARGET one of:"
@@ -45,7 +45,12 @@ bench-build: ## time building 1,000 guests against ip -batch, the kernel's floor
 	@tools/venv.sh bench
 	$(PYTHON) bench/build.py --install $(ARGS)
 
-bench: bench-build ## run all benches
+bench-frames: ## TCP through cables between descriptors, beside veth and kernel bridge (ARGS="--minutes 10")
+	@tools/packages.sh bench
+	@tools/venv.sh dev
+	$(PYTHON) bench/frames.py $(ARGS)
+
+bench: bench-build bench-frames ## run all benches
 
 clean: ## remove what make made, the virtual environment too
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,9 +6,14 @@
 #    source ~/.local/share/bash_completion/guestwire
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
+_shtab_guestwire_cable_subparsers=(add del list)
 _shtab_guestwire_tap_subparsers=(add del list)
-_shtab_guestwire_subparsers=(tap check down draw exec list pcap plan rollback status up)
+_shtab_guestwire_subparsers=(cable tap check down draw exec list pcap plan rollback status up)
 
+_shtab_guestwire_cable_add_option_strings=(-h --help --netns --json --yes --quiet --verbose)
+_shtab_guestwire_cable_del_option_strings=(-h --help --netns --json --yes --quiet --verbose)
+_shtab_guestwire_cable_list_option_strings=(-h --help --netns --json --yes --quiet --verbose)
+_shtab_guestwire_cable_option_strings=(-h --help)
 _shtab_guestwire_tap_add_option_strings=(-h --help --tun --owner --group --queues --netns --json --yes --quiet --verbose)
 _shtab_guestwire_tap_del_option_strings=(-h --help --netns --json --yes --quiet --verbose)
 _shtab_guestwire_tap_list_option_strings=(-h --help --netns --json --yes --quiet --verbose)
@@ -32,10 +37,32 @@ _shtab_guestwire_plan_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_status_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_up_pos_0_COMPGEN=_shtab_compgen_files
 
+_shtab_guestwire_cable_pos_0_choices=(add del list)
 _shtab_guestwire_tap_pos_0_choices=(add del list)
 _shtab_guestwire_draw___format_choices=(text svg)
-_shtab_guestwire_pos_0_choices=(tap check down draw exec list pcap plan rollback status up)
+_shtab_guestwire_pos_0_choices=(cable tap check down draw exec list pcap plan rollback status up)
 
+_shtab_guestwire_cable_add__h_nargs=0
+_shtab_guestwire_cable_add___help_nargs=0
+_shtab_guestwire_cable_add___json_nargs=0
+_shtab_guestwire_cable_add___yes_nargs=0
+_shtab_guestwire_cable_add___quiet_nargs=0
+_shtab_guestwire_cable_add___verbose_nargs=0
+_shtab_guestwire_cable_del__h_nargs=0
+_shtab_guestwire_cable_del___help_nargs=0
+_shtab_guestwire_cable_del___json_nargs=0
+_shtab_guestwire_cable_del___yes_nargs=0
+_shtab_guestwire_cable_del___quiet_nargs=0
+_shtab_guestwire_cable_del___verbose_nargs=0
+_shtab_guestwire_cable_list__h_nargs=0
+_shtab_guestwire_cable_list___help_nargs=0
+_shtab_guestwire_cable_list___json_nargs=0
+_shtab_guestwire_cable_list___yes_nargs=0
+_shtab_guestwire_cable_list___quiet_nargs=0
+_shtab_guestwire_cable_list___verbose_nargs=0
+_shtab_guestwire_cable_pos_0_nargs=A...
+_shtab_guestwire_cable__h_nargs=0
+_shtab_guestwire_cable___help_nargs=0
 _shtab_guestwire_tap_add__h_nargs=0
 _shtab_guestwire_tap_add___help_nargs=0
 _shtab_guestwire_tap_add___tun_nargs=0

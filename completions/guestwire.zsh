@@ -11,6 +11,7 @@
 
 _shtab_guestwire_commands() {
   local _commands=(
+    cable:'cables between taps, which guestwire holds as a hypervisor would'
     check:'measure with real packets who reaches whom'
     down:'remove what up made, give back what it borrowed'
     draw:'what is plugged into what, as a picture'
@@ -24,6 +25,15 @@ _shtab_guestwire_commands() {
     up:'build or change to what the file says'
   )
   _describe 'guestwire commands' _commands
+}
+
+_shtab_guestwire_cable_commands() {
+  local _commands=(
+    add:'plug a cable between a tap and another, or a macvtap'
+    del:'pull out a cable'
+    list:'the cables that guestwire holds, and what they have carried'
+  )
+  _describe 'guestwire cable commands' _commands
 }
 
 _shtab_guestwire_tap_commands() {
@@ -47,6 +57,55 @@ _shtab_guestwire_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_defaults_added=0
+
+_shtab_guestwire_cable_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_cable_defaults_added=0
+
+_shtab_guestwire_cable_add_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":the project whose process holds it:"
+  ":a tap, as NETNS\/LINK, or LINK in this namespace\; the cable is called by it:"
+  ":the tap or macvtap that it leads to, likewise:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_cable_add_defaults_added=0
+
+_shtab_guestwire_cable_del_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":the project whose process holds it:"
+  ":the tap that it is called by, as NETNS\/LINK, or LINK in this namespace:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_cable_del_defaults_added=0
+
+_shtab_guestwire_cable_list_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":only this project\'s:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_cable_list_defaults_added=0
 
 _shtab_guestwire_check_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -259,6 +318,7 @@ _shtab_guestwire() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_guestwire-$line[1]:"
       case $line[1] in
+        cable) _shtab_guestwire_cable ;;
         check) _arguments -C -s $_shtab_guestwire_check_options ;;
         down) _arguments -C -s $_shtab_guestwire_down_options ;;
         draw) _arguments -C -s $_shtab_guestwire_draw_options ;;
@@ -270,6 +330,31 @@ _shtab_guestwire() {
         status) _arguments -C -s $_shtab_guestwire_status_options ;;
         tap) _shtab_guestwire_tap ;;
         up) _arguments -C -s $_shtab_guestwire_up_options ;;
+      esac
+  esac
+}
+
+_shtab_guestwire_cable() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->cable'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_guestwire_cable_defaults_added )); then
+    if (( ${_shtab_guestwire_cable_options[(I)${(q)one_or_more}*]} +          ${_shtab_guestwire_cable_options[(I)${(q)remainder}*]} +          ${_shtab_guestwire_cable_options[(I)${(q)default}]} == 0 )); then
+      _shtab_guestwire_cable_options+=(': :_shtab_guestwire_cable_commands' '*::: :->cable')
+    fi
+    _shtab_guestwire_cable_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_guestwire_cable_options
+
+  case $state in
+    cable)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_guestwire_cable-$line[1]:"
+      case $line[1] in
+        add) _arguments -C -s $_shtab_guestwire_cable_add_options ;;
+        del) _arguments -C -s $_shtab_guestwire_cable_del_options ;;
+        list) _arguments -C -s $_shtab_guestwire_cable_list_options ;;
       esac
   esac
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to the system's packages that `demo` or `test` needs: installs what is missing as root on Debian or Ubuntu, saying
-# the line that it runs; elsewhere prints the line and stops.
+# Sees to the system's packages that `demo`, `test` or a bench needs: installs what is missing as root on Debian or
+# Ubuntu, saying the line that it runs; elsewhere prints the line and stops.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -10,7 +10,8 @@ case ${1:-} in
     demo) ;;
     test) wanted+=(ip:iproute2 bridge:iproute2 ping:iputils-ping tcpdump:tcpdump udhcpc:udhcpc brctl:bridge-utils
         tunctl:uml-utilities ifconfig:net-tools) ;;
-    *) echo "usage: tools/packages.sh demo|test" >&2; exit 64 ;;
+    bench) wanted+=(ip:iproute2 iperf3:iperf3) ;;
+    *) echo "usage: tools/packages.sh demo|test|bench" >&2; exit 64 ;;
 esac
 
 packages=()

@@ -20,6 +20,7 @@ from guestwire import api
 from guestwire.apply import Store
 from guestwire.errors import GuestwireError
 from guestwire.kinds import Link
+from guestwire.kinds.cable import Cable
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.observe import observe
@@ -164,6 +165,7 @@ def snapshot() -> dict[str, object]:
     """Every link, address and route in every namespace, every file and every process, each under a name."""
     with Kernel() as kernel:
         picture = observe(kernel, "", namespaces.names())
+        picture.add(*Cable.read_all(kernel, None))
     found: dict[str, object] = {" ".join(key): value for key, value in picture.values.items()}
     found |= {f"promiscuity of {link.netns} {link.name}": link.promiscuity for link in picture.of(Link)}
     for folder in FOLDERS:

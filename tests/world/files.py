@@ -17,6 +17,7 @@ guests:
   many: {count: 2, nics: [{network: direct, address: []}, private]}
   vpn: {kind: process, owner: 1000, nics: [private]}
   vm: {kind: process, nics: [{network: direct, mac: "52:54:00:00:00:09"}]}
+  held: {nics: [{network: private, device: tap}, {network: direct, device: macvtap, address: []}]}
 """
 
 CHANGED = """
@@ -31,7 +32,9 @@ guests:
   new:
     nics: [{network: lan, address: []}, {network: private, mac: "52:54:00:00:00:01"}]
     dns: [192.0.2.53]
-  old: {nics: [{network: whole, address: []}]}
+  old: {nics: [{network: whole, device: macvtap, address: []}]}
+  also: {nics: [{network: lan, device: tap, address: []}]}
+  held: {nics: [{network: direct, device: macvtap, address: []}, {network: private, device: tap}]}
   many: {count: 2, nics: [private, {network: direct, address: []}]}
   vpn: {kind: process, group: 60, queues: 2, nics: [{network: private, name: vpn0}]}
   vm: {kind: process, queues: 2, nics: [direct, private]}
@@ -69,4 +72,5 @@ guests:
   vpn: {kind: process, owner: 1001, nics: ["on", {network: lan, name: tap0, mtu: 1400}]}
   vm: {kind: process, nics: ["on", loud]}
   with-a-rather-long-name: {nics: ["on", {network: loud, address: []}], dns: [192.0.2.53]}
+  held: {nics: [{network: "on", device: tap}, {network: loud, device: macvtap, address: 198.51.100.9/24}]}
 """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,10 @@ def picture(sandbox: Sandbox, *named: str) -> Any:
 
 def replay(sandbox: Sandbox, commands: str) -> None:
     """Run a plan's commands by a shell that stops at the first error."""
-    done = sandbox.run("sh", "-eux", text=commands, check=False)
+    word = sandbox.write(f'#!/bin/sh\nexec {sys.executable} -m guestwire "$@"\n', "guestwire")
+    word.chmod(0o755)
+    path = f"{word.parent}:{os.environ['PATH']}"
+    done = sandbox.run("sh", "-eux", text=commands, check=False, env={"PATH": path})
     assert done.returncode == 0, done.stderr[-600:]
 
 

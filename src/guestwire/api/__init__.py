@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from guestwire.api.cables import add_cable, cables, remove_cable
     from guestwire.api.change import plan, up
     from guestwire.api.guest import execute, find_guest, find_nic, pcap
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
@@ -23,7 +24,9 @@ __all__ = [
     "Listed",
     "Outcome",
     "Status",
+    "add_cable",
     "add_tap",
+    "cables",
     "check",
     "delete_tap",
     "down",
@@ -39,12 +42,14 @@ __all__ = [
     "pcap",
     "picture",
     "plan",
+    "remove_cable",
     "rollback",
     "status",
     "up",
 ]
 
 _HOMES = {
+    "cables": ("add_cable", "cables", "remove_cable"),
     "change": ("plan", "up"),
     "guest": ("execute", "find_guest", "find_nic", "pcap"),
     "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),

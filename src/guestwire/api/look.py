@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import related, usual_file
 from guestwire.apply import State, Store, projects
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat
-from guestwire.errors import FileError
+from guestwire.errors import FileError, Unavailable
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.cable import Cable
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
@@ -86,17 +88,21 @@ class Status:
         """A NIC's document, and its link. Of a program's NIC the file says MAC and addresses, if anybody does."""
         place = (seat.netns, seat.link) if seat else (netns, nic.link)
         link = self._links.get(place)
-        peer = getattr(link, "peer", None)
+        cable = self.seen.get(Key("", netns, Cable.KIND, nic.link))
+        end = cable.end if isinstance(cable, Cable) else None
+        peer = end or getattr(link, "peer", None)
         held = seat is not None and seat.link == seat.host_link
         document = {
             "name": place[1],
             "network": nic.network,
-            "device": link.label() if isinstance(link, Tap) else link.trial_name() if link else None,
+            "device": end[2] if end else link.label() if isinstance(link, Tap) else link.trial_name() if link else None,
             "mac": nic.mac if held and isinstance(link, Tap) else link.mac if link else None,
             "addresses": list(seat.addresses) if held and seat else self._addresses.get(place, []),
             "lease": self._lease(*place),
             "host_link": place[1] if held else peer[1] if peer else None,
         }
+        if isinstance(cable, Cable):
+            document["cable"] = cable.counters()
         return document, link
 
     def _lease(self, netns: str, link: str) -> dict[str, Any] | None:
@@ -231,13 +237,20 @@ def picture(path: str | None, *, lab: bool = False, netns: str | None = None) ->
     """What is there of a project: its host and its namespaces."""
     where = situation(usual_file(path, None), lab=lab, project=None, netns=netns)
     with Kernel() as kernel:
-        return observe(kernel, where.host, related(where.project))
+        return _with_cables(kernel, observe(kernel, where.host, related(where.project)))
 
 
 def everything(netns: str | None = None) -> Picture:
     """The whole of a host, whoever made it: its own namespace, and every named one."""
     with Kernel() as kernel:
-        return observe(kernel, netns or "", namespaces.names())
+        return _with_cables(kernel, observe(kernel, netns or "", namespaces.names()))
+
+
+def _with_cables(kernel: Kernel, seen: Picture) -> Picture:
+    """A picture with the cables between its namespaces too, as far as we may ask their processes."""
+    with contextlib.suppress(Unavailable):
+        seen.add(*(cable for cable in Cable.read_all(kernel, None) if cable.netns in seen.scope))
+    return seen
 
 
 def host(netns: str | None = None) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from pathlib import Path
 from guestwire.api.loans import give_back, heirs_of, without_us
 from guestwire.api.work import DEFAULT_FILE, get_in, lock_of, named, no_journal, related
 from guestwire.apply import State, Store
-from guestwire.apply.store import RUN
 from guestwire.compile import Site, compile_file
 from guestwire.errors import FileError, UsageError
 from guestwire.guests import KINDS
 from guestwire.kinds import Thing
+from guestwire.kinds.mark import RUN
 from guestwire.kinds.namespace import Namespace
 from guestwire.lab import Lab
 from guestwire.linux import namespaces

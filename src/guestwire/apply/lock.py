@@ -7,8 +7,8 @@ import fcntl
 import os
 from collections.abc import Iterator
 
-from guestwire.apply.store import RUN
 from guestwire.errors import Busy
+from guestwire.kinds.mark import RUN
 from guestwire.signals import noted
 
 __all__ = ["locked"]

@@ -1,9 +1,9 @@
-"""Looks, before the first step, whether this machine has what a plan needs: kinds of link, and programs."""
+"""Looks, before the first step, whether this machine has what a plan needs: kinds of link, rights, programs."""
 
 from __future__ import annotations
 
 from guestwire.errors import Unavailable
-from guestwire.kinds import Link
+from guestwire.kinds import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.libc import CLONE_NEWNET, setns, unshare
 from guestwire.linux.netlink import Socket
@@ -13,17 +13,14 @@ __all__ = ["preflight"]
 
 
 def preflight(kernel: Kernel, plan: Plan) -> None:
-    """Look for each program, and try each kind of link in a namespace of its own, which nobody sees and ends at once.
+    """Try each kind of thing that the plan makes in a namespace of its own, which nobody sees and which ends at once.
 
-    Raises Unavailable with all that is missing.
+    Raises Unavailable with all that this machine, or these rights, lack.
     """
-    lacking = [problem for step in plan.steps if step.action == "create" and (problem := step.value.lacking())]
-    if lacking:
-        raise Unavailable(*dict.fromkeys(lacking))
     wanted = {
         step.value.trial_name(): step.value
         for step in plan.steps
-        if step.action == "create" and isinstance(step.value, Link)
+        if step.action == "create" and type(step.value).lacks is not Thing.lacks
     }
     if not wanted:
         return
@@ -34,7 +31,7 @@ def preflight(kernel: Kernel, plan: Plan) -> None:
     finally:
         setns(home, CLONE_NEWNET)
     try:
-        missing = [problem for link in wanted.values() if (problem := link.lacks(sock)) is not None]
+        missing = [problem for value in wanted.values() if (problem := value.lacks(sock)) is not None]
     finally:
         sock.close()
     if missing:

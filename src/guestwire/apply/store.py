@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds.mark import RUN
 from guestwire.picture import Key
 from guestwire.plan import Plan
 
-__all__ = ["RUN", "Entry", "Journal", "State", "Store", "projects"]
-
-RUN = "/run/guestwire"
+__all__ = ["Entry", "Journal", "State", "Store", "projects"]
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,15 @@ class Store:
         return Journal(head["host"], tuple(entries), before, after, committed, head["pid"])
 
     def settled(self) -> None:
-        """Forget the journal, and the folder where nothing else is in it."""
+        """Forget the journal; where the project isn't up, its folder too, with what its processes left there.
+
+        None of them lives any more: a socket or pid file is that of one which was killed.
+        """
+        if self.state() is None:
+            with contextlib.suppress(FileNotFoundError):
+                for entry in list(os.scandir(self.folder)):
+                    if entry.path != self._journal and not entry.is_dir(follow_symlinks=False):
+                        os.unlink(entry.path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._journal)
         for folder in (self.folder, RUN):

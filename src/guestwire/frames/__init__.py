@@ -1,4 +1,4 @@
-"""Frames in user space, from Python: taps, tuns and macvtaps that a program opens, reads and writes.
+"""Frames in user space: taps, tuns and macvtaps that a program opens, reads and writes; cables between two of them.
 
     from guestwire.frames import Tap
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from ipaddress import ip_address, ip_interface
 from typing import Literal
 
 from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
-from guestwire.errors import Problem
+from guestwire.kinds import Link
 from guestwire.kinds.address import Address
+from guestwire.kinds.cable import Cable
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.file import File as FileOnDisk
+from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace as NamespaceThing
 from guestwire.kinds.route import Route
-from guestwire.spec.file import File
+from guestwire.kinds.tap import Tap
+from guestwire.picture import Key
 
 __all__ = ["Namespace"]
 
+USUAL_MTU = 1500
+HELD = {"tap": Tap.KIND, "macvtap": Macvlan.KIND}
+"""The kinds of the links that a descriptor can be had of, by what a file calls them."""
 DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
 
 
@@ -32,14 +37,6 @@ class Namespace(BuiltGuest):
 
     kind: Literal["namespace"] = Field("namespace", description="a network namespace")
 
-    def check(self, file: File) -> Iterable[Problem]:
-        # Until guestwire holds descriptors and cables them (design.md, "Which device"); then this method goes.
-        for nic in self.nics:
-            network = file.networks.get(nic.network)
-            if nic.device and network and nic.device in network.devices:
-                message = f"device {nic.device} isn't built yet: this version gives a namespace a veth or a macvlan."
-                yield file.problem(nic.at("device"), message, "Leave device out.")
-
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:
         netns = f"{site.project}-{name}"
         site.add(NamespaceThing.named(netns, site.project))
@@ -47,6 +44,8 @@ class Namespace(BuiltGuest):
             network = site.file.networks[seat.nic.network]
             assert isinstance(network, BuiltNetwork)
             network.plug(site, seat)
+            if seat.device is not None:
+                self._cable(site, seat, network)
             site.add(*(Address.on(netns, seat.link, address, site.project) for address in seat.addresses))
         led = [self._default_route(site, netns, seats, version) for version in DEFAULTS]
         self._clients(site, name, seats, led)
@@ -72,6 +71,35 @@ class Namespace(BuiltGuest):
                     )
                 )
                 resolv = ""
+
+    def _cable(self, site: Site, seat: Seat, network: BuiltNetwork) -> None:
+        """The guest's NIC, and the cable to the link that the network has plugged in for it on the host."""
+        assert seat.device is not None
+        links = site.desired.picture
+        end = links.get(Key("", site.host, HELD[seat.device], seat.host_link))
+        parent = site.uplink(network.uplink) if network.uplink else None
+        assert isinstance(end, Link)
+        # A macvtap hands on what is for its own MAC. In mode passthru, where none was given, that is its parent's.
+        mac = seat.mac if seat.device == "tap" else end.mac or (parent.mac if parent else None)
+        site.add(
+            Tap(
+                netns=seat.netns,
+                name=seat.link,
+                owner=site.project,
+                mac=mac,
+                user=seat.user,
+                group=seat.group,
+                mtu=end.mtu or (parent.mtu if parent else None) or USUAL_MTU,
+                link_local=seat.link_local,
+                master="",
+            ),
+            Cable(
+                netns=seat.netns,
+                name=seat.link,
+                owner=site.project,
+                end=(site.host, seat.host_link, seat.device),
+            ),
+        )
 
     def _default_route(self, site: Site, netns: str, seats: list[Seat], version: int) -> Seat | None:
         """One default route a family: by the NIC that says so, else by the first that has an address and a gateway.

@@ -36,6 +36,7 @@ from guestwire.kinds.process import Process
 from guestwire.kinds.route import Route
 from guestwire.linux.inotify import Watch
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.netlink import Socket
 from guestwire.linux.programs import run_program, start_program
 from guestwire.picture import Key, fact, fixed
 
@@ -167,7 +168,7 @@ class DhcpClient(Process):
     def can_return(self) -> bool:
         return bool(self.command)
 
-    def lacking(self) -> Problem | None:
+    def lacks(self, sock: Socket) -> Problem | None:
         for program, package in PROGRAMS.items():
             if shutil.which(program) is None:
                 message = f"a guest's NIC asks for its address by DHCP, and `{program}` is missing."

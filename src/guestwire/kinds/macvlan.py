@@ -17,6 +17,10 @@ Limits: a NIC that is a bridge's port can't be a parent, nor a parent a port (on
 beside another is EINVAL; a child whose MAC a sibling or the parent has can't go up (EADDRINUSE); a child can't go up
 while its parent is down; no MAC learning, so nothing can be bridged behind one, except in passthru. Wi-Fi admits one
 MAC: no macvlan. A child stays on its parent, even from another namespace, and goes with it.
+
+A child hears only the multicast groups that its own link has joined (macvlan_set_mac_lists). With a macvtap it is the
+guest behind the descriptor that joins, unseen, and its neighbours would ask for its IPv6 addresses in vain; so one that
+is opened wants `allmulticast on`. ARP is broadcast, and IPv4 works without: that is how to tell.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from guestwire.kinds.thing import ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Request, attribute, attributes, nested, text, u32
 from guestwire.linux.rtnetlink import (
+    IFF_ALLMULTI,
     IFLA_IFNAME,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
@@ -62,7 +67,10 @@ MACVLAN_MACADDR_SET = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Macvlan(Link):
-    """A macvlan or a macvtap (`device`); `parent` is the lower NIC's namespace and name, `macs` the source list."""
+    """A macvlan or a macvtap (`device`); `parent` is the lower NIC's namespace and name, `macs` the source list.
+
+    `all_multicast`: it hears every group, not only those that its own namespace has joined.
+    """
 
     KIND: ClassVar[str] = "macvlan"
     RANK: ClassVar[int] = 22
@@ -72,6 +80,7 @@ class Macvlan(Link):
     parent: tuple[str, str] | None = fixed()
     mode: str | None = setting("bridge")
     macs: tuple[str, ...] | None = setting()
+    all_multicast: bool | None = setting()
 
     @classmethod
     def parse(cls, seen: Seen) -> Macvlan:
@@ -83,6 +92,7 @@ class Macvlan(Link):
             parent=seen.beyond,
             mode=mode,
             macs=_list(found.get(IFLA_MACVLAN_MACADDR_DATA, b"")),
+            all_multicast=bool(seen.message.flags & IFF_ALLMULTI),
         )
 
     def create(self, kernel: Kernel) -> None:
@@ -96,6 +106,8 @@ class Macvlan(Link):
         kernel.send(home, create_link(self.name, self.device, *parts, data=data, index=index))
 
     def finish(self, kernel: Kernel) -> None:
+        if self.all_multicast:
+            self._hear(kernel)
         self.settle(kernel)
 
     def change(self, kernel: Kernel, seen: Value) -> None:
@@ -103,6 +115,8 @@ class Macvlan(Link):
         different = self.differs(seen)
         if "mode" in different or "macs" in different:
             kernel.send(self.netns, self._reshape(different))
+        if "all_multicast" in different:
+            self._hear(kernel)
         super(Macvlan, self).change(kernel, seen)
 
     def must_be_anew(self, seen: Value) -> bool:
@@ -137,6 +151,9 @@ class Macvlan(Link):
             data += nested(IFLA_MACVLAN_MACADDR_DATA, *(attribute(IFLA_MACVLAN_MACADDR, mac_bytes(m)) for m in macs))
         return data
 
+    def _hear(self, kernel: Kernel) -> None:
+        kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), all_multicast=self.all_multicast))
+
     def _reshape(self, different: dict[str, tuple[object, object]]) -> Request:
         data = self._data(self.mode, self.macs if "macs" in different else None)
         info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, self.device), nested(IFLA_INFO_DATA, data))
@@ -153,14 +170,19 @@ class Macvlan(Link):
     def finish_commands(self) -> list[str]:
         assert self.parent is not None
         lists = self._list_commands() if self.netns != self.parent[0] else []
-        return [*lists, *self.settle_commands()]
+        return [*lists, *(self._hear_commands() if self.all_multicast else ()), *self.settle_commands()]
 
     def change_commands(self, seen: Value) -> list[str]:
         different = self.differs(seen)
         found = super(Macvlan, self).change_commands(seen)
         if "mode" in different:
             found.insert(0, ip(self.netns, "link", "set", "dev", self.name, "type", self.device, "mode", self.mode))
+        if "all_multicast" in different:
+            found += self._hear_commands()
         return found + (self._list_commands() if "macs" in different else [])
+
+    def _hear_commands(self) -> list[str]:
+        return [ip(self.netns, "link", "set", "dev", self.name, "allmulticast", "on" if self.all_multicast else "off")]
 
     def _list_commands(self) -> list[str]:
         if not self.macs:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shlex
 import signal
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import ClassVar
 
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.programs import command_line, run_program
+from guestwire.linux.programs import command_line, has_ended, run_program
 from guestwire.picture import Key, Value, fact, fixed
 
 __all__ = ["Process", "end"]
@@ -102,13 +101,11 @@ def end(pid: int) -> None:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return
-    ended = select.poll()  # select(2) knows no descriptor beyond 1,023
-    ended.register(handle, select.POLLIN)
     try:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, number)
-            if ended.poll(STOP * 1000):
+            if has_ended(handle, STOP):
                 return
     finally:
         os.close(handle)

@@ -69,6 +69,9 @@ class Tap(Link):
         try:
             tuntap.features()
         except OSError as error:
+            if isinstance(error, PermissionError):
+                message = f"{tuntap.DOOR}, through which taps are made, is closed to you ({error.strerror})."
+                return Problem(message, "Most machines let everybody in (chmod 666, as udev does); else do it as root.")
             if error.errno not in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
                 return None
             message = f"there is no {tuntap.DOOR}, through which taps are made ({error.strerror})."

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.netlink import Socket
 from guestwire.picture import Key, Value
 
 __all__ = ["Thing", "ip"]
@@ -33,10 +35,29 @@ class Thing(Value):
     RANK: ClassVar[int] = 0
     """Where in the order of making it stands; deleting goes the other way round."""
 
+    OUTLASTS: ClassVar[bool] = False
+    """Whether it must be deleted itself where the links that it is on go."""
+
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> Thing | None:
         """What the host has under that key, for kinds that are NAMED."""
         raise NotImplementedError(cls.KIND)
+
+    @classmethod
+    def read_all(cls, kernel: Kernel, keys: Iterable[Key]) -> Iterator[Thing]:
+        """What the host has under those keys, for kinds that are NAMED and can be asked for many at once."""
+        for key in keys:
+            found = cls.read(kernel, key)
+            if found is not None:
+                yield found
+
+    def trial_name(self) -> str:
+        """What of its kind need be tried only once."""
+        return self.KIND
+
+    def lacks(self, sock: Socket) -> Problem | None:
+        """What this machine lacks to make one, tried in the socket's namespace, which is empty; None where nothing."""
+        return None
 
     @abstractmethod
     def create(self, kernel: Kernel) -> None:
@@ -75,10 +96,6 @@ class Thing(Value):
 
     def why_refused(self, number: int) -> str | None:
         """What the kernel most likely means by that errno for this, and what to do; None where its words say enough."""
-        return None
-
-    def lacking(self) -> Problem | None:
-        """What this machine lacks for making it, or None: a program, say."""
         return None
 
     def carries(self) -> tuple[Key, ...]:

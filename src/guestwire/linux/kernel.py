@@ -154,6 +154,10 @@ class Kernel:
         for name, index in links.items():
             self._indexes[netns, name] = index
 
+    def forget(self, netns: str, name: str) -> None:
+        """Forget the index of a link, since another is to come under its name."""
+        self._indexes.pop((netns, name), None)
+
     def index(self, netns: str, name: str) -> int:
         """The index of a link; raises NetlinkError (ENODEV) where there is none of that name."""
         found = self._indexes.get((netns, name))

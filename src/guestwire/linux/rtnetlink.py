@@ -37,6 +37,7 @@ __all__ = [
     "IFA_LABEL",
     "IFA_LOCAL",
     "IFA_PROTO",
+    "IFF_ALLMULTI",
     "IFF_LOWER_UP",
     "IFF_UP",
     "IFLA_ADDRESS",
@@ -98,7 +99,7 @@ IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_PARENT_DEV_NAME = 33, 37, 56
 IFLA_INET6_ADDR_GEN_MODE = 8
 IN6_ADDR_GEN_MODE_EUI64, IN6_ADDR_GEN_MODE_NONE = 0, 1
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
+IFF_UP, IFF_ALLMULTI, IFF_LOWER_UP = 0x1, 0x200, 0x10000
 ARPHRD_ETHER = 1
 RTEXT_FILTER_SKIP_STATS = 8
 AF_BRIDGE = 7
@@ -373,10 +374,15 @@ def create_link(name: str, kind: str, *parts: bytes, data: bytes = b"", up: bool
     return Request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
-def set_link(index: int, *parts: bytes, up: bool | None = None, family: int = 0) -> Request:
-    """The request that changes a link; `up` None leaves it as it is."""
-    flag, mask = (IFF_UP if up else 0), (0 if up is None else IFF_UP)
-    return Request(RTM_NEWLINK, 0, _IFINFO.pack(family, 0, index, flag, mask) + b"".join(parts))
+def set_link(
+    index: int, *parts: bytes, up: bool | None = None, all_multicast: bool | None = None, family: int = 0
+) -> Request:
+    """The request that changes a link; None leaves a flag as it is."""
+    flags = mask = 0
+    for bit, wanted in ((IFF_UP, up), (IFF_ALLMULTI, all_multicast)):
+        if wanted is not None:
+            flags, mask = flags | bit * wanted, mask | bit
+    return Request(RTM_NEWLINK, 0, _IFINFO.pack(family, 0, index, flags, mask) + b"".join(parts))
 
 
 def delete_link(index: int, *parts: bytes) -> Request:

@@ -52,6 +52,7 @@ __all__ = [
     "set_owner",
     "set_persistent",
     "told",
+    "try_node",
 ]
 
 DOOR = "/dev/net/tun"
@@ -253,6 +254,18 @@ def open_node(node: str, *, vnet_header: bool = False, multi_queue: bool = False
 
 def _macvtap_flags(vnet_header: bool, multi_queue: bool) -> int:
     return IFF_TAP | IFF_NO_PI | IFF_VNET_HDR * vnet_header | IFF_MULTI_QUEUE * multi_queue
+
+
+def try_node() -> None:
+    """Open /dev/null through a node of our own, as a macvtap is opened: OSError where we may not make device nodes."""
+    private = detached("tmpfs")
+    try:
+        os.mknod(
+            "node", stat.S_IFCHR | 0o600, os.makedev(1, 3), dir_fd=private
+        )  # Documentation/admin-guide/devices.txt
+        os.close(os.open("node", os.O_RDWR | os.O_CLOEXEC, dir_fd=private))
+    finally:
+        os.close(private)
 
 
 def _mode(blocking: bool) -> int:

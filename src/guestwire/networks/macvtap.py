@@ -143,6 +143,7 @@ class Macvtap(BuiltNetwork):
                 mac=mac,
                 mtu=seat.mtu,
                 link_local=seat.link_local and not held,  # whoever holds it speaks IPv6, not this end
+                all_multicast=True if held else None,  # and joins its groups: IPv6 can't be found without
                 master="",
             )
         )

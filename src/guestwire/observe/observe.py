@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from guestwire.kinds import kinds, link_kinds
+from guestwire.kinds import Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
 from guestwire.kinds.fdb import Fdb
 from guestwire.kinds.link import Link, Seen
@@ -46,16 +46,17 @@ def observe(kernel: Kernel, host: str, others: Iterable[str] = ()) -> Picture:
 def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
     """Add to a picture what the host has under those of the keys that are read by name: sysctls, files and tables."""
     tables: set[str] = set()
+    asked: dict[type[Thing], list[Key]] = {}
     for key in keys:
         kind = kinds()[key.kind]
-        if key.netns and key.netns not in picture.scope:
+        if key.netns and key.netns not in picture.scope and not kind.OUTLASTS:
             continue
         if kind.NAMED:
-            found = kind.read(kernel, key)
-            if found is not None:
-                picture.add(found)
+            asked.setdefault(kind, []).append(key)
         elif kind is Fdb:
             tables.add(key.netns)
+    for kind, these in asked.items():
+        picture.add(*kind.read_all(kernel, these))
     for netns in tables:
         links = {link.index: link for link in picture.of(Link, netns)}
         for entry in dump_neighbours(kernel.socket(netns), AF_BRIDGE):

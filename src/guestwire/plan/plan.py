@@ -101,6 +101,7 @@ class _Planner:
         replaced = list({old.key: old for old in [*replaced, *self._making_room(values, replaced, sweep)]}.values())
         replaced += self._users(self._closure(replaced))
         lost = self._closure(replaced)
+        replaced += [value for value in lost.values() if value.OUTLASTS and value not in replaced]
         steps = [Step("delete", value, early=True) for value in _roots(replaced)]
         for value in values:
             have = self.observed.get(value.key)
@@ -245,7 +246,11 @@ def _roots(going: list[Thing]) -> list[Thing]:
     return [
         value
         for value in outside
-        if ((value.netns, value.name) in names if isinstance(value, Link) else links.isdisjoint(value.on_links()))
+        if (
+            (value.netns, value.name) in names
+            if isinstance(value, Link)
+            else value.OUTLASTS or links.isdisjoint(value.on_links())
+        )
     ]
 
 

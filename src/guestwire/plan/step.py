@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from guestwire.kinds import Thing
+from guestwire.kinds import Link, Thing
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key
@@ -37,6 +37,8 @@ class Act:
         elif self.finish:
             step.value.finish(kernel)
         elif step.action == "create":
+            if isinstance(step.value, Link):
+                kernel.forget(step.value.netns, step.value.name)  # of one that was there until now
             step.value.create(kernel)
         else:
             assert step.before is not None

@@ -191,7 +191,8 @@ class _Builder:
                 return Node(Role.UNREAD, place, UNREAD, "", edge)
             where = self._title(netns)
             return Node(Role.UNREAD, place, printable(name), where, edge, enters, states=("not read",))
-        cabled = isinstance(link, Veth) and Edge.CABLE in self.wiring.joined[place].values()
+        edges = self.wiring.joined[place].values()
+        cabled = (isinstance(link, Veth) and Edge.CABLE in edges) or (edge is Edge.HELD and isinstance(link, Tap))
         return Node(
             Role.LINK,
             place,
@@ -215,6 +216,8 @@ class _Builder:
         """The program's end of a tap or macvtap, where there is one."""
         link = self.wiring.links.get(node.place)
         end = ""
+        if Edge.HELD in self.wiring.joined[node.place].values():
+            return []
         if isinstance(link, Tap) and link.carrier and link.up:
             end = "program" if link.tun else "guest NIC"
         elif isinstance(link, Macvlan) and link.device == "macvtap":

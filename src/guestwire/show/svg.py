@@ -16,6 +16,13 @@ from guestwire.show.wiring import UNREAD, Edge
 __all__ = ["svg"]
 
 CORNER = 7.0
+STYLES = {
+    Edge.PORT: "line",
+    Edge.CABLE: "line cable",
+    Edge.HELD: "line held",
+    Edge.PARENT: "line parent",
+    Edge.ROUTED: "line routed",
+}
 STYLE = """
 .guestwire text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .guestwire text { fill: #1f2937; }
@@ -35,6 +42,7 @@ STYLE = """
 .guestwire .mark { fill: #7c3aed; font-weight: bold; }
 .guestwire .line { fill: none; stroke: #64748b; stroke-width: 1.6; stroke-linejoin: round; }
 .guestwire .cable { stroke: #2563eb; stroke-width: 3; }
+.guestwire .held { stroke: #7c3aed; stroke-width: 3; }
 .guestwire .parent { stroke: #0f766e; stroke-width: 2; stroke-dasharray: 7 4; }
 .guestwire .routed { stroke-dasharray: 1.5 4; stroke-linecap: round; stroke-width: 2; }
 @media (prefers-color-scheme: dark) {
@@ -53,6 +61,7 @@ STYLE = """
 .guestwire .mark { fill: #a78bfa; }
 .guestwire .line { stroke: #8b99ab; }
 .guestwire .cable { stroke: #60a5fa; }
+.guestwire .held { stroke: #a78bfa; }
 .guestwire .parent { stroke: #2dd4bf; }
 }
 """
@@ -147,7 +156,7 @@ def _said(node: Node) -> str:
 def _line(line: Line) -> str:
     begin, end = line.begin, line.end
     edge = line.node.edge or Edge.PORT
-    style = {Edge.CABLE: "line cable", Edge.PARENT: "line parent", Edge.ROUTED: "line routed"}.get(edge, "line")
+    style = STYLES.get(edge, "line")
     x, y = begin.x + begin.width, begin.middle
     if end.x > x:
         trunk = x + 18
@@ -178,8 +187,7 @@ def _elbow(x: float, y: float, trunk: float, row: float) -> str:
 def _legend(forest: Chains, marks: bool) -> list[tuple[str, str]]:
     """Style and words of what the legend explains."""
     used = {node.edge for node in forest.nodes()}
-    styles = {Edge.PORT: "line", Edge.CABLE: "line cable", Edge.PARENT: "line parent", Edge.ROUTED: "line routed"}
-    said = [(style, edge.value) for edge, style in styles.items() if edge in used]
+    said = [(style, edge.value) for edge, style in STYLES.items() if edge in used]
     if any(node.name == UNREAD for node in forest.nodes()):
         said.append(("", f"{UNREAD} in a namespace that wasn't read"))
     if forest.owners:

@@ -44,12 +44,12 @@ class _Pen:
 
 
 UNICODE = _Pen(
-    {Edge.PORT: "─", Edge.CABLE: "═", Edge.PARENT: "╌", Edge.DESCRIPTOR: "─", Edge.ROUTED: "┈"},
-    {Edge.PORT: "├└", Edge.CABLE: "╞╘", Edge.PARENT: "├└", Edge.DESCRIPTOR: "├└", Edge.ROUTED: "├└"},
+    {Edge.PORT: "─", Edge.CABLE: "═", Edge.HELD: "━", Edge.PARENT: "╌", Edge.DESCRIPTOR: "─", Edge.ROUTED: "┈"},
+    {**dict.fromkeys(Edge, "├└"), Edge.CABLE: "╞╘", Edge.HELD: "┝┕"},
     "┬", "│", "┆", "┐", "┘", "┌", "─", "°", "→", "…",
 )  # fmt: skip
 ASCII = _Pen(
-    {Edge.PORT: "-", Edge.CABLE: "=", Edge.PARENT: "~", Edge.DESCRIPTOR: "-", Edge.ROUTED: "."},
+    {Edge.PORT: "-", Edge.CABLE: "=", Edge.HELD: "#", Edge.PARENT: "~", Edge.DESCRIPTOR: "-", Edge.ROUTED: "."},
     dict.fromkeys(Edge, "++"),
     "+", "|", ":", "+", "+", "+", "-", "*", "->", "...",
 )  # fmt: skip

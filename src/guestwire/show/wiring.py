@@ -13,6 +13,7 @@ from enum import Enum
 from functools import cache
 
 from guestwire.kinds.address import Address
+from guestwire.kinds.cable import Cable
 from guestwire.kinds.link import Link
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.nic import Nic
@@ -36,6 +37,7 @@ class Edge(Enum):
 
     PORT = "port of a bridge"
     CABLE = "veth cable"
+    HELD = "cable between descriptors that guestwire holds"
     PARENT = "shares its parent's cable"
     DESCRIPTOR = "descriptor"
     ROUTED = "routed"
@@ -64,6 +66,9 @@ class Wiring:
         self._defaults: set[Place] = set()
         for place, link in self.links.items():
             self._join_link(place, link)
+        for cable in picture.of(Cable):
+            if cable.end is not None:
+                self._join((cable.netns, cable.name), cable.end[:2], Edge.HELD)
         self._join_routed(picture)
 
     def _join(self, one: Place, other: Place, edge: Edge) -> None:
@@ -214,7 +219,7 @@ class Wiring:
         for edge, other in self.neighbours(place):
             if other in seen or place[0] in self._upwards(other[0]):
                 continue
-            if edge is Edge.CABLE:
+            if edge in (Edge.CABLE, Edge.HELD):
                 return other
             if edge is Edge.PORT and len(seen) > 1:
                 # Into the switch that the cable led to, and out of it by its own uplink.

@@ -10,7 +10,7 @@ from typing import Any
 from guestwire.places import is_lab_namespace
 from guestwire.plan import Plan, Step
 
-__all__ = ["done", "host", "listed", "planned", "removed", "standing", "table"]
+__all__ = ["cabled", "done", "host", "listed", "planned", "removed", "standing", "table"]
 
 MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
 FEW = 8  # changes around a lab's host that are still told one by one
@@ -139,6 +139,20 @@ def listed(documents: Sequence[Mapping[str, Any]]) -> str:
             "unsettled journal: guestwire rollback" if each["unsettled"] else each["file"] or "known by its marks alone"
         )
         rows.append((each["project"], host, str(each["namespaces"]), note))
+    return table(rows)
+
+
+def cabled(documents: Sequence[Mapping[str, Any]]) -> str:
+    """The cables that guestwire holds."""
+    if not documents:
+        return "There are no cables.\n"
+    rows: list[tuple[str, ...]] = [("PROJECT", "NIC", "LEADS TO", "DEVICE", "SENT", "RECEIVED", "DROPPED")]
+    for each in documents:
+        netns, link, device = each["end"] or ("", "nowhere", "")
+        ends = [f"{where}/{name}" if where else name for where, name in ((each["netns"], each["name"]), (netns, link))]
+        ways = each["sent"], each["received"]
+        frames = [f"{way['frames']:,}" for way in ways]
+        rows.append((each["owner"], *ends, device, *frames, f"{sum(way['drops'] for way in ways):,}"))
     return table(rows)
 
 

@@ -42,12 +42,6 @@ ip -n three-ways.switch link add name lan1 address ca:f5:98:2a:81:aa type bridge
 ip -n three-ways.switch link set dev lan1 alias guestwire:three-ways:lan1 up
 ip -n three-ways-gateway link add name internet address ce:98:88:54:e7:fe numtxqueues 1 numrxqueues 1 type veth peer name eth0 numtxqueues 1 numrxqueues 1 netns three-ways-internet
 ip -n three-ways-gateway link set dev internet alias guestwire:three-ways:internet up
-ip -n three-ways-host link add name 'three-way~d3629' address 0a:c3:77:41:90:d2 mtu 1500 numtxqueues 1 numrxqueues 1 type veth peer name eth0 numtxqueues 1 numrxqueues 1 netns three-ways-old
-ip -n three-ways-host link set dev 'three-way~d3629' master three-ways-lan alias guestwire:three-ways:three-ways-old.0 addrgenmode none
-ip -n three-ways-host link set dev 'three-way~d3629' up
-ip -n three-ways-host link add name 'three-way~4febf' address de:b9:43:e3:d8:7c mtu 1500 numtxqueues 1 numrxqueues 1 type veth peer name eth0 numtxqueues 1 numrxqueues 1 netns three-ways-web
-ip -n three-ways-host link set dev 'three-way~4febf' master 'three-way~f46a2' alias guestwire:three-ways:three-ways-web.0 addrgenmode none
-ip -n three-ways-host link set dev 'three-way~4febf' up
 ip -n three-ways-host link add name three-ways-db.0 address d6:45:f3:8b:11:83 mtu 1500 numtxqueues 1 numrxqueues 1 type veth peer name eth0 numtxqueues 1 numrxqueues 1 netns three-ways-db
 ip -n three-ways-host link set dev three-ways-db.0 master 'three-way~f46a2' alias guestwire:three-ways:three-ways-db.0 addrgenmode none
 ip -n three-ways-host link set dev three-ways-db.0 up
@@ -69,11 +63,16 @@ ip -n three-ways.switch link add name eth0 address 5a:ba:28:65:a7:f3 numtxqueues
 ip -n three-ways.switch link set dev eth0 master lan0 alias guestwire:three-ways:eth0 up
 ip -n three-ways.switch link add name eth1 address 7a:b5:74:ba:98:02 numtxqueues 1 numrxqueues 1 type veth peer name eth1 numtxqueues 1 numrxqueues 1 netns three-ways-host
 ip -n three-ways.switch link set dev eth1 master lan1 alias guestwire:three-ways:eth1 up
+ip -n three-ways-host tuntap add dev 'three-way~d3629' mode tap user 0
+ip -n three-ways-host tuntap add dev 'three-way~4febf' mode tap user 0
+ip -n three-ways-old tuntap add dev eth0 mode tap user 0
+ip -n three-ways-vm tuntap add dev eth0 mode tap user 0
+ip -n three-ways-web tuntap add dev eth0 mode tap user 0
 ip -n three-ways-host link add link eth1 name 'three-way~85471' address 16:3e:82:18:d4:d7 type macvlan mode bridge
+ip -n three-ways-host link add link eth1 name three-ways-vm.0 address 92:60:30:4a:33:39 type macvtap mode bridge
 ip -n three-ways-host link add link eth1 name eth0 address a2:8a:12:dc:de:88 netns three-ways-many-1 type macvlan mode bridge
 ip -n three-ways-host link add link eth1 name eth0 address 5e:51:a4:d2:a2:84 netns three-ways-many-2 type macvlan mode bridge
 ip -n three-ways-host link add link eth1 name eth0 address 6e:e3:62:b6:d1:57 netns three-ways-many-3 type macvlan mode bridge
-ip -n three-ways-host link add link eth1 name eth0 address 92:60:30:4a:33:39 netns three-ways-vm type macvlan mode bridge
 ip -n three-ways-db link set dev eth0 address 52:54:00:12:34:56 mtu 1500
 ip -n three-ways-db link set dev eth0 alias guestwire:three-ways:eth0 up
 ip -n three-ways-db address add 10.77.0.20/24 dev eth0
@@ -101,7 +100,16 @@ ip -n three-ways-host link set dev eth0 address 82:b7:17:12:c6:88
 ip -n three-ways-host link set dev eth0 master three-ways-lan alias guestwire:three-ways:eth0 up
 ip -n three-ways-host link set dev eth1 address 5e:60:5a:00:f4:40
 ip -n three-ways-host link set dev eth1 alias guestwire:three-ways:eth1 up
+ip -n three-ways-host link set dev 'three-way~d3629' address 0a:c3:77:41:90:d2
+ip -n three-ways-host link set dev 'three-way~d3629' master three-ways-lan alias guestwire:three-ways:three-ways-old.0 addrgenmode none
+ip -n three-ways-host link set dev 'three-way~d3629' up
+ip -n three-ways-host link set dev 'three-way~4febf' address de:b9:43:e3:d8:7c
+ip -n three-ways-host link set dev 'three-way~4febf' master 'three-way~f46a2' alias guestwire:three-ways:three-ways-web.0 addrgenmode none
+ip -n three-ways-host link set dev 'three-way~4febf' up
 ip -n three-ways-host link set dev 'three-way~85471' alias guestwire:three-ways:three-ways-direct.h up
+ip -n three-ways-host link set dev three-ways-vm.0 allmulticast on
+ip -n three-ways-host link set dev three-ways-vm.0 alias guestwire:three-ways:three-ways-vm.0 addrgenmode none
+ip -n three-ways-host link set dev three-ways-vm.0 up
 ip -n three-ways-host address add 198.51.100.10/24 dev eth1
 ip -n three-ways-host address add 2001:db8:2::10/64 dev eth1 nodad
 ip -n three-ways-host address add 192.0.2.10/24 dev three-ways-lan
@@ -150,12 +158,13 @@ ip -n three-ways-many-3 address add 198.51.100.203/24 dev eth0
 ip -n three-ways-many-3 address add 2001:db8:2::203/64 dev eth0 nodad
 ip -n three-ways-many-3 route add 0.0.0.0/0 via 198.51.100.1 dev eth0 proto 103
 ip -n three-ways-many-3 -6 route add ::/0 via 2001:db8:2::1 dev eth0 metric 1024 proto 103
-ip -n three-ways-old link set dev eth0 address f6:4f:98:54:50:90 mtu 1500
+ip -n three-ways-old link set dev eth0 address f6:4f:98:54:50:90
 ip -n three-ways-old link set dev eth0 alias guestwire:three-ways:eth0 up
 ip -n three-ways-old address add 192.0.2.200/24 dev eth0
 ip -n three-ways-old address add 2001:db8:1::200/64 dev eth0 nodad
 ip -n three-ways-old route add 0.0.0.0/0 via 192.0.2.1 dev eth0 proto 103
 ip -n three-ways-old -6 route add ::/0 via 2001:db8:1::1 dev eth0 metric 1024 proto 103
+guestwire cable add three-ways three-ways-old/eth0 'three-ways-host/three-way~d3629'
 ip -n three-ways-proxy link set dev eth0 address f2:57:46:b5:e3:63 mtu 1500
 ip -n three-ways-proxy link set dev eth0 alias guestwire:three-ways:eth0 up
 ip -n three-ways-proxy link set dev eth1 address 26:fe:92:46:f5:08 mtu 1500
@@ -166,12 +175,14 @@ ip -n three-ways-proxy address add 10.77.0.3/24 dev eth1
 ip -n three-ways-proxy address add fd00:77::3/64 dev eth1 nodad
 ip -n three-ways-proxy route add 0.0.0.0/0 via 192.0.2.1 dev eth0 proto 103
 ip -n three-ways-proxy -6 route add ::/0 via 2001:db8:1::1 dev eth0 metric 1024 proto 103
+ip -n three-ways-vm link set dev eth0 address 92:60:30:4a:33:39
 ip -n three-ways-vm link set dev eth0 alias guestwire:three-ways:eth0 up
 ip -n three-ways-vm address add 198.51.100.200/24 dev eth0
 ip -n three-ways-vm address add 2001:db8:2::200/64 dev eth0 nodad
 ip -n three-ways-vm route add 0.0.0.0/0 via 198.51.100.1 dev eth0 proto 103
 ip -n three-ways-vm -6 route add ::/0 via 2001:db8:2::1 dev eth0 metric 1024 proto 103
-ip -n three-ways-web link set dev eth0 address a6:19:1c:12:ac:a8 mtu 1500
+guestwire cable add three-ways three-ways-vm/eth0 three-ways-host/three-ways-vm.0
+ip -n three-ways-web link set dev eth0 address a6:19:1c:12:ac:a8
 ip -n three-ways-web link set dev eth0 alias guestwire:three-ways:eth0 up
 ip -n three-ways-web address add 10.77.0.2/24 dev eth0
 ip -n three-ways-web address add fd00:77::2/64 dev eth0 nodad
@@ -181,3 +192,4 @@ mkdir -p /run/guestwire/three-ways
 ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth0.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
 mkdir -p /run/guestwire/three-ways
 ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth1.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth1 --dhcp-range=198.51.100.150,198.51.100.199,255.255.255.0,1h --dhcp-option=option:router,198.51.100.1
+guestwire cable add three-ways three-ways-web/eth0 'three-ways-host/three-way~4febf'
