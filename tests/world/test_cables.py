@@ -32,6 +32,8 @@ for pid in map(int, found.split()):
     except ProcessLookupError:
         pass
 """
+IN_A_USER_NAMESPACE = ("unshare", "-Urnmpf", "--mount-proc", "sh", "-euc")
+AS_ITS_ROOT = f"mount -t tmpfs none /run; ip link set lo up; guestwire() {{ {sys.executable} -m guestwire $@; }}; "
 MEGABYTES, USUAL_MTU = 64, 1500
 COUNTED = ("frames", "bytes", "drops")
 PLUG = re.compile(r"(nics: \[)(\w+)(\])")
@@ -242,12 +244,19 @@ def test_status_and_drawing_show_device_and_chain(sandbox: Sandbox) -> None:
 
 def test_macvtap_is_refused_before_the_first_step_where_it_cannot_be_opened(sandbox: Sandbox) -> None:
     sandbox.write(FILE)
-    inside = 'mount -t tmpfs none /run && exec "$@"'
-    words = ["unshare", "-Urnm", "sh", "-c", inside, "sh", sys.executable, "-m", "guestwire", "up", "--lab"]
-    refused = sandbox.run(*words, check=False)
+    refused = sandbox.run(*IN_A_USER_NAMESPACE, f"{AS_ITS_ROOT} guestwire up --lab", check=False)
     assert refused.returncode == 69, refused.stderr
     assert "a macvtap's device node can't be opened here" in refused.stderr
     assert "undone" not in refused.stderr
+
+
+def test_taps_work_in_a_user_namespace(sandbox: Sandbox) -> None:
+    sandbox.write("".join(line for line in FILE.splitlines(keepends=True) if "direct" not in line))
+    script = "guestwire up --lab; guestwire check --json; guestwire down >&2; find /run -mindepth 1 ! -name netns >&2"
+    done = sandbox.run(*IN_A_USER_NAMESPACE, AS_ITS_ROOT + script)
+    pairs = json.loads(done.stdout[done.stdout.index("{") :])["pairs"]
+    assert all(pair["measured"] for pair in pairs if {pair["from"], pair["to"]} <= {"a", "b", "host", "lan"})
+    assert "/run/" not in done.stderr
 
 
 def test_more_cables_than_files_may_be_open_is_refused_and_undone(sandbox: Sandbox) -> None:
