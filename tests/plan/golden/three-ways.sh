@@ -188,8 +188,8 @@ ip -n three-ways-web address add 10.77.0.2/24 dev eth0
 ip -n three-ways-web address add fd00:77::2/64 dev eth0 nodad
 ip -n three-ways-web route add 0.0.0.0/0 via 10.77.0.1 dev eth0 proto 103
 ip -n three-ways-web -6 route add ::/0 via fd00:77::1 dev eth0 metric 1024 proto 103
+guestwire cable add three-ways three-ways-web/eth0 'three-ways-host/three-way~4febf'
 mkdir -p /run/guestwire/three-ways
 ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth0.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
 mkdir -p /run/guestwire/three-ways
 ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth1.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth1 --dhcp-range=198.51.100.150,198.51.100.199,255.255.255.0,1h --dhcp-option=option:router,198.51.100.1
-guestwire cable add three-ways three-ways-web/eth0 'three-ways-host/three-way~4febf'
