@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from guestwire import rootless
-from guestwire.api.loans import give_back, hand_over, heirs_of
+from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_up
 from guestwire.api.situation import DEFAULT_FILE, Situation, at_work, get_in, lock_of, related, see_settled, situation
 from guestwire.apply import Store, apply, preflight, projects, settle
 from guestwire.errors import Problem
@@ -85,11 +85,12 @@ def down(path: str | None = None, *, project: str | None = None, netns: str | No
         store = Store(name)
         state = store.state()
         seen = observe(kernel, host, related(name))
+        look_up(kernel, seen, to_look_up(state))
+        claim(seen, state)
         desired = Desired()
         loans = state.loans if state else {}
         heirs = heirs_of(name, host)
         give_back(desired, seen, name, loans, heirs)
-        look_up(kernel, seen, dict.fromkeys([*(state.named if state else ()), *desired.borrowed]))
         made = make_plan(seen, desired, name)
         hand_over(loans, heirs)
         if made or state:

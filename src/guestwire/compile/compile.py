@@ -11,6 +11,7 @@ from guestwire.compile.site import Seat, Site
 from guestwire.compile.uplink import LEAST_MTU_IPV6
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
+from guestwire.kinds.nft import Nft
 from guestwire.spec.models import Nic
 from guestwire.spec.report import Where
 
@@ -25,12 +26,22 @@ def compile_file(site: Site) -> None:
         assert isinstance(network, BuiltNetwork)
         site.where = network.path
         network.build(site)
-    seats = _Seating(site)
+    seating = _Seating(site)
+    plugged: dict[str, list[Seat]] = {name: [] for name in site.file.networks}
     for instance in site.file.expand():
         guest = instance.guest
         assert isinstance(guest, BuiltGuest)
         site.where = guest.path
-        guest.build(site, instance.name, [seats.seat(instance.name, nic) for nic in guest.nics])
+        seats = [seating.seat(instance.name, nic) for nic in guest.nics]
+        guest.build(site, instance.name, seats)
+        for seat in seats:
+            plugged[seat.nic.network].append(seat)
+    for network in site.file.networks.values():
+        assert isinstance(network, BuiltNetwork)
+        site.where = network.path
+        network.finish(site, plugged[network.name])
+    if site.rules:
+        site.add(Nft.table(site.host, f"inet guestwire-{site.project}", site.rules.text(), site.project))
     if site.problems:
         raise FileError(*site.problems)
 

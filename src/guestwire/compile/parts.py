@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from guestwire.picture import Key, Picture
 from guestwire.spec.models import Guest, Network
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ class BuiltNetwork(Network):
     @abstractmethod
     def build(self, site: Site) -> None:
         """Add what the network needs on the host; wrong for this host: `site.refuse`."""
+
+    def looks_at(self, seen: Picture, host: str) -> Iterable[Key]:
+        """What of the host it must know that is read only where it is asked for: sysctls, say."""
+        return ()
+
+    def finish(self, site: Site, seats: Sequence[Seat]) -> None:
+        """Add what needs all of its guests' NICs, once they have their addresses."""
 
     @abstractmethod
     def plug(self, site: Site, seat: Seat) -> None:

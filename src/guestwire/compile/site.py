@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from guestwire.compile.lan import Lan
+from guestwire.compile.rules import Rules
 from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.macvlan import Macvlan
@@ -52,6 +53,8 @@ class Site:
     lab: bool
     base: Picture
     seen: Picture
+    run: str
+    """The folder of the project's own files, below /run."""
     lans: dict[str, Lan] = field(default_factory=dict)
     desired: Desired = field(default_factory=Desired)
     problems: list[Problem] = field(default_factory=list)
@@ -63,6 +66,8 @@ class Site:
     where: Where = ()
     """The part of the file that is being compiled; what is added meanwhile comes from it."""
     origins: dict[Key, Where] = field(default_factory=dict)
+    rules: Rules = field(default_factory=Rules)
+    """What the networks' traffic is translated and guarded by: one nft table for the project."""
 
     @property
     def project(self) -> str:
@@ -78,6 +83,15 @@ class Site:
     def problem(self, key: Key, message: str, hint: str | None = None) -> Problem:
         """A problem with what has that key in the desired picture, at the place in the file that asks for it."""
         return self.file.problem(self.origins.get(key, ("name",)), message, hint)
+
+    def take(self, value: Thing) -> None:
+        """Want a link, or a setting of one or of the whole host, to be so: ours in a lab, else borrowed."""
+        links = value.on_links() if not isinstance(value, Link) else ((value.netns, value.name),)
+        owners = [link.owner if (link := self.uplink(name)) else None for _, name in links]
+        if (set(owners) == {self.project}) if owners else self.lab:
+            self.add(replace(value, owner=self.project))
+        else:
+            self.borrow(value)
 
     def borrow(self, value: Thing) -> None:
         """Want something that isn't ours to be otherwise; it is given back when the project goes."""

@@ -80,7 +80,7 @@ def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
     """
     raised = replace(link, up=True, mac=mac or link.mac)
     if raised != link:
-        _take(site, raised)
+        site.take(raised)
 
 
 def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
@@ -99,11 +99,4 @@ def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
     for address in addresses:
         site.banish(address)
         site.add(address.moved(bridge, site.project))
-    _take(site, replace(link, up=True, master=bridge, port=Port()))
-
-
-def _take(site: Site, link: Link) -> None:
-    if link.owner == site.project:
-        site.add(link)
-    else:
-        site.borrow(link)
+    site.take(replace(link, up=True, master=bridge, port=Port()))

@@ -27,7 +27,7 @@ class Nft(Thing):
     """A table; `name` is "FAMILY NAME", `rules` the text between its braces, `digest` that text's."""
 
     KIND: ClassVar[str] = "nft"
-    RANK: ClassVar[int] = 45
+    RANK: ClassVar[int] = 23  # before forwarding is turned on, which it guards
     NAMED: ClassVar[bool] = True
 
     digest: str | None = setting()

@@ -68,6 +68,10 @@ class Thing(Value):
     def delete_commands(self) -> list[str]:
         """The shell commands that do what `delete` does."""
 
+    def rank(self) -> int:
+        """Where in the order of making this one stands."""
+        return self.RANK
+
     def change_rank(self, seen: Value) -> int:
         """Where in the order of making the change from `seen` stands."""
         return self.RANK

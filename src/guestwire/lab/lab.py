@@ -27,7 +27,7 @@ from guestwire.kinds.nft import Nft
 from guestwire.kinds.port import Port
 from guestwire.kinds.process import Process
 from guestwire.kinds.route import Route
-from guestwire.kinds.sysctl import Sysctl
+from guestwire.kinds.sysctl import IPV4_FORWARD, IPV6_FORWARD, Sysctl
 from guestwire.kinds.veth import Veth
 from guestwire.linux import nftables
 from guestwire.picture import Picture
@@ -123,6 +123,9 @@ class Lab:
             # Who answers from an address of another link asks for the neighbour from its link-local one, and for a
             # second DAD would keep it from doing so.
             picture.add(self._sysctl(place, "net/ipv6/conf/default/accept_dad", "0"))
+        for path in (IPV4_FORWARD, IPV6_FORWARD):
+            # A new namespace has the first as the machine's own has it, which on one with Docker is on.
+            picture.add(self._sysctl("host", path, "0"))
         for name in ("all", "default"):
             # The neighbour has a NIC on each LAN and answers by the nearest: no harm, and strict filtering would drop
             # it.
@@ -210,7 +213,7 @@ class Lab:
                 found.append(Address.on(netns, link, f"{head}{number}/{prefix}", self.project))
         # IPv6 is routed, as at home; IPv4 is not, so the internet knows no way back but to the gateway's own address.
         found.append(Route.to(internet, "2001:db8::/32", "eth0", self.project, "2001:db8:ffff::2"))
-        for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"):
+        for path in (IPV4_FORWARD, IPV6_FORWARD):
             found.append(self._sysctl("gateway", path, "1"))
         rules = f"chain postrouting {{ {NAT}; }}"
         return [*found, Nft.table(gateway, "inet guestwire", rules, self.project)]

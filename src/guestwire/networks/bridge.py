@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_interface
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from guestwire.compile import BuiltNetwork, Seat, Site
+from guestwire.compile import Gateway, Seat, Site
+from guestwire.compile.gateway import guard, host_forwards
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import LEAST_MTU_IPV6, enslave, find
 from guestwire.errors import Problem
@@ -27,7 +28,7 @@ __all__ = ["Bridge"]
 USUAL_MTU = 1500
 
 
-class Bridge(BuiltNetwork):
+class Bridge(Gateway):
     """A Linux bridge. With `uplink` guests are on the host's LAN; with `subnet` the bridge is their gateway."""
 
     devices: ClassVar[tuple[str, ...]] = ("tap",)
@@ -51,13 +52,19 @@ class Bridge(BuiltNetwork):
         if self.uplink and self.subnet:
             message = f"subnet beside uplink {self.uplink}: guests there have addresses of the uplink's LAN."
             yield file.problem(self.at("subnet"), message, "Leave one of the two out.")
-        yield from self._check_gateway(file)
+        if self.uplink and self.nat:
+            message = f"nat beside uplink {self.uplink}: guests there are on the LAN, by its own addresses."
+            hint = "Leave nat out; or leave uplink out, and give a subnet: nat leads out by whatever way the host has."
+            yield file.problem(self.at("nat"), message, hint)
+        else:
+            yield from self.check_passing(file)
+        yield from self._check_address(file)
         taken = file.ports(self.name) + (self.uplink is not None)
         if taken > MOST_PORTS:
             message = f"{taken:,} ports, and the kernel gives a bridge {MOST_PORTS:,} at most (BR_PORT_BITS)."
             yield file.problem(self.path, message, "Spread the guests over several networks.")
 
-    def _check_gateway(self, file: File) -> Iterable[Problem]:
+    def _check_address(self, file: File) -> Iterable[Problem]:
         subnets = {net.version: net for net in self.subnet}
         for i, address in enumerate(self.gateway):
             net = subnets.get(address.version)
@@ -103,6 +110,13 @@ class Bridge(BuiltNetwork):
         )
         site.add(*(Address.on(site.host, name, str(host), owner) for host in self.hosts()))
 
+    def finish(self, site: Site, seats: Sequence[Seat]) -> None:
+        name = self.link(site)
+        if self.passes_on:
+            self.pass_on(site, seats, [name])
+        elif self.subnet and host_forwards(site.file):
+            guard(site, f'"{name}"', out=False)
+
     def _check_room(self, site: Site, bridge: BridgeLink) -> None:
         there = sum(link.master == bridge.name for link in site.base.of(Link, site.host))
         wanted = site.file.ports(self.name)
@@ -138,7 +152,7 @@ class Bridge(BuiltNetwork):
                 mtu=mtu,
                 link_local=False,  # nobody talks to a port
                 master=self.link(site),
-                port=self._options(seat.nic.port),
+                port=self._options(seat),
             ),
             Veth(
                 netns=seat.netns,
@@ -167,11 +181,16 @@ class Bridge(BuiltNetwork):
     def prefix(self, site: Site, address: str) -> int | None:
         return super().prefix(site, address) if self.uplink is None else site.lan(self.uplink).prefix(address)
 
-    def _options(self, own: Port | None) -> PortOptions:
-        """A port's options: the NIC's own before the network's before the kernel's."""
-        given = {
+    def _options(self, seat: Seat) -> PortOptions:
+        """A port's options: the NIC's own before the network's before the kernel's.
+
+        A guest that a port of the host's leads to may ask for itself by that: then its frames go back where they came
+        from.
+        """
+        given = {"hairpin": True} if seat.guest in self.targets() else {}
+        given |= {
             name: value
-            for part in (self.port, own)
+            for part in (self.port, seat.nic.port)
             if part is not None
             for name in type(part).model_fields
             if (value := getattr(part, name)) is not None
