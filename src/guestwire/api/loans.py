@@ -22,10 +22,7 @@ def heirs_of(project: str, host: str) -> dict[Key, str]:
     """Which other project on a host uses what isn't its own: uplinks, sysctls."""
     states = {name: Store(name).state() for name in projects() if name != project}
     return {
-        key: name
-        for name, state in states.items()
-        if state is not None and state.host == host
-        for key in state.uses
+        key: name for name, state in states.items() if state is not None and state.host == host for key in state.uses
     }
 
 

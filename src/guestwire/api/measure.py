@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from guestwire import reach
 from guestwire.api.situation import Situation, see_settled, situation, usual_file
-from guestwire.compile import BuiltNetwork
+from guestwire.compile import BuiltNetwork, Gateway
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Picture
-from guestwire.reach import Progress, Report, Seat, Station
+from guestwire.reach import Door, Progress, Report, Seat, Station
 
 __all__ = ["check"]
 
@@ -77,7 +79,19 @@ class _Stations:
         leaving = dict.fromkeys(r.link for r in routes if r.link)
         last = [a for link in leaving for a in self.addresses.get((self.where.host, link), ())]
         seats.append(Seat("", next(iter(leaving), ""), tuple(last)))
-        return Station("host", self.where.host, tuple(seats), "lab" if self.where.lab else "outside")
+        kind = "lab" if self.where.lab else "outside"
+        return Station("host", self.where.host, tuple(seats), kind, tuple(self._doors()))
+
+    def _doors(self) -> Iterator[Door]:
+        """The host's ports that lead to guests."""
+        for network in self.networks:
+            for each in network.forward if isinstance(network, Gateway) else ():
+                instance = self.where.file.instance(each.to)
+                assert instance is not None
+                netns = f"{self.where.project}-{each.to}"
+                nic = next(nic for nic in instance.guest.nics if nic.network == network.name)
+                for family, address in self._seat(network.name, netns, nic.link).by_family.items():
+                    yield Door(each.proto, each.host, family, netns, address, each.port or each.host)
 
     def _lab(self) -> list[Station]:
         lab = self.where.built_lab

@@ -53,8 +53,11 @@ def _ways_out(site: Site) -> list[str]:
     """
     addressed = {a.link for a in site.desired.picture.of(Address, site.host) if a.family == 4}
     addressed |= {a.link for a in site.base.of(Address, site.host) if a.family == 4}
-    beyond = {r.link for r in (*site.base.of(Route, site.host), *site.desired.picture.of(Route, site.host)) if r.gateway}
+    routes = [*site.base.of(Route, site.host), *site.desired.picture.of(Route, site.host)]
+    beyond = {route.link for route in routes if route.gateway}
     base, ours = ({link.name: link for link in p.of(Link, site.host)} for p in (site.base, site.desired.picture))
+    uplinks = {network.uplink for network in site.file.networks.values()}
+    beyond |= {link.master for link in ours.values() if link.name in uplinks}
     found = []
     for name in sorted(addressed | {link for link in beyond if link}):
         link = ours.get(name) or base.get(name)
