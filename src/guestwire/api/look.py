@@ -11,6 +11,8 @@ from guestwire import rootless
 from guestwire.api.situation import Situation, related, see_settled, situation, usual_file
 from guestwire.apply import State, Store, projects
 from guestwire.compile import BuiltNetwork
+from guestwire.compile.dhcp import lease_file
+from guestwire.daemons.dnsmasq import leases
 from guestwire.errors import FileError
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
@@ -93,7 +95,11 @@ class Status:
             link.name for link in self._links.values() if link.netns == self.where.host and link.master == name
         )
         there = (self.where.host, name) in self._links
-        return {"name": network.name, "type": network.type, "link": name if there else None, "ports": ports}
+        link = name if there else None
+        found: dict[str, Any] = {"name": network.name, "type": network.type, "link": link, "ports": ports}
+        if network.name_servers() and self.where.site:
+            found["leases"] = [lease._asdict() for lease in leases(lease_file(self.where.site, network))]
+        return found
 
     @cached_property
     def _links(self) -> dict[tuple[str, str], Link]:

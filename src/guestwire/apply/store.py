@@ -8,6 +8,7 @@ too.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from guestwire.plan import Plan
 __all__ = ["RUN", "Entry", "Journal", "State", "Store", "projects"]
 
 RUN = "/run/guestwire"
+LEASES = ".leases"
+"""How the files end in which DHCP servers keep whom they gave what: kept as long as the project is up."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +162,12 @@ class Store:
         return Journal(head["host"], tuple(entries), before, after, committed, head["pid"])
 
     def settled(self) -> None:
-        """Forget the journal, and the folder where nothing else is in it."""
+        """Forget the journal; where the project isn't up, also what its daemons kept, and the folder with that."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._journal)
+        if self.state() is None:
+            for path in glob.glob(f"{glob.escape(self.folder)}/*{LEASES}"):
+                os.unlink(path)
         for folder in (self.folder, RUN):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)

@@ -45,6 +45,10 @@ class BuiltNetwork(Network):
         """Where a guest's default route of that family leads, or None."""
         return next((str(host.ip) for host in self.hosts() if host.version == version), None)
 
+    def name_servers(self) -> tuple[str, ...]:
+        """The addresses at which the network itself answers DNS."""
+        return ()
+
     def whose(self, site: Site, address: str) -> str | None:
         """Whose an address that the file gives a guest is already, beyond what the file says, or None."""
         return None if self.subnet or self.uplink is None else site.lan(self.uplink).whose(address)

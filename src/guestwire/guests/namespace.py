@@ -44,9 +44,11 @@ class Namespace(BuiltGuest):
             site.add(*(Address.on(netns, seat.link, address, site.project) for address in seat.addresses))
         for version in DEFAULTS:
             self._default_route(site, netns, seats, version)
-        if self.dns:
+        networks = [site.file.networks[seat.nic.network] for seat in seats]
+        answering = (n.name_servers() for n in networks if isinstance(n, BuiltNetwork) and n.name_servers())
+        if dns := tuple(map(str, self.dns)) or next(answering, ()):
             # The place where `ip netns exec` looks for what a namespace shall find in /etc.
-            servers = "".join(f"nameserver {address}\n" for address in self.dns)
+            servers = "".join(f"nameserver {address}\n" for address in dns)
             path = f"/etc/netns/{netns}/resolv.conf"
             site.add(FileOnDisk(netns="", name=path, owner=site.project, content=servers))
 

@@ -49,6 +49,9 @@ class Nft(Thing):
         inner = listing.partition("{")[2].rpartition("}")[0]
         return cls(netns=key.netns, name=key.name, owner=owner, digest=digest, rules=_COMMENT.sub("", inner, count=1))
 
+    def program(self) -> tuple[str, str] | None:
+        return "nft", "nftables"
+
     def _script(self) -> str:
         mark = f'comment "guestwire:{self.owner}:{self.digest}"\n' if self.owner else ""
         return f"table {self.name}\ndelete table {self.name}\ntable {self.name} {{\n{mark}{self.rules}\n}}\n"

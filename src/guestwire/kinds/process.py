@@ -14,12 +14,13 @@ import signal
 from dataclasses import dataclass
 from typing import ClassVar
 
+from guestwire.daemons import dnsmasq
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.programs import run_program
 from guestwire.picture import Key, Value, fact, fixed
 
-__all__ = ["Process", "end"]
+__all__ = ["Process", "end", "hang_up"]
 
 START, STOP = 10, 3  # seconds that a daemon gets to be ready, and to end
 
@@ -37,17 +38,16 @@ class Process(Thing):
 
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> Process | None:
-        try:
-            with open(key.name) as file:
-                pid = int(file.read())
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                command = tuple(word.decode(errors="replace") for word in file.read().split(b"\0")[:-1])
-        except (FileNotFoundError, ProcessLookupError, ValueError):
+        running = _running(key.name)
+        if running is None:
             return None
-        if not any(key.name in word for word in command):
-            return None  # the pid is another's by now
+        pid, command = running
         owner = os.path.basename(os.path.dirname(key.name))  # the project whose folder the pid file is in
         return cls(netns=key.netns, name=key.name, owner=owner, command=command, pid=pid)
+
+    def program(self) -> tuple[str, str] | None:
+        words = self.command or ("",)
+        return words[0], dnsmasq.PACKAGE if words[0] == "dnsmasq" else words[0]
 
     def create(self, kernel: Kernel) -> None:
         assert self.command is not None
@@ -85,6 +85,26 @@ class Process(Thing):
 
     def namespaces(self) -> tuple[str, ...]:
         return ()  # it outlives its namespace's name
+
+
+def hang_up(pidfile: str) -> None:
+    """Have a daemon read its files again (SIGHUP), where it runs."""
+    running = _running(pidfile)
+    if running is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(running[0], signal.SIGHUP)
+
+
+def _running(pidfile: str) -> tuple[int, tuple[str, ...]] | None:
+    """The pid and command of a daemon by its pid file; None where none runs that has the file's name in its words."""
+    try:
+        with open(pidfile) as file:
+            pid = int(file.read())
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            command = tuple(word.decode(errors="replace") for word in file.read().split(b"\0")[:-1])
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return None
+    return (pid, command) if any(pidfile in word for word in command) else None  # the pid may be another's by now
 
 
 def end(pid: int) -> None:

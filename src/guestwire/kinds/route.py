@@ -29,7 +29,7 @@ from guestwire.picture import Value, fixed, setting
 
 __all__ = ["Route"]
 
-RTPROT_KERNEL, RTPROT_STATIC = 2, 4
+RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9
 RT_TABLE_MAIN, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 0, 253, 1
 RTNH_F_ONLINK = 4
 METRIC_IPV6 = 1024  # what the kernel takes for none (net/ipv6/route.c, IP6_RT_PRIO_USER)
@@ -39,7 +39,10 @@ _RTMSG = struct.Struct("=BBBBBBBBI")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Thing):
-    """A route; `name` is its destination, with "metric N" where that isn't the family's usual one."""
+    """A route; `name` is its destination, with "metric N" where that isn't the family's usual one.
+
+    One that a router's advertisement made (RFC 4861) can stand beside another of its destination and metric: "ra".
+    """
 
     KIND: ClassVar[str] = "route"
     RANK: ClassVar[int] = 50
@@ -85,7 +88,11 @@ class Route(Thing):
         usual = METRIC_IPV6 if seen.family == socket.AF_INET6 else 0
         return cls(
             netns=netns,
-            name=destination if seen.metric == usual else f"{destination} metric {seen.metric}",
+            name=" ".join(
+                [destination]
+                + (["metric", str(seen.metric)] if seen.metric != usual else [])
+                + (["ra"] if seen.protocol == RTPROT_RA else [])
+            ),
             owner=owner if seen.protocol == PROTOCOL else None,
             destination=destination,
             metric=seen.metric,
@@ -104,8 +111,9 @@ class Route(Thing):
 
     def moved(self, link: str, owner: str | None) -> Route:
         """The same route out of another link."""
-        names = ("netns", "name", "destination", "metric", "gateway", "source", "onlink", "type")
-        return Route(**{name: getattr(self, name) for name in names}, link=link, owner=owner, protocol=PROTOCOL)
+        names = ("netns", "destination", "metric", "gateway", "source", "onlink", "type")
+        own = {name: getattr(self, name) for name in names}
+        return Route(**own, name=self.name.removesuffix(" ra"), link=link, owner=owner, protocol=PROTOCOL)
 
     def create(self, kernel: Kernel) -> None:
         kernel.send(self.netns, self._request(kernel, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL))

@@ -37,6 +37,10 @@ class Thing(Value):
         """What the host has under that key, for kinds that are NAMED."""
         raise NotImplementedError(cls.KIND)
 
+    def program(self) -> tuple[str, str] | None:
+        """The program by which it is made, and the package that has it; None where the kernel does it."""
+        return None
+
     @abstractmethod
     def create(self, kernel: Kernel) -> None:
         """Make it."""

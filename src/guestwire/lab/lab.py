@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ipaddress import ip_interface
 
 from guestwire.compile.lan import Lan
+from guestwire.daemons import dnsmasq
 from guestwire.errors import FileError, Unavailable
 from guestwire.kinds import Thing
 from guestwire.kinds.address import Address
@@ -88,7 +89,7 @@ class Lab:
         if self.options.dhcp and not shutil.which("dnsmasq"):
             raise Unavailable(
                 "a lab's gateway answers DHCP, and `dnsmasq` is missing.",
-                hint="Install the package dnsmasq-base, or write `lab: {dhcp: false}` into the file.",
+                hint=f"Install the package {dnsmasq.PACKAGE}, or write `lab: {{dhcp: false}}` into the file.",
             )
 
     def _check_names(self, file: File) -> None:
@@ -221,18 +222,11 @@ class Lab:
     def _dhcp(self, segment: _Segment, link: str) -> Process:
         four = segment.heads[0][0]
         pidfile = f"{self.run}/{self.project}/dhcp-{link}.pid"
-        command = (
-            "dnsmasq",
-            "--conf-file=/dev/null",
-            f"--pid-file={pidfile}",
-            "--user=root",
-            "--group=",  # as it is: in a lab made without root nobody may change groups
+        command = dnsmasq.command(
+            pidfile,
+            link,
             "--port=0",
             "--leasefile-ro",
-            "--no-ping",
-            "--dhcp-authoritative",
-            "--bind-interfaces",
-            f"--interface={link}",
             f"--dhcp-range={four}150,{four}199,255.255.255.0,1h",
             f"--dhcp-option=option:router,{four}{GATEWAY}",
         )

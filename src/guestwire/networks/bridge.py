@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from guestwire.compile import Gateway, Seat, Site
+from guestwire.compile.dhcp import check_dhcp, serve
 from guestwire.compile.gateway import guard, host_forwards
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import LEAST_MTU_IPV6, enslave, find
@@ -34,12 +35,19 @@ class Bridge(Gateway):
     devices: ClassVar[tuple[str, ...]] = ("tap",)
 
     type: Literal["bridge"] = Field("bridge", description="a Linux bridge")
+    dhcp: Flag = Field(False, description="a server of the network's own answers DHCP, and DNS with guests' names")
     stp: Flag = Field(False, description="the bridge runs STP, and a port forwards nothing for its first 30 seconds")
     gateway: Hosts = Field((), description="the bridge's own address in each subnet; else the first usable")
     port: Port | None = Field(None, description="how the bridge treats its guests' ports, where a NIC doesn't say")
 
     def why_exclusive(self) -> str | None:
         return "a NIC that is a bridge's port can serve nothing else"
+
+    def answers_dhcp(self) -> bool:
+        return self.dhcp or super().answers_dhcp()
+
+    def name_servers(self) -> tuple[str, ...]:
+        return tuple(str(host.ip) for host in self.hosts()) if self.dhcp else ()
 
     def hosts(self) -> tuple[Host, ...]:
         given = {address.version: address for address in self.gateway}
@@ -58,6 +66,8 @@ class Bridge(Gateway):
             yield file.problem(self.at("nat"), message, hint)
         else:
             yield from self.check_passing(file)
+        if self.dhcp:
+            yield from check_dhcp(self, file)
         yield from self._check_address(file)
         taken = file.ports(self.name) + (self.uplink is not None)
         if taken > MOST_PORTS:
@@ -116,6 +126,8 @@ class Bridge(Gateway):
             self.pass_on(site, seats, [name])
         elif self.subnet and host_forwards(site.file):
             guard(site, f'"{name}"', out=False)
+        if self.dhcp:
+            serve(site, self, seats)
 
     def _check_room(self, site: Site, bridge: BridgeLink) -> None:
         there = sum(link.master == bridge.name for link in site.base.of(Link, site.host))
