@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from guestwire.guests import KINDS
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.fdb import Fdb
 from guestwire.lab import Lab
-from guestwire.linux import namespaces
+from guestwire.linux import namespaces, nftables
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 from guestwire.networks import TYPES
@@ -77,6 +77,9 @@ class Situation:
         claim(seen, self.state)
         site = self._site(seen)
         compile_file(site)
+        if site.flows and self.host in seen.scope:
+            with suppress(OSError):  # nft that isn't allowed to look; then nothing can be said
+                site.judge(kernel.call(self.host, nftables.chains))
         self.borrowed = frozenset(site.desired.borrowed)
         give_back(site.desired, seen, self.project, self.returned, self.heirs)
         look_up(kernel, seen, [key for key in named(site.desired.picture) if key not in known])

@@ -21,7 +21,7 @@ from guestwire.kinds.route import Route
 from guestwire.kinds.sysctl import IPV6_FORWARD, Sysctl
 from guestwire.picture import Key, Picture
 
-__all__ = ["forward", "looked_at"]
+__all__ = ["forward", "looked_at", "way_out"]
 
 
 def looked_at(seen: Picture, host: str) -> Iterator[Key]:
@@ -44,6 +44,12 @@ def forward(site: Site, versions: Iterable[int], own: Iterable[str], uplink: str
             if isinstance(taking, Sysctl) and taking.content in ("1", "2"):
                 site.take(Sysctl(netns=site.host, name=key.name, content="2"))
         site.take(Sysctl(netns=site.host, name=IPV6_FORWARD, content="1"))
+
+
+def way_out(site: Site, version: int) -> str | None:
+    """The link by which the host's default route of that family leads, or None."""
+    routes = [*site.desired.picture.of(Route, site.host), *site.base.of(Route, site.host)]
+    return next((r.link for r in routes if r.family == version and r.destination.endswith("/0") and r.link), None)
 
 
 def _ways_out(site: Site) -> list[str]:

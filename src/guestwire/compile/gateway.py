@@ -21,7 +21,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from guestwire.compile.forwarding import forward, looked_at
+from guestwire.compile.firewall import Flow, through
+from guestwire.compile.forwarding import forward, looked_at, way_out
 from guestwire.compile.parts import BuiltNetwork
 from guestwire.compile.site import Seat, Site
 from guestwire.errors import Problem
@@ -92,6 +93,7 @@ class Gateway(BuiltNetwork):
     def pass_on(self, site: Site, seats: Sequence[Seat], links: Sequence[str]) -> None:
         """Have the host pass packets on between the network, which is behind these links of the host's, and beyond."""
         forward(site, self.versions, links, self.uplink)
+        self._must_pass(site, links)
         if self.nat and links:
             inside = site.rules.links(self.name, links)
             self._masquerade(site, inside)
@@ -131,6 +133,29 @@ class Gateway(BuiltNetwork):
             )
             own = ("ip daddr 127.0.0.0/8 return", "ip6 daddr ::1 return")  # the host's services for itself alone
             site.rules.add("output", *own, "fib daddr type local jump forwards")
+
+    def _must_pass(self, site: Site, links: Sequence[str]) -> None:
+        """Note what a firewall on the host must let pass."""
+        for net in self.subnet if links else ():
+            out = self.uplink or way_out(site, net.version)
+            if out is None:
+                continue
+            site.flows += [(self.path, flow) for flow in through(net, links, out, begun=not self.nat)]
+            for each in self.forward:
+                rule = f"oifname {links[0]} ct status dnat" if len(links) == 1 else f"ip daddr {net} ct status dnat"
+                flow = Flow(
+                    f"port {each.host}'s way to {each.to}",
+                    links[0] if len(links) == 1 else str(net),
+                    rule,
+                    net.version,
+                    iif=out,
+                    oif=links[0],
+                    target=str(net[-1]),
+                    proto=each.proto,
+                    port=each.port or each.host,
+                    dnat=True,
+                )
+                site.flows.append((each.path, flow))
 
     def targets(self) -> frozenset[str]:
         """The guests that ports lead to."""

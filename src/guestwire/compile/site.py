@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from guestwire.compile.firewall import Flow, Stop, stops
 from guestwire.compile.lan import Lan
 from guestwire.compile.rules import Rules
 from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.mark import derived_mac, link_name
+from guestwire.linux.nftables import Chain
 from guestwire.picture import Desired, Key, Picture
 from guestwire.spec import File
 from guestwire.spec.models import Nic
@@ -68,6 +70,8 @@ class Site:
     origins: dict[Key, Where] = field(default_factory=dict)
     rules: Rules = field(default_factory=Rules)
     """What the networks' traffic is translated and guarded by: one nft table for the project."""
+    flows: list[tuple[Where, Flow]] = field(default_factory=list)
+    """What must pass the host's firewalls, whoever's they are, and the part of the file that needs it."""
 
     @property
     def project(self) -> str:
@@ -113,6 +117,18 @@ class Site:
     def warn(self, where: Where, message: str, hint: str | None = None) -> None:
         """Note something that works and may surprise."""
         self.warnings.append(self.file.problem(where, message, hint))
+
+    def judge(self, chains: Sequence[Chain]) -> None:
+        """Warn of the chains that stop what must pass, each with the rules that its owner would add."""
+        found: dict[tuple[Where, str], list[Stop]] = {}
+        for where, flow in self.flows:
+            for stop in stops(chains, [flow]):
+                found.setdefault((where, f"{stop.place} ({stop.how})"), []).append(stop)
+        for (where, place), stopped in found.items():
+            what = " and ".join(dict.fromkeys(stop.flow.what for stop in stopped))
+            remedies = dict.fromkeys(stop.remedy for stop in stopped)
+            message = f"{place}, isn't guestwire's, and stops {what}."
+            self.warn(where, message, f"To let it pass: {'; '.join(f'`{remedy}`' for remedy in remedies)}")
 
     def name(self, part: str) -> tuple[str, str | None]:
         """A link's name on the host for a part of the project, and its full name where that had to be shortened."""

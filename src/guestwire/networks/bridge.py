@@ -10,6 +10,7 @@ from pydantic import Field
 
 from guestwire.compile import Gateway, Seat, Site
 from guestwire.compile.dhcp import check_dhcp, serve
+from guestwire.compile.firewall import Flow
 from guestwire.compile.gateway import guard, host_forwards
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import LEAST_MTU_IPV6, enslave, find
@@ -19,7 +20,9 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import MOST_PORTS
 from guestwire.kinds.bridge import Bridge as BridgeLink
 from guestwire.kinds.port import Port as PortOptions
+from guestwire.kinds.sysctl import Sysctl
 from guestwire.kinds.veth import Veth
+from guestwire.picture import Key, Picture
 from guestwire.spec.file import File
 from guestwire.spec.models import Port
 from guestwire.spec.scalars import Flag, Host, Hosts, first_usable, unusable
@@ -27,6 +30,7 @@ from guestwire.spec.scalars import Flag, Host, Hosts, first_usable, unusable
 __all__ = ["Bridge"]
 
 USUAL_MTU = 1500
+NF_CALL = {4: "net/bridge/bridge-nf-call-iptables", 6: "net/bridge/bridge-nf-call-ip6tables"}
 
 
 class Bridge(Gateway):
@@ -128,6 +132,23 @@ class Bridge(Gateway):
             guard(site, f'"{name}"', out=False)
         if self.dhcp:
             serve(site, self, seats)
+        self._must_pass_bridged(site, name)
+
+    def looks_at(self, seen: Picture, host: str) -> Iterable[Key]:
+        return [*super().looks_at(seen, host), *(Key("", host, Sysctl.KIND, path) for path in NF_CALL.values())]
+
+    def _must_pass_bridged(self, site: Site, name: str) -> None:
+        """Note what a firewall must let pass: between guests, where bridged frames are shown to it; to our server."""
+        for version, path in NF_CALL.items():
+            shown = site.seen.get(Key("", site.host, Sysctl.KIND, path))
+            if isinstance(shown, Sysctl) and shown.content == "1":
+                what = f"bridged IPv{version} frames (bridge-nf-call is on)"
+                site.flows.append((self.path, Flow(what, name, f"iifname {name}", version, iif=name, oif=name)))
+        for version in self.versions if self.dhcp else ():
+            for what, port in (("DHCP", 67 if version == 4 else 547), ("DNS", 53)):
+                rule = f"iifname {name} udp dport {port}"
+                flow = Flow(f"guests' {what}", name, rule, version, "input", iif=name, proto="udp", port=port)
+                site.flows.append((self.path, flow))
 
     def _check_room(self, site: Site, bridge: BridgeLink) -> None:
         there = sum(link.master == bridge.name for link in site.base.of(Link, site.host))
