@@ -67,3 +67,30 @@ def test_macvtap_has_neither() -> None:
 
 def test_address_by_the_networks_own_dhcp() -> None:
     good(FILE.replace("web: {nics: [lan]}", "web: {nics: [{network: lan, address: dhcp}]}") % "dhcp: true")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message", "hint"),
+    [
+        ("proxy: «true, subnet: 10.0.0.0/24", "proxy without uplink", "uplink: eth0"),
+        ("proxy: true, uplink: e, nat: «true, subnet: 10.0.0.0/24", "nat beside proxy", "Leave one"),
+        ("subnet: 10.0.0.0/24, «stp: true", 'key "stp" means nothing for type routed', "Leave it out"),
+        ("subnet: 10.0.0.0/24, forward: [{host: 1, to: «b}]", 'no guest "b"', "a"),
+    ],
+)
+def test_wrong_routed_networks(keys: str, message: str, hint: str) -> None:
+    nat = "nat: true, " if "forward" in keys else ""
+    wrong(f"networks: {{r: {{type: routed, {nat}{keys}}}}}\nguests: {{a: {{nics: [r]}}}}\n", message, hint)
+
+
+def test_routed_without_a_subnet() -> None:
+    wrong("networks:\n  «r: {type: routed}\n", "routed without subnet", "Give it a subnet")
+
+
+@pytest.mark.parametrize(
+    ("nic", "message"),
+    [("port: «{isolated: true}", "has no bridge"), ("gateway: «10.0.0.1", "one neighbour, the host")],
+)
+def test_nics_of_routed_guests(nic: str, message: str) -> None:
+    nets = "networks: {r: {type: routed, subnet: 10.0.0.0/24}}\n"
+    wrong(f"{nets}guests: {{a: {{nics: [{{network: r, {nic}}}]}}}}\n", message, "Leave")

@@ -82,9 +82,10 @@ def claim(seen: Picture, state: State | None) -> None:
     """Have what can't bear a mark, and the project's state says to be its own, count as its own."""
     if state is None:
         return
+    uses = set(state.uses)
     for key in state.named:
         value = seen.get(key)
-        if isinstance(value, Thing) and not value.MARKED and value.owner is None and key not in state.uses:
+        if isinstance(value, Thing) and value.claimable and value.owner is None and key not in uses:
             seen.add(replace(value, owner=state.project))
 
 

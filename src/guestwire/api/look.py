@@ -91,12 +91,26 @@ class Status:
 
     def _network(self, network: BuiltNetwork) -> dict[str, Any]:
         name = network.link(self.where.site) if self.where.site else ""
-        ports = sorted(
-            link.name for link in self._links.values() if link.netns == self.where.host and link.master == name
-        )
+        own = [link for link in self._links.values() if link.netns == self.where.host]
+        if network.alone:
+            ends = {
+                (f"{self.where.project}-{instance.name}", nic.link)
+                for instance in self.where.file.expand()
+                for nic in instance.guest.nics
+                if nic.network == network.name
+            }
+            ports = sorted(link.name for link in own if getattr(link, "peer", None) in ends)
+        else:
+            ports = sorted(link.name for link in own if link.master == name)
         there = (self.where.host, name) in self._links
         link = name if there else None
-        found: dict[str, Any] = {"name": network.name, "type": network.type, "link": link, "ports": ports}
+        found: dict[str, Any] = {
+            "name": network.name,
+            "type": network.type,
+            "link": link,
+            "missing": bool(name) and not there,
+            "ports": ports,
+        }
         if network.name_servers() and self.where.site:
             found["leases"] = [lease._asdict() for lease in leases(lease_file(self.where.site, network))]
         return found

@@ -47,6 +47,7 @@ class _Stations:
         self.site = where.site
         self.seen: Picture = where.seen
         self.networks = [n for n in where.file.networks.values() if isinstance(n, BuiltNetwork)]
+        self.alone = {network.name for network in self.networks if network.alone}
         self.addresses: dict[tuple[str, str], list[str]] = {}
         for address in self.seen.of(Address):
             self.addresses.setdefault((address.netns, address.link), []).append(address.address)
@@ -67,14 +68,17 @@ class _Stations:
         ]
 
     def _seat(self, network: str, netns: str, link: str) -> Seat:
-        return Seat(network, link, tuple(self.addresses.get((netns, link), ())))
+        # On a network without a segment nobody can be introduced: `link` says on which segment a seat is.
+        shared = "" if network in self.alone else link
+        return Seat(network, shared, tuple(self.addresses.get((netns, link), ())))
 
     def _host(self) -> Station:
         """The host has a seat on each network, and a last one where its default routes leave."""
         seats = []
         for network in self.networks:
             plain = [address.partition("/")[0] for address in network.host_addresses(self.site)]
-            seats.append(Seat(network.name, network.link(self.site), tuple(plain)))
+            link = "" if network.alone else network.link(self.site)
+            seats.append(Seat(network.name, link, tuple(plain)))
         routes = [r for r in self.seen.of(Route, self.where.host) if r.destination in DEFAULTS and r.link]
         leaving = dict.fromkeys(r.link for r in routes if r.link)
         last = [a for link in leaving for a in self.addresses.get((self.where.host, link), ())]

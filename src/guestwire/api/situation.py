@@ -17,7 +17,6 @@ from guestwire.compile import BuiltNetwork, Site, compile_file
 from guestwire.errors import Busy, FileError, UsageError
 from guestwire.guests import KINDS
 from guestwire.kinds import Link, Thing, kinds
-from guestwire.kinds.fdb import Fdb
 from guestwire.lab import Lab
 from guestwire.linux import namespaces, nftables
 from guestwire.linux.kernel import Kernel
@@ -220,5 +219,5 @@ def related(project: str) -> list[str]:
 
 def named(picture: Picture) -> list[Key]:
     """The keys of a picture that must be asked for one by one."""
-    by_name = {kind.KIND for kind in kinds().values() if kind.NAMED or kind is Fdb}
+    by_name = {kind.KIND for kind in kinds().values() if kind.NAMED or kind.DUMPED}
     return [key for key in picture.values if key.kind in by_name]

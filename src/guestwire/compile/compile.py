@@ -87,14 +87,16 @@ class _Seating:
     def _belongs(self, nic: Nic, interface: str, version: int) -> bool:
         """Whether an address that a NIC has is of the network that it is on now."""
         key = (nic.network, version)
+        network = self.site.file.networks[nic.network]
+        assert isinstance(network, BuiltNetwork)
         if key not in self.spans:
-            network = self.site.file.networks[nic.network]
-            assert isinstance(network, BuiltNetwork)
             first = next(network.candidates(self.site, version), None)
             self.spans[key] = ip_network(first, strict=False) if first else None
         span = self.spans[key]
         address, _, prefix = interface.partition("/")
-        return span is not None and int(prefix) == span.prefixlen and ip_address(address) in span
+        if span is None or int(prefix) != span.prefixlen:
+            return False
+        return ip_address(address) in span or (network.alone and network.prefix(self.site, address) is not None)
 
     def seat(self, guest: str, nic: Nic) -> Seat:
         """The NIC of a guest, with everything that it shall have."""
@@ -140,9 +142,10 @@ class _Seating:
             message = f"address {address} is {whose} address on the LAN of uplink {network.uplink}."
             hint = "Use another, or leave it out." if self.site.lab else "Use another."
             self.site.refuse(nic.at("address"), message, hint)
-        if "/" in address:
+        plain, given, _ = address.partition("/")
+        if given and not network.alone:
             return address
-        prefix = network.prefix(self.site, address)
+        address, prefix = plain, network.prefix(self.site, plain)
         if prefix is None:
             message = f"address {address} has no prefix length, and nothing here says which network it is in."
             usual = 64 if ":" in address else 24

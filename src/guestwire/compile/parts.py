@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from guestwire.picture import Key, Picture
 from guestwire.spec.models import Guest, Network
@@ -17,6 +17,9 @@ __all__ = ["BuiltGuest", "BuiltNetwork"]
 
 class BuiltNetwork(Network):
     """A network type that can be built."""
+
+    alone: ClassVar[bool] = False
+    """Whether each guest is alone with the host on its cable: its address then is, and its gateway is beyond it."""
 
     @abstractmethod
     def build(self, site: Site) -> None:

@@ -57,7 +57,9 @@ class Namespace(BuiltGuest):
         for seat in sorted(seats, key=lambda seat: seat.nic.default_route is not True):
             gateway = self._gateway(site, seat, version)
             if gateway is not None and seat.nic.default_route is not False:
-                site.add(Route.to(netns, DEFAULTS[version], seat.link, site.project, gateway))
+                network = site.file.networks[seat.nic.network]
+                onlink = version == 4 and isinstance(network, BuiltNetwork) and network.alone
+                site.add(Route.to(netns, DEFAULTS[version], seat.link, site.project, gateway, onlink=onlink))
                 return
 
     def _gateway(self, site: Site, seat: Seat, version: int) -> str | None:

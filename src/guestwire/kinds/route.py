@@ -27,7 +27,7 @@ from guestwire.linux.rtnetlink import (
 )
 from guestwire.picture import Value, fixed, setting
 
-__all__ = ["Route"]
+__all__ = ["RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "Route"]
 
 RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9
 RT_TABLE_MAIN, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 0, 253, 1
@@ -55,6 +55,8 @@ class Route(Thing):
     onlink: bool | None = setting(False)
     type: int | None = setting(RTN_UNICAST)
     protocol: int | None = setting()
+    scope: int | None = setting()
+    """Of IPv4: how far the destination is. The host takes an address of its own of no lesser scope to send from."""
 
     @classmethod
     def to(
@@ -65,6 +67,7 @@ class Route(Thing):
         owner: str | None,
         gateway: str | None = None,
         source: str | None = None,
+        onlink: bool = False,
     ) -> Route:
         """A route to `destination` ("10.0.0.0/24") out of a link, through a gateway or straight on."""
         return cls(
@@ -76,6 +79,7 @@ class Route(Thing):
             link=link,
             gateway=gateway,
             source=source,
+            onlink=onlink,
             protocol=PROTOCOL,
         )
 
@@ -102,6 +106,7 @@ class Route(Thing):
             onlink=bool(seen.flags & RTNH_F_ONLINK),
             type=seen.type,
             protocol=seen.protocol,
+            scope=seen.scope if seen.family == socket.AF_INET else None,
         )
 
     @property
@@ -127,8 +132,7 @@ class Route(Thing):
     def _request(self, kernel: Kernel, message: int, how: int) -> Request:
         address, prefix = self.destination.split("/")
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        straight = self.link is not None and self.gateway is None and family == socket.AF_INET
-        scope = RT_SCOPE_LINK if straight else RT_SCOPE_UNIVERSE
+        scope = self._usual_scope if self.scope is None else self.scope
         flags = RTNH_F_ONLINK if self.onlink else 0
         kind = self.type or RTN_UNICAST
         protocol = self.protocol or RTPROT_STATIC
@@ -145,6 +149,12 @@ class Route(Thing):
             body += attribute(RTA_PREFSRC, socket.inet_pton(family, self.source))
         return Request(message, how, body)
 
+    @property
+    def _usual_scope(self) -> int:
+        """What `ip route` takes where nobody says."""
+        straight = self.link is not None and self.gateway is None and self.family == 4
+        return RT_SCOPE_LINK if straight else RT_SCOPE_UNIVERSE
+
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return ((self.netns, self.link),) if self.link else ()
 
@@ -155,6 +165,7 @@ class Route(Thing):
         words += ["dev", self.link] if self.link else []
         words += ["src", self.source] if self.source and verb != "delete" else []
         words += ["metric", self.metric] if self.metric else []
+        words += ["scope", self.scope] if self.scope not in (None, self._usual_scope) else []
         words += ["onlink"] if self.onlink else []
         words += ["proto", self.protocol or RTPROT_STATIC]
         return ip(self.netns, "-6" if self.family == 6 else "", "route", verb, *words)

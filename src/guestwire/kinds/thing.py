@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -26,6 +27,9 @@ class Thing(Value):
     NAMED: ClassVar[bool] = False
     """Whether it is read only where its key is asked for (`read`), rather than with all of its namespace."""
 
+    DUMPED: ClassVar[bool] = False
+    """Whether it is read with all of its kind in a namespace where the key of one is asked for (`dump`)."""
+
     MARKED: ClassVar[bool] = True
     """Whether it bears its owner's mark from its making on, so that one without is a stranger's."""
 
@@ -36,6 +40,16 @@ class Thing(Value):
     def read(cls, kernel: Kernel, key: Key) -> Thing | None:
         """What the host has under that key, for kinds that are NAMED."""
         raise NotImplementedError(cls.KIND)
+
+    @classmethod
+    def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:
+        """All of the kind in a namespace, for kinds that are DUMPED; `links` are those there, by their numbers."""
+        raise NotImplementedError(cls.KIND)
+
+    @property
+    def claimable(self) -> bool:
+        """Of a kind that isn't MARKED: whether one that the project's state names counts as the project's own."""
+        return not self.MARKED
 
     def program(self) -> tuple[str, str] | None:
         """The program by which it is made, and the package that has it; None where the kernel does it."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from guestwire.kinds import kinds, link_kinds
+from guestwire.kinds import Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
-from guestwire.kinds.fdb import Fdb
 from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.mark import read_alias
 from guestwire.kinds.namespace import LO, Namespace
@@ -18,11 +17,9 @@ from guestwire.kinds.nic import Nic
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import (
-    AF_BRIDGE,
     LinkMessage,
     dump_addresses,
     dump_links,
-    dump_neighbours,
     dump_routes,
     namespace_id,
 )
@@ -44,7 +41,7 @@ def observe(kernel: Kernel, host: str, others: Iterable[str] = ()) -> Picture:
 
 def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
     """Add to a picture what the host has under those of the keys that are read by name: sysctls, files and tables."""
-    tables: set[str] = set()
+    tables: set[tuple[type[Thing], str]] = set()
     for key in keys:
         kind = kinds()[key.kind]
         if key.netns and key.netns not in picture.scope:
@@ -53,15 +50,10 @@ def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
             found = kind.read(kernel, key)
             if found is not None:
                 picture.add(found)
-        elif kind is Fdb:
-            tables.add(key.netns)
-    for netns in tables:
-        links = {link.index: link for link in picture.of(Link, netns)}
-        for entry in dump_neighbours(kernel.socket(netns), AF_BRIDGE):
-            link = links.get(entry.ifindex)
-            value = Fdb.parse(netns, link.name, link.owner, entry) if link else None
-            if value is not None:
-                picture.add(value)
+        elif kind.DUMPED:
+            tables.add((kind, key.netns))
+    for kind, netns in tables:
+        picture.add(*kind.dump(kernel, netns, {link.index: link for link in picture.of(Link, netns)}))
 
 
 class _Reader:

@@ -14,8 +14,14 @@ __all__ = ["done", "host", "listed", "planned", "removed", "standing", "table"]
 
 MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
 FEW = 8  # changes around a lab's host that are still told one by one
-NAMES = {"fdb": "forwarding entry", "nft": "nft table"}
-PLURALS = {"address": "addresses", "fdb": "forwarding entries", "nft": "nft tables", "process": "processes"}
+NAMES = {"fdb": "forwarding entry", "nft": "nft table", "proxy": "proxied address"}
+PLURALS = {
+    "address": "addresses",
+    "fdb": "forwarding entries",
+    "nft": "nft tables",
+    "process": "processes",
+    "proxy": "proxied addresses",
+}
 DONE = {"create": "made", "change": "changed", "delete": "deleted"}
 SIGNS = {"create": "+", "change": "~", "delete": "-"}
 TO_DO = {"create": "make", "change": "change", "delete": "delete"}
@@ -77,7 +83,7 @@ def standing(document: Mapping[str, Any]) -> str:
             nic["network"] == each["name"] for g in document["guests"] for nic in g["nics"]
         )
         ports = "" if bare else str(len(each["ports"]))
-        networks.append((each["name"], each["type"], each["link"] or "missing", ports))
+        networks.append((each["name"], each["type"], each["link"] or ("missing" if each["missing"] else ""), ports))
     text += "\n" + table(networks)
     given = [(each["name"], lease) for each in document["networks"] for lease in each.get("leases", ())]
     if given:
