@@ -89,7 +89,7 @@ def test_routed_without_a_subnet() -> None:
 
 @pytest.mark.parametrize(
     ("nic", "message"),
-    [("port: «{isolated: true}", "has no bridge"), ("gateway: «10.0.0.1", "one neighbour, the host")],
+    [("«port: {isolated: true}", "has no bridge"), ("gateway: «10.0.0.1", "one neighbour, the host")],
 )
 def test_nics_of_routed_guests(nic: str, message: str) -> None:
     nets = "networks: {r: {type: routed, subnet: 10.0.0.0/24}}\n"

@@ -218,7 +218,9 @@ def _forward(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
 
 def _observe(kernel: Kernel, journal: Journal) -> Picture:
     keys = [entry.key for entry in journal.entries]
-    seen = observe(kernel, journal.host, dict.fromkeys(key.netns for key in keys))
+    # A link's other half may lie in a namespace where nothing was touched; unread, it would look like another link.
+    beyond = [netns for entry in journal.entries if entry.before for netns, _ in entry.before.on_links()]
+    seen = observe(kernel, journal.host, dict.fromkeys([*(key.netns for key in keys), *beyond]))
     look_up(kernel, seen, keys)
     return seen
 

@@ -114,6 +114,10 @@ class Route(Thing):
         """4 or 6."""
         return 6 if ":" in self.destination else 4
 
+    @property
+    def fleeting(self) -> bool:
+        return self.protocol == RTPROT_RA
+
     def moved(self, link: str, owner: str | None) -> Route:
         """The same route out of another link."""
         names = ("netns", "destination", "metric", "gateway", "source", "onlink", "type")

@@ -51,6 +51,11 @@ class Thing(Value):
         """Of a kind that isn't MARKED: whether one that the project's state names counts as the project's own."""
         return not self.MARKED
 
+    @property
+    def fleeting(self) -> bool:
+        """Whether it comes and goes by itself, so that nobody need bring it back."""
+        return False
+
     def program(self) -> tuple[str, str] | None:
         """The program by which it is made, and the package that has it; None where the kernel does it."""
         return None

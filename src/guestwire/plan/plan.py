@@ -109,7 +109,8 @@ class _Planner:
         away = [value for value in self._unwanted(sweep) if value.key not in lost]
         steps += [Step("delete", value) for value in _roots(away)]
         deleted = {step.key for step in steps if step.action == "delete"}
-        implied = [value for key, value in {**lost, **self._closure(away)}.items() if key not in deleted]
+        gone = {**lost, **self._closure(away)}
+        implied = [value for key, value in gone.items() if key not in deleted and not value.fleeting]
         return Plan(self.project, steps, implied)
 
     def _differs(self, value: Thing, have: Thing) -> bool:
