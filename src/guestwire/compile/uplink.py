@@ -18,8 +18,11 @@ __all__ = ["LEAST_MTU_IPV6", "enslave", "find", "raise_up"]
 USUAL_MTU, LEAST_MTU_IPV6 = 1500, 1280
 
 
-def find(site: Site, network: Network, name: str) -> Link | None:
-    """The uplink, where the host has it and it can be one; else None, and the file is refused with why."""
+def find(site: Site, network: Network, name: str, *, one_mac: bool = False) -> Link | None:
+    """The uplink, where the host has it and it can be one; else None, and the file is refused with why.
+
+    `one_mac` says that no guest's own MAC will be on the wire.
+    """
     where = network.at("uplink")
     link = site.uplink(name)
     if link is None:
@@ -30,11 +33,11 @@ def find(site: Site, network: Network, name: str) -> Link | None:
     if isinstance(link, Nic) and not link.ethernet:
         site.refuse(where, f"uplink {name} carries no Ethernet frames.", "Use a NIC.")
         return None
-    if isinstance(link, Nic) and link.wireless:
+    if isinstance(link, Nic) and link.wireless and not one_mac:
         message = (
             f"uplink {name} is Wi-Fi: its access point admits this host's MAC only, so no guest's frame would pass."
         )
-        site.refuse(where, message, "Use a network with a subnet of its own, without uplink.")
+        site.refuse(where, message, "Use type routed, or a bridge with nat and a subnet of its own, without uplink.")
         return None
     if isinstance(link, Bridge) and link.owner is not None:
         message = f"uplink {name} is the bridge of project {link.owner}, and goes when that goes."

@@ -67,7 +67,7 @@ class Routed(Gateway):
 
     def build(self, site: Site) -> None:
         if self.uplink is not None:
-            link = find(site, self, self.uplink)
+            link = find(site, self, self.uplink, one_mac=True)
             if link is None:
                 return
             raise_up(site, link)

@@ -67,6 +67,7 @@ class _Reader:
                 continue
             self.links[netns] = dump_links(sock)
         self.names = {netns: {link.ifindex: link.name for link in links} for netns, links in self.links.items()}
+        self.ports = {netns: {link.ifindex for link in links if link.master} for netns, links in self.links.items()}
         self.numbers: dict[str, dict[int, str]] = {}
         self.unasked: dict[str, Iterator[str]] = {}
 
@@ -93,17 +94,19 @@ class _Reader:
     def _link(self, netns: str, message: LinkMessage) -> Link:
         kind = link_kinds().get(message.kind, Nic)
         master = self.names[netns].get(message.master, "") if message.master else ""
-        return kind.parse(Seen(netns, message, master, self._beyond(netns, message)))
+        return kind.parse(Seen(netns, message, master, *self._beyond(netns, message)))
 
-    def _beyond(self, netns: str, message: LinkMessage) -> tuple[str, str] | None:
-        """The link that a message's IFLA_LINK stands for: a veth's peer, a macvlan's parent."""
+    def _beyond(self, netns: str, message: LinkMessage) -> tuple[tuple[str, str] | None, bool]:
+        """The link that a message's IFLA_LINK stands for, a veth's peer, a macvlan's parent; whether that is a port."""
         if not message.link:
-            return None
+            return None, False
         where: str | None = netns
         if message.link_netnsid is not None:
             where = self._number(netns, message.link_netnsid)
         name = self.names[where].get(message.link) if where is not None else None
-        return (where, name) if where is not None and name is not None else (UNKNOWN, str(message.link))
+        if where is None or name is None:
+            return (UNKNOWN, str(message.link)), False
+        return (where, name), message.link in self.ports[where]
 
     def _number(self, netns: str, number: int) -> str | None:
         """Which namespace `netns` knows by `number`.
