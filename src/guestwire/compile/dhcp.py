@@ -7,7 +7,7 @@ names go to the host's resolvers.
 Who asks gets a fixed address where it is a guest of the file, else one of the subnet's upper half; guestwire itself
 gives from the lower end. IPv6 is by DHCPv6 as well (stateful), so that a guest has the address that the file, `status`
 and DNS say, and not one of its own making; the router advertisements say so (M without A), and where the default
-route leads: of low preference, so that a guest which has another by its own address keeps to that (RFC 4191).
+route leads: of low preference (RFC 4191), and guests that have another by the file have that with a lower metric.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ from guestwire.spec.file import File
 
 __all__ = ["Namespace"]
 
+BEFORE_ADVERTISED = 512
+"""The metric of a guest's IPv6 default route where routers advertise another, which the kernel gives 1,024."""
 DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
 
 
@@ -59,7 +61,11 @@ class Namespace(BuiltGuest):
             if gateway is not None and seat.nic.default_route is not False:
                 network = site.file.networks[seat.nic.network]
                 onlink = version == 4 and isinstance(network, BuiltNetwork) and network.alone
-                site.add(Route.to(netns, DEFAULTS[version], seat.link, site.project, gateway, onlink=onlink))
+                metric = BEFORE_ADVERTISED if version == 6 and _hears_routers(site, seats) else None
+                route = Route.to(
+                    netns, DEFAULTS[version], seat.link, site.project, gateway, onlink=onlink, metric=metric
+                )
+                site.add(route)
                 return
 
     def _gateway(self, site: Site, seat: Seat, version: int) -> str | None:
@@ -75,3 +81,9 @@ class Namespace(BuiltGuest):
             message = f"gateway {given[0]} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."
             site.refuse(seat.nic.at("gateway"), message, "Use that of a router on the network.")
         return given[0]
+
+
+def _hears_routers(site: Site, seats: list[Seat]) -> bool:
+    """Whether a router's advertisement may come by one of the NICs: from a network's own server, or on a real LAN."""
+    networks = (site.file.networks[seat.nic.network] for seat in seats)
+    return any(n.name_servers() or (n.uplink and not site.lab) for n in networks if isinstance(n, BuiltNetwork))

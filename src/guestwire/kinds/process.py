@@ -117,7 +117,9 @@ def end(pid: int) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, number)
-            if select.select([handle], [], [], STOP)[0]:
+            ended = select.poll()  # select knows no descriptor beyond 1,023, and we may hold thousands
+            ended.register(handle, select.POLLIN)
+            if ended.poll(STOP * 1000):
                 return
     finally:
         os.close(handle)

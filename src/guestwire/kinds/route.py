@@ -68,14 +68,15 @@ class Route(Thing):
         gateway: str | None = None,
         source: str | None = None,
         onlink: bool = False,
+        metric: int | None = None,
     ) -> Route:
         """A route to `destination` ("10.0.0.0/24") out of a link, through a gateway or straight on."""
         return cls(
             netns=netns,
-            name=destination,
+            name=destination if metric is None else f"{destination} metric {metric}",
             owner=owner,
             destination=destination,
-            metric=METRIC_IPV6 if ":" in destination else 0,
+            metric=metric or (METRIC_IPV6 if ":" in destination else 0),
             link=link,
             gateway=gateway,
             source=source,

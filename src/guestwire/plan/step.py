@@ -13,10 +13,11 @@ from guestwire.picture import Key
 __all__ = ["Act", "Step"]
 
 # The stages of a plan, in order.
-REPLACE, MAKE, SET, DELETE, END = range(5)
+REPLACE, MAKE, SET, START, DELETE, END = range(6)
 LINKS_MADE = (
     30  # kinds below this rank are made in stage MAKE, so that in stage SET each namespace can be seen to in one go
 )
+ALL_SET = 60  # and those from this one on in stage START: a daemon finds everything as it shall be
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class Step:
         if self.action == "change":
             assert self.before is not None
             rank = value.change_rank(self.before)
-        first = Act((MAKE, rank, value.netns) if rank < LINKS_MADE else (SET, value.netns, rank), self)
+        order = (MAKE, rank, value.netns) if rank < LINKS_MADE else (SET, value.netns, rank)
+        first = Act(order if rank < ALL_SET else (START, rank, value.netns), self)
         if self.action == "create" and type(value).finish is not Thing.finish:
             return [first, Act((SET, value.netns, rank), self, finish=True)]
         return [first]

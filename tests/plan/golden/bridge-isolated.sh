@@ -77,8 +77,6 @@ ip -n apart-gateway address add 192.0.2.1/24 dev eth0
 ip -n apart-gateway address add 2001:db8:1::1/64 dev eth0 nodad
 ip -n apart-gateway address add 203.0.113.2/24 dev internet
 ip -n apart-gateway address add 2001:db8:ffff::2/64 dev internet nodad
-mkdir -p /run/guestwire/apart
-ip netns exec apart-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/apart/dhcp-eth0.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
 ip -n apart-host link set dev eth0 address 5a:8c:49:97:6f:e4
 ip -n apart-host link set dev eth0 alias guestwire:apart:eth0 up
 ip -n apart-host address add 192.0.2.10/24 dev eth0
@@ -116,3 +114,5 @@ ip -n apart-web address add 10.77.0.2/24 dev eth0
 ip -n apart-web address add fd00:77::2/64 dev eth0 nodad
 ip -n apart-web route add 0.0.0.0/0 via 10.77.0.1 dev eth0 proto 103
 ip -n apart-web -6 route add ::/0 via fd00:77::1 dev eth0 metric 1024 proto 103
+mkdir -p /run/guestwire/apart
+ip netns exec apart-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/apart/dhcp-eth0.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1

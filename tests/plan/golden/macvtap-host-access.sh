@@ -53,8 +53,6 @@ ip -n access-gateway address add 192.0.2.1/24 dev eth0
 ip -n access-gateway address add 2001:db8:1::1/64 dev eth0 nodad
 ip -n access-gateway address add 203.0.113.2/24 dev internet
 ip -n access-gateway address add 2001:db8:ffff::2/64 dev internet nodad
-mkdir -p /run/guestwire/access
-ip netns exec access-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/access/dhcp-eth0.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
 ip -n access-host link set dev eth0 address 2e:e7:b3:f9:4e:47
 ip -n access-host link set dev eth0 alias guestwire:access:eth0 up
 ip -n access-host link set dev access-direct.h alias guestwire:access:access-direct.h up
@@ -84,3 +82,5 @@ ip -n access-web address add 192.0.2.200/24 dev eth0
 ip -n access-web address add 2001:db8:1::200/64 dev eth0 nodad
 ip -n access-web route add 0.0.0.0/0 via 192.0.2.1 dev eth0 proto 103
 ip -n access-web -6 route add ::/0 via 2001:db8:1::1 dev eth0 metric 1024 proto 103
+mkdir -p /run/guestwire/access
+ip netns exec access-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/access/dhcp-eth0.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1

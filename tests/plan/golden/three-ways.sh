@@ -99,10 +99,6 @@ ip -n three-ways-gateway address add 198.51.100.1/24 dev eth1
 ip -n three-ways-gateway address add 2001:db8:2::1/64 dev eth1 nodad
 ip -n three-ways-gateway address add 203.0.113.2/24 dev internet
 ip -n three-ways-gateway address add 2001:db8:ffff::2/64 dev internet nodad
-mkdir -p /run/guestwire/three-ways
-ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth0.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
-mkdir -p /run/guestwire/three-ways
-ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth1.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth1 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=198.51.100.150,198.51.100.199,255.255.255.0,1h --dhcp-option=option:router,198.51.100.1
 ip -n three-ways-host link set dev eth0 address 82:b7:17:12:c6:88
 ip -n three-ways-host link set dev eth0 master three-ways-lan alias guestwire:three-ways:eth0 up
 ip -n three-ways-host link set dev eth1 address 5e:60:5a:00:f4:40
@@ -183,3 +179,7 @@ ip -n three-ways-web address add 10.77.0.2/24 dev eth0
 ip -n three-ways-web address add fd00:77::2/64 dev eth0 nodad
 ip -n three-ways-web route add 0.0.0.0/0 via 10.77.0.1 dev eth0 proto 103
 ip -n three-ways-web -6 route add ::/0 via fd00:77::1 dev eth0 metric 1024 proto 103
+mkdir -p /run/guestwire/three-ways
+ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth0.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
+mkdir -p /run/guestwire/three-ways
+ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth1.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth1 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=198.51.100.150,198.51.100.199,255.255.255.0,1h --dhcp-option=option:router,198.51.100.1
