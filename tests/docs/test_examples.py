@@ -31,7 +31,7 @@ def test_example_holds_and_leaves_nothing(sandbox: Sandbox, example: Path) -> No
 def test_each_way_has_an_example() -> None:
     files = [load(str(example), networks=TYPES, guests=KINDS) for example in EXAMPLES]
     networks = [network for file in files for network in file.networks.values()]
-    assert {network.type for network in networks} == {"bridge", "macvtap"}
+    assert {network.type for network in networks} == {"bridge", "macvtap", "routed"}
     modes = {str(getattr(network, "mode", "")) for network in networks}
     assert modes >= {"bridge", "vepa", "private", "passthru", "source"}
 

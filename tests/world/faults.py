@@ -19,10 +19,12 @@ from typing import Any, NoReturn
 from guestwire import api
 from guestwire.apply import Store
 from guestwire.errors import GuestwireError
-from guestwire.kinds import Link
+from guestwire.kinds import Link, Thing
 from guestwire.kinds.cable import Cable
+from guestwire.kinds.proxy import Proxy
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.programs import run_program
 from guestwire.observe import observe
 
 __all__ = ["Job", "forked", "main", "snapshot"]
@@ -31,6 +33,7 @@ SEED = 2
 CODES = {"fail": 71, "int": 130, "kill": -signal.SIGKILL}
 FOLDERS = ("/run", "/etc/netns")
 NAMED = "/run/netns"
+LENT = ("forwarding", "accept_ra", "proxy_ndp")
 
 
 @dataclass(frozen=True)
@@ -162,11 +165,20 @@ def _child(call: Callable[[], str], fault: str, theirs: int) -> NoReturn:
 
 
 def snapshot() -> dict[str, object]:
-    """Every link, address and route in every namespace, every file and every process, each under a name."""
+    """Every link, address and route in every namespace, every file and every process, each under a name.
+
+    Also what of the host is lent: sysctls, the addresses that it answers for; and its nft tables.
+    """
     with Kernel() as kernel:
         picture = observe(kernel, "", namespaces.names())
         picture.add(*Cable.read_all(kernel, None))
-    found: dict[str, object] = {" ".join(key): value for key, value in picture.values.items()}
+        picture.add(*Proxy.dump(kernel, "", {link.index: link for link in picture.of(Link, "")}))
+    values = {key: value for key, value in picture.values.items() if not (isinstance(value, Thing) and value.fleeting)}
+    found: dict[str, object] = {" ".join(key): value for key, value in values.items()}
+    found |= {
+        str(path): path.read_text() for path in Path("/proc/sys/net").glob("ipv[46]/conf/*/*") if path.name in LENT
+    }
+    found["nft tables"] = run_program(["nft", "list", "tables"], 5)
     found |= {f"promiscuity of {link.netns} {link.name}": link.promiscuity for link in picture.of(Link)}
     for folder in FOLDERS:
         found |= {str(path): _content(path) for path in Path(folder).rglob("*") if not path.is_relative_to(NAMED)}
@@ -179,7 +191,7 @@ def snapshot() -> dict[str, object]:
 
 
 def _content(path: Path) -> Any:
-    return path.read_text() if path.is_file() and path.suffix not in (".pid", ".lease") else None
+    return path.read_text() if path.is_file() and path.suffix not in (".pid", ".lease", ".leases") else None
 
 
 if __name__ == "__main__":

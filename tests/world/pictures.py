@@ -24,7 +24,7 @@ def main() -> None:
     with Kernel() as kernel:
         picture = observe(kernel, "", namespaces.names())
         look_up(kernel, picture, keys)
-        values = [_plain(value) for value in picture if isinstance(value, Thing)]
+        values = [_plain(value) for value in picture if isinstance(value, Thing) and not value.fleeting]
     print(json.dumps({"values": sorted(values, key=json.dumps), "named": keys}))
 
 

@@ -32,6 +32,24 @@ networks: {net: {type: bridge, subnet: [10.77.0.0/16, "fd00:77::/64"]}}
 guests: {g: {count: 200, nics: [net]}}
 """
 
+GATEWAYS = """
+name: three
+networks:
+  net:
+    {type: bridge, subnet: [10.77.0.0/24, "fd00:77::/64"], nat: true, dhcp: true, forward: [{host: 80, to: a}]}
+  lan: {type: macvtap, uplink: eth0}
+  routed: {type: routed, uplink: eth1, subnet: [198.51.100.128/28, "2001:db8:2::80/121"], proxy: true}
+guests: {a: {nics: [net]}, b: {nics: [routed]}}
+"""
+
+OTHERWISE = """
+name: three
+networks:
+  net: {type: bridge, subnet: [10.77.0.0/24, "fd00:77::/64"], dhcp: true}
+  routed: {type: routed, subnet: [10.78.0.0/24, "fd00:78::/64"], nat: true, forward: [{host: 80, to: b}]}
+guests: {a: {nics: [net]}, b: {nics: [routed]}, c: {nics: [net, routed]}}
+"""
+
 KILLED_ROLLBACK = """
 import os, signal
 from guestwire import api
@@ -118,6 +136,19 @@ def test_clients_that_are_broken_off_are_as_before(
     sandbox: Sandbox, how: str, verb: str, file: str, base: str | None
 ) -> None:
     assert strike(sandbox, verb, how, True, file, base)["attempts"]
+
+
+@each_way
+@each_place
+@pytest.mark.parametrize(
+    ("verb", "file", "base"),
+    [("up", GATEWAYS, None), ("up", OTHERWISE, GATEWAYS), ("up", GATEWAYS, OTHERWISE), ("down", GATEWAYS, GATEWAYS)],
+    ids=["up", "there", "back", "down"],
+)
+def test_gateways_that_are_broken_off(
+    sandbox: Sandbox, how: str, lab: bool, verb: str, file: str, base: str | None
+) -> None:
+    assert strike(sandbox, verb, how, lab, file, base)["attempts"]
 
 
 def test_signals_at_any_moment_end_with_130_and_nothing_is_left(sandbox: Sandbox) -> None:

@@ -1,7 +1,7 @@
 """What a project borrowed of a host: the host as it is without the project, and giving back what was lent, as it was.
 
 Of a link only what we set is lent: its master and port, whether it is up, and for a passthru child its MAC. What
-somebody else has set since stays as it is.
+somebody else has set since stays as it is. Where another project needs a loan yet, it goes on to that one.
 """
 
 from __future__ import annotations
@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from guestwire.apply import Store, projects
+from guestwire.apply import State, Store, projects
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.macvlan import Macvlan
+from guestwire.kinds.sysctl import Sysctl
 from guestwire.picture import Desired, Key, Picture
 
-__all__ = ["give_back", "hand_over", "heirs_of", "without_us"]
+__all__ = ["claim", "give_back", "hand_over", "heirs_of", "to_look_up", "without_us"]
 
 
-def heirs_of(project: str, host: str) -> dict[str, str]:
-    """Which other project on a host uses an uplink, by the uplink's name."""
+def heirs_of(project: str, host: str) -> dict[Key, str]:
+    """Which other project on a host uses what isn't its own: uplinks, sysctls."""
     states = {name: Store(name).state() for name in projects() if name != project}
     return {
-        uplink: name
-        for name, state in states.items()
-        if state is not None and state.host == host
-        for uplink in state.uplinks
+        key: name for name, state in states.items() if state is not None and state.host == host for key in state.uses
     }
 
 
@@ -47,26 +45,48 @@ def without_us(seen: Picture, host: str, project: str, loans: Mapping[Key, Thing
 
 
 def give_back(
-    desired: Desired, seen: Picture, project: str, loans: Mapping[Key, Thing], heirs: Mapping[str, str]
+    desired: Desired, seen: Picture, project: str, loans: Mapping[Key, Thing], heirs: Mapping[Key, str]
 ) -> None:
     """Want what was borrowed to be as it was, as far as the links that it needs are there.
 
-    Not what one of the `heirs`, other projects by the uplinks that they use, needs yet.
+    Not what one of the `heirs`, other projects by what they use, needs yet.
     """
     for value in _as_lent(seen, project, loans):
-        if not (isinstance(value, Link) and value.name in heirs):
+        if value.key not in heirs:
             desired.borrowed.add(value.key)
             desired.picture.add(value)
 
 
-def hand_over(loans: Mapping[Key, Thing], heirs: Mapping[str, str]) -> None:
-    """Note with the projects that use a lent link yet that it is theirs to give back. Asked twice, it does it once."""
+def hand_over(loans: Mapping[Key, Thing], heirs: Mapping[Key, str]) -> None:
+    """Note with the projects that use what was lent yet that it is theirs to give back.
+
+    Asked twice, it does it once.
+    """
     for key, loan in loans.items():
-        if isinstance(loan, Link) and loan.name in heirs:
-            store = Store(heirs[loan.name])
+        if key in heirs:
+            store = Store(heirs[key])
             state = store.state()
             if state is not None and key not in state.loans:
                 store.write(replace(state, loans={**state.loans, key: loan}))
+
+
+def to_look_up(state: State | None) -> dict[Key, None]:
+    """What must be read by its key for a project that is up to be changed or taken down."""
+    if state is None:
+        return {}
+    overruling = [loan.overruled_by for loan in state.loans.values() if isinstance(loan, Sysctl)]
+    return dict.fromkeys([*state.named, *state.loans, *(key for key in overruling if key is not None)])
+
+
+def claim(seen: Picture, state: State | None) -> None:
+    """Have what can't bear a mark, and the project's state says to be its own, count as its own."""
+    if state is None:
+        return
+    uses = set(state.uses)
+    for key in state.named:
+        value = seen.get(key)
+        if isinstance(value, Thing) and value.claimable and value.owner is None and key not in uses:
+            seen.add(replace(value, owner=state.project))
 
 
 def _as_lent(seen: Picture, project: str, loans: Mapping[Key, Thing]) -> list[Thing]:
@@ -79,7 +99,7 @@ def _as_lent(seen: Picture, project: str, loans: Mapping[Key, Thing]) -> list[Th
     found: list[Thing] = []
     for loan in loans.values():
         if not isinstance(loan, Link):
-            if links.keys() >= set(loan.on_links()):
+            if links.keys() >= set(loan.on_links()) and not _overruled(seen, loan):
                 found.append(loan)
             continue
         place = (loan.netns, loan.name)
@@ -91,3 +111,9 @@ def _as_lent(seen: Picture, project: str, loans: Mapping[Key, Thing]) -> list[Th
             have = replace(have, master=loan.master, port=loan.port)
         found.append(replace(have, up=loan.up, mac=loan.mac if place in taken else have.mac))
     return found
+
+
+def _overruled(seen: Picture, loan: Thing) -> bool:
+    """Whether somebody has turned on for all links since what was lent of one, as who sets ip_forward does."""
+    overruling = seen.get(loan.overruled_by) if isinstance(loan, Sysctl) and loan.overruled_by else None
+    return isinstance(overruling, Sysctl) and overruling.content == "1"

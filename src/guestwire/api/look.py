@@ -14,6 +14,8 @@ from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import related, usual_file
 from guestwire.apply import State, Store, projects
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat
+from guestwire.compile.dhcp import lease_file
+from guestwire.daemons.dnsmasq import leases
 from guestwire.errors import FileError, Unavailable
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
@@ -112,17 +114,30 @@ class Status:
 
     def _network(self, network: BuiltNetwork) -> dict[str, Any]:
         name = network.link(self.where.site) if self.where.site else ""
-        ports = sorted(
-            link.name for link in self._links.values() if link.netns == self.where.host and link.master == name
-        )
+        own = [link for link in self._links.values() if link.netns == self.where.host]
+        if network.alone:
+            ends = {
+                (f"{self.where.project}-{instance.name}", nic.link)
+                for instance in self.where.file.expand()
+                for nic in instance.guest.nics
+                if nic.network == network.name
+            }
+            ports = sorted(link.name for link in own if getattr(link, "peer", None) in ends)
+        else:
+            ports = sorted(link.name for link in own if link.master == name)
         there = (self.where.host, name) in self._links
-        return {
+        link = name if there else None
+        found: dict[str, Any] = {
             "name": network.name,
             "type": network.type,
-            "link": name if there else None,
+            "link": link,
+            "missing": bool(name) and not there,
             "ports": ports,
             "lease": self._lease(self.where.host, name),
         }
+        if network.name_servers() and self.where.site:
+            found["leases"] = [lease._asdict() for lease in leases(lease_file(self.where.site, network))]
+        return found
 
     @cached_property
     def _links(self) -> dict[tuple[str, str], Link]:

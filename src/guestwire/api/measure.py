@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from guestwire import reach
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import usual_file
-from guestwire.compile import BuiltGuest, BuiltNetwork
+from guestwire.compile import BuiltGuest, BuiltNetwork, Gateway
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Picture
-from guestwire.reach import Progress, Report, Seat, Station
+from guestwire.reach import Door, Progress, Report, Seat, Station
 from guestwire.spec.file import Instance
 
 __all__ = ["check"]
@@ -48,6 +50,7 @@ class _Stations:
         self.site = where.site
         self.seen: Picture = where.seen
         self.networks = [n for n in where.file.networks.values() if isinstance(n, BuiltNetwork)]
+        self.alone = {network.name for network in self.networks if network.alone}
         self.addresses: dict[tuple[str, str], list[str]] = {}
         for address in self.seen.of(Address):
             self.addresses.setdefault((address.netns, address.link), []).append(address.address)
@@ -71,14 +74,16 @@ class _Stations:
         return Station(instance.name, netns, tuple(self._seat(n.network, netns, n.link) for n in guest.nics), kind)
 
     def _seat(self, network: str, netns: str, link: str) -> Seat:
-        return Seat(network, link, tuple(self.addresses.get((netns, link), ())))
+        # On a network without a segment nobody can be introduced: `link` says on which segment a seat is.
+        shared = "" if network in self.alone else link
+        return Seat(network, shared, tuple(self.addresses.get((netns, link), ())))
 
     def _host(self) -> Station:
         """The host has a seat on each network, and a last one where its default routes leave."""
         seats = []
         for network in self.networks:
             plain = [address.partition("/")[0] for address in network.host_addresses(self.site)]
-            link = network.link(self.site)
+            link = "" if network.alone else network.link(self.site)
             lent = [c.lease.plain for c in self.seen.of(DhcpClient, self.where.host) if c.link == link and c.lease]
             if lent:  # in place of the one that it has in other labs
                 plain = [*lent, *(address for address in plain if ":" in address)]
@@ -87,7 +92,19 @@ class _Stations:
         leaving = dict.fromkeys(r.link for r in routes if r.link)
         last = [a for link in leaving for a in self.addresses.get((self.where.host, link), ())]
         seats.append(Seat("", next(iter(leaving), ""), tuple(last)))
-        return Station("host", self.where.host, tuple(seats), "lab" if self.where.lab else "outside")
+        kind = "lab" if self.where.lab else "outside"
+        return Station("host", self.where.host, tuple(seats), kind, tuple(self._doors()))
+
+    def _doors(self) -> Iterator[Door]:
+        """The host's ports that lead to guests."""
+        for network in self.networks:
+            for each in network.forward if isinstance(network, Gateway) else ():
+                instance = self.where.file.instance(each.to)
+                assert instance is not None
+                netns = f"{self.where.project}-{each.to}"
+                nic = next(nic for nic in instance.guest.nics if nic.network == network.name)
+                for family, address in self._seat(network.name, netns, nic.link).by_family.items():
+                    yield Door(each.proto, each.host, family, netns, address, each.port or each.host)
 
     def _lab(self) -> list[Station]:
         lab = self.where.built_lab

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from guestwire import rootless
-from guestwire.api.loans import give_back, hand_over, heirs_of
+from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_up
 from guestwire.api.outcome import Outcome
 from guestwire.api.work import DEFAULT_FILE, at_work, get_in, lock_of, related
 from guestwire.apply import Store, apply, projects, settle
@@ -28,11 +28,12 @@ def down(path: str | None = None, *, project: str | None = None, netns: str | No
         store = Store(name)
         state = store.state()
         seen = observe(kernel, host, related(name))
+        look_up(kernel, seen, to_look_up(state))
+        claim(seen, state)
         desired = Desired()
         loans = state.loans if state else {}
         heirs = heirs_of(name, host)
         give_back(desired, seen, name, loans, heirs)
-        look_up(kernel, seen, dict.fromkeys([*(state.named if state else ()), *desired.borrowed]))
         made = make_plan(seen, desired, name)
         hand_over(loans, heirs)
         if made or state:

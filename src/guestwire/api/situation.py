@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from guestwire.api.loans import give_back, heirs_of, without_us
+from guestwire.api.loans import claim, give_back, heirs_of, to_look_up, without_us
 from guestwire.api.work import DEFAULT_FILE, get_in, lock_of, named, no_journal, related
 from guestwire.apply import State, Store
-from guestwire.compile import Site, compile_file
+from guestwire.compile import BuiltNetwork, Site, compile_file
 from guestwire.errors import FileError, UsageError
 from guestwire.guests import KINDS
-from guestwire.kinds import Thing
+from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.mark import RUN
 from guestwire.kinds.namespace import Namespace
 from guestwire.lab import Lab
-from guestwire.linux import namespaces
+from guestwire.linux import namespaces, nftables
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 from guestwire.networks import TYPES
@@ -54,11 +56,17 @@ class Situation:
     def plan(self, kernel: Kernel) -> Plan:
         """Read the host, compile the file for it, and plan. Raises FileError where the file is wrong for this host."""
         seen = observe(kernel, self.host, related(self.project))
+        known = to_look_up(self.state) | dict.fromkeys(self._asked_for(seen))
+        look_up(kernel, seen, known)
+        claim(seen, self.state)
         site = self._site(seen)
         compile_file(site)
+        if site.flows and self.host in seen.scope:
+            with suppress(OSError):  # nft that isn't allowed to look; then nothing can be said
+                site.judge(kernel.call(self.host, nftables.chains))
         self.borrowed = frozenset(site.desired.borrowed)
         give_back(site.desired, seen, self.project, self.returned, self.heirs)
-        look_up(kernel, seen, dict.fromkeys([*named(site.desired.picture), *(self.state.named if self.state else ())]))
+        look_up(kernel, seen, [key for key in named(site.desired.picture) if key not in known])
         self.site, self.seen = site, seen
         return make_plan(seen, site.desired, self.project, problem=site.problem)
 
@@ -67,9 +75,10 @@ class Situation:
         assert self.site is not None
         old = self.state.loans if self.state else {}
         loans = {key: loan for key, loan in {**plan.loans(), **old}.items() if key in self.borrowed}
-        uplinks = tuple(dict.fromkeys(n.uplink for n in self.file.networks.values() if n.uplink))
-        keys = tuple(named(self.site.desired.picture))
-        return State(self.project, self.host, self.lab, self.path, keys, loans, uplinks)
+        uplinks = dict.fromkeys(self.site.uplink(n.uplink) for n in self.file.networks.values() if n.uplink)
+        uses = dict.fromkeys([*(link.key for link in uplinks if link), *sorted(self.borrowed)])
+        keys = tuple(key for key in named(self.site.desired.picture) if key not in self.returned)
+        return State(self.project, self.host, self.lab, self.path, keys, loans, tuple(uses))
 
     @property
     def returned(self) -> dict[Key, Thing]:
@@ -78,18 +87,26 @@ class Situation:
         return {key: loan for key, loan in loans.items() if key not in self.borrowed}
 
     @cached_property
-    def heirs(self) -> dict[str, str]:
-        """Which other project on this host uses an uplink, by the uplink's name."""
+    def heirs(self) -> dict[Key, str]:
+        """Which other project on this host uses what isn't its own."""
         return heirs_of(self.project, self.host)
+
+    def _asked_for(self, seen: Picture) -> Iterator[Key]:
+        """What of the host the networks must know that is read only where it is asked for."""
+        for network in self.file.networks.values():
+            if isinstance(network, BuiltNetwork):
+                yield from network.looks_at(seen, self.host)
 
     def _site(self, seen: Picture) -> Site:
         if self.lab:
             lab = self.built_lab = Lab(self.file, RUN)
             base = lab.picture()
             desired = Desired(base.copy())
-            return Site(self.file, lab.host, True, base, seen, RUN, lab.lans(), desired, elsewhere=lab.elsewhere())
+            lans, elsewhere = lab.lans(), lab.elsewhere()
+            return Site(self.file, lab.host, True, base, seen, self.store.folder, lans, desired, elsewhere=elsewhere)
         base = without_us(seen, self.host, self.project, self.state.loans if self.state else {})
-        return Site(self.file, self.host, False, base, seen, RUN, users=self.heirs)
+        users = {key.name: project for key, project in self.heirs.items() if issubclass(kinds()[key.kind], Link)}
+        return Site(self.file, self.host, False, base, seen, self.store.folder, users=users)
 
 
 def situation(

@@ -10,7 +10,6 @@ from guestwire import rootless
 from guestwire.apply import Store, locked, projects
 from guestwire.errors import Busy
 from guestwire.kinds import kinds
-from guestwire.kinds.fdb import Fdb
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
@@ -90,5 +89,5 @@ def related(project: str) -> list[str]:
 
 def named(picture: Picture) -> list[Key]:
     """The keys of a picture that must be asked for one by one."""
-    by_name = {kind.KIND for kind in kinds().values() if kind.NAMED or kind is Fdb}
+    by_name = {kind.KIND for kind in kinds().values() if kind.NAMED or kind.DUMPED}
     return [key for key in picture.values if key.kind in by_name]

@@ -23,7 +23,11 @@ __all__ = ["Entry", "Journal", "State", "Store", "projects"]
 
 @dataclass(frozen=True)
 class State:
-    """A project that is up. `host` is its host's namespace, `named` the keys of what must be asked for by name."""
+    """A project that is up. `host` is its host's namespace, `named` the keys of what must be asked for by name.
+
+    `uses` are the keys of what isn't ours and it needs as it is now: its uplinks, and all that it borrowed or found
+    right already. `loans` are those of them that it is to give back, as they were.
+    """
 
     project: str
     host: str
@@ -31,12 +35,13 @@ class State:
     file: str | None = None
     named: tuple[Key, ...] = ()
     loans: dict[Key, Thing] = field(default_factory=dict)
-    uplinks: tuple[str, ...] = ()
+    uses: tuple[Key, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON knows it."""
         loans = [[*key, value.to_json()] for key, value in self.loans.items()]
-        return {**self.__dict__, "named": [list(key) for key in self.named], "loans": loans}
+        named, uses = ([list(key) for key in keys] for keys in (self.named, self.uses))
+        return {**self.__dict__, "named": named, "uses": uses, "loans": loans}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> State:
@@ -47,7 +52,7 @@ class State:
                 **data,
                 "named": tuple(Key(*key) for key in data["named"]),
                 "loans": loans,
-                "uplinks": tuple(data["uplinks"]),
+                "uses": tuple(Key(*key) for key in data["uses"]),
             }
         )
 

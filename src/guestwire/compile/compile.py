@@ -11,6 +11,7 @@ from guestwire.compile.site import Seat, Site
 from guestwire.compile.uplink import LEAST_MTU_IPV6
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
+from guestwire.kinds.nft import Nft
 from guestwire.spec.file import Instance
 from guestwire.spec.models import Nic
 from guestwire.spec.report import Where
@@ -26,12 +27,22 @@ def compile_file(site: Site) -> None:
         assert isinstance(network, BuiltNetwork)
         site.where = network.path
         network.build(site)
-    seats = _Seating(site)
+    seating = _Seating(site)
+    plugged: dict[str, list[Seat]] = {name: [] for name in site.file.networks}
     for instance in site.file.expand():
         guest = instance.guest
         assert isinstance(guest, BuiltGuest)
         site.where = guest.path
-        guest.build(site, instance.name, [seats.seat(instance, nic) for nic in guest.nics])
+        seats = [seating.seat(instance, nic) for nic in guest.nics]
+        guest.build(site, instance.name, seats)
+        for seat in seats:
+            plugged[seat.nic.network].append(seat)
+    for network in site.file.networks.values():
+        assert isinstance(network, BuiltNetwork)
+        site.where = network.path
+        network.finish(site, plugged[network.name])
+    if site.rules:
+        site.add(Nft.table(site.host, f"inet guestwire-{site.project}", site.rules.text(), site.project))
     if site.problems:
         raise FileError(*site.problems)
 
@@ -77,14 +88,16 @@ class _Seating:
     def _belongs(self, nic: Nic, interface: str, version: int) -> bool:
         """Whether an address that a NIC has is of the network that it is on now."""
         key = (nic.network, version)
+        network = self.site.file.networks[nic.network]
+        assert isinstance(network, BuiltNetwork)
         if key not in self.spans:
-            network = self.site.file.networks[nic.network]
-            assert isinstance(network, BuiltNetwork)
             first = next(network.candidates(self.site, version), None)
             self.spans[key] = ip_network(first, strict=False) if first else None
         span = self.spans[key]
         address, _, prefix = interface.partition("/")
-        return span is not None and int(prefix) == span.prefixlen and ip_address(address) in span
+        if span is None or int(prefix) != span.prefixlen:
+            return False
+        return ip_address(address) in span or (network.alone and network.prefix(self.site, address) is not None)
 
     def seat(self, instance: Instance, nic: Nic) -> Seat:
         """The NIC of a guest, with everything that it shall have."""
@@ -134,9 +147,10 @@ class _Seating:
             message = f"address {address} is {whose} address on the LAN of uplink {network.uplink}."
             hint = "Use another, or leave it out." if self.site.lab else "Use another."
             self.site.refuse(nic.at("address"), message, hint)
-        if "/" in address:
+        plain, given, _ = address.partition("/")
+        if given and not network.alone:
             return address
-        prefix = network.prefix(self.site, address)
+        address, prefix = plain, network.prefix(self.site, plain)
         if prefix is None:
             message = f"address {address} has no prefix length, and nothing here says which network it is in."
             usual = 64 if ":" in address else 24

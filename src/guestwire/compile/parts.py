@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from guestwire.picture import Key, Picture
 from guestwire.spec.models import Guest, Network
 
 if TYPE_CHECKING:
@@ -17,9 +18,19 @@ __all__ = ["BuiltGuest", "BuiltNetwork"]
 class BuiltNetwork(Network):
     """A network type that can be built."""
 
+    alone: ClassVar[bool] = False
+    """Whether each guest is alone with the host on its cable: its address then is, and its gateway is beyond it."""
+
     @abstractmethod
     def build(self, site: Site) -> None:
         """Add what the network needs on the host; wrong for this host: `site.refuse`."""
+
+    def looks_at(self, seen: Picture, host: str) -> Iterable[Key]:
+        """What of the host it must know that is read only where it is asked for: sysctls, say."""
+        return ()
+
+    def finish(self, site: Site, seats: Sequence[Seat]) -> None:
+        """Add what needs all of its guests' NICs, once they have their addresses."""
 
     @abstractmethod
     def plug(self, site: Site, seat: Seat) -> None:
@@ -39,6 +50,10 @@ class BuiltNetwork(Network):
     def gateway_of(self, site: Site, version: int) -> str | None:
         """Where a guest's default route of that family leads, or None."""
         return next((str(host.ip) for host in self.hosts() if host.version == version), None)
+
+    def name_servers(self) -> tuple[str, ...]:
+        """The addresses at which the network itself answers DNS."""
+        return ()
 
     def whose(self, site: Site, address: str) -> str | None:
         """Whose an address that the file gives a guest is already, beyond what the file says, or None."""

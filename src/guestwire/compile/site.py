@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from guestwire.compile.firewall import Flow, Stop, stops
 from guestwire.compile.lan import Lan
+from guestwire.compile.rules import Rules
 from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.mark import derived_mac, link_name
 from guestwire.kinds.tap import NOBODY
+from guestwire.linux.nftables import Chain
 from guestwire.picture import Desired, Key, Picture
 from guestwire.spec import File
 from guestwire.spec.models import Nic
@@ -64,7 +67,7 @@ class Site:
     base: Picture
     seen: Picture
     run: str
-    """The folder of what the kernel can't hold of projects."""
+    """The folder of the project's own files, below /run."""
     lans: dict[str, Lan] = field(default_factory=dict)
     desired: Desired = field(default_factory=Desired)
     problems: list[Problem] = field(default_factory=list)
@@ -78,6 +81,10 @@ class Site:
     origins: dict[Key, Where] = field(default_factory=dict)
     seats: dict[tuple[str, int], Seat] = field(default_factory=dict)
     """Every NIC of a guest, by the guest's name and the NIC's number."""
+    rules: Rules = field(default_factory=Rules)
+    """What the networks' traffic is translated and guarded by: one nft table for the project."""
+    flows: list[tuple[Where, Flow]] = field(default_factory=list)
+    """What must pass the host's firewalls, whoever's they are, and the part of the file that needs it."""
 
     @property
     def project(self) -> str:
@@ -93,6 +100,15 @@ class Site:
     def problem(self, key: Key, message: str, hint: str | None = None) -> Problem:
         """A problem with what has that key in the desired picture, at the place in the file that asks for it."""
         return self.file.problem(self.origins.get(key, ("name",)), message, hint)
+
+    def take(self, value: Thing) -> None:
+        """Want a link, or a setting of one or of the whole host, to be so: ours in a lab, else borrowed."""
+        links = value.on_links() if not isinstance(value, Link) else ((value.netns, value.name),)
+        owners = [link.owner if (link := self.uplink(name)) else None for _, name in links]
+        if (set(owners) == {self.project}) if owners else self.lab:
+            self.add(replace(value, owner=self.project))
+        else:
+            self.borrow(value)
 
     def borrow(self, value: Thing) -> None:
         """Want something that isn't ours to be otherwise; it is given back when the project goes."""
@@ -115,6 +131,18 @@ class Site:
         """Note something that works and may surprise."""
         self.warnings.append(self.file.problem(where, message, hint))
 
+    def judge(self, chains: Sequence[Chain]) -> None:
+        """Warn of the chains that stop what must pass, each with the rules that its owner would add."""
+        found: dict[tuple[Where, str], list[Stop]] = {}
+        for where, flow in self.flows:
+            for stop in stops(chains, [flow]):
+                found.setdefault((where, f"{stop.place} ({stop.how})"), []).append(stop)
+        for (where, place), stopped in found.items():
+            what = " and ".join(dict.fromkeys(stop.flow.what for stop in stopped))
+            remedies = dict.fromkeys(stop.remedy for stop in stopped)
+            message = f"{place}, isn't guestwire's, and stops {what}."
+            self.warn(where, message, f"To let it pass: {'; '.join(f'`{remedy}`' for remedy in remedies)}")
+
     def name(self, part: str) -> tuple[str, str | None]:
         """A link's name on the host for a part of the project, and its full name where that had to be shortened."""
         full = f"{self.project}-{part}"
@@ -123,7 +151,7 @@ class Site:
 
     def pidfile(self, name: str) -> str:
         """Where a process of the project that is called so has its pid."""
-        return f"{self.run}/{self.project}/{name}.pid"
+        return f"{self.run}/{name}.pid"
 
     def mac(self, *names: str) -> str:
         """A MAC of our own making, the same each time."""

@@ -19,8 +19,11 @@ __all__ = ["LEAST_MTU_IPV6", "enslave", "find", "raise_up"]
 USUAL_MTU, LEAST_MTU_IPV6 = 1500, 1280
 
 
-def find(site: Site, network: Network, name: str) -> Link | None:
-    """The uplink, where the host has it and it can be one; else None, and the file is refused with why."""
+def find(site: Site, network: Network, name: str, *, one_mac: bool = False) -> Link | None:
+    """The uplink, where the host has it and it can be one; else None, and the file is refused with why.
+
+    `one_mac` says that no guest's own MAC will be on the wire.
+    """
     where = network.at("uplink")
     link = site.uplink(name)
     if link is None:
@@ -31,11 +34,11 @@ def find(site: Site, network: Network, name: str) -> Link | None:
     if isinstance(link, Nic) and not link.ethernet:
         site.refuse(where, f"uplink {name} carries no Ethernet frames.", "Use a NIC.")
         return None
-    if isinstance(link, Nic) and link.wireless:
+    if isinstance(link, Nic) and link.wireless and not one_mac:
         message = (
             f"uplink {name} is Wi-Fi: its access point admits this host's MAC only, so no guest's frame would pass."
         )
-        site.refuse(where, message, "Use a network with a subnet of its own, without uplink.")
+        site.refuse(where, message, "Use type routed, or a bridge with nat and a subnet of its own, without uplink.")
         return None
     if isinstance(link, Bridge) and link.owner is not None:
         message = f"uplink {name} is the bridge of project {link.owner}, and goes when that goes."
@@ -81,7 +84,7 @@ def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
     """
     raised = replace(link, up=True, mac=mac or link.mac)
     if raised != link:
-        _take(site, raised)
+        site.take(raised)
 
 
 def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
@@ -105,11 +108,4 @@ def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
         site.add(address.moved(bridge, site.project))
     for client in [client for client in site.base.of(DhcpClient, site.host) if client.link == link.name]:
         site.add(client.moved(bridge))
-    _take(site, replace(link, up=True, master=bridge, port=Port()))
-
-
-def _take(site: Site, link: Link) -> None:
-    if link.owner == site.project:
-        site.add(link)
-    else:
-        site.borrow(link)
+    site.take(replace(link, up=True, master=bridge, port=Port()))

@@ -24,6 +24,8 @@ __all__ = ["Namespace"]
 USUAL_MTU = 1500
 HELD = {"tap": Tap.KIND, "macvtap": Macvlan.KIND}
 """The kinds of the links that a descriptor can be had of, by what a file calls them."""
+BEFORE_ADVERTISED = 512
+"""The metric of a guest's IPv6 default route where routers advertise another, which the kernel gives 1,024."""
 DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
 
 
@@ -49,8 +51,10 @@ class Namespace(BuiltGuest):
             site.add(*(Address.on(netns, seat.link, address, site.project) for address in seat.addresses))
         led = [self._default_route(site, netns, seats, version) for version in DEFAULTS]
         self._clients(site, name, seats, led)
-        if self.dns:
-            servers = "".join(f"nameserver {address}\n" for address in self.dns)
+        networks = [site.file.networks[seat.nic.network] for seat in seats]
+        answering = (n.name_servers() for n in networks if isinstance(n, BuiltNetwork) and n.name_servers())
+        if dns := tuple(map(str, self.dns)) or next(answering, ()):
+            servers = "".join(f"nameserver {address}\n" for address in dns)
             site.add(FileOnDisk(netns="", name=_resolv(netns), owner=site.project, content=servers))
 
     def _clients(self, site: Site, name: str, seats: list[Seat], led: list[Seat | None]) -> None:
@@ -110,11 +114,17 @@ class Namespace(BuiltGuest):
             gateway = self._gateway(site, seat, version)
             if seat.nic.default_route is False:
                 continue
-            if gateway is not None:
-                site.add(Route.to(netns, DEFAULTS[version], seat.link, site.project, gateway))
-                return None
             if seat.dhcp and version == 4:
                 return seat
+            if gateway is not None:
+                network = site.file.networks[seat.nic.network]
+                onlink = version == 4 and isinstance(network, BuiltNetwork) and network.alone
+                metric = BEFORE_ADVERTISED if version == 6 and _hears_routers(site, seats) else None
+                route = Route.to(
+                    netns, DEFAULTS[version], seat.link, site.project, gateway, onlink=onlink, metric=metric
+                )
+                site.add(route)
+                return None
         return None
 
     def _gateway(self, site: Site, seat: Seat, version: int) -> str | None:
@@ -133,3 +143,9 @@ class Namespace(BuiltGuest):
             message = f"gateway {given[0]} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."
             site.refuse(seat.nic.at("gateway"), message, "Use that of a router on the network.")
         return given[0]
+
+
+def _hears_routers(site: Site, seats: list[Seat]) -> bool:
+    """Whether a router's advertisement may come by one of the NICs: from a network's own server, or on a real LAN."""
+    networks = (site.file.networks[seat.nic.network] for seat in seats)
+    return any(n.name_servers() or (n.uplink and not site.lab) for n in networks if isinstance(n, BuiltNetwork))

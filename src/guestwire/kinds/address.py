@@ -160,6 +160,7 @@ class Address(Thing):
         if verb != "delete":
             words += ["broadcast", self.broadcast] if self.broadcast else []
             words += ["label", self.label] if self.label else []
+            words += ["scope", self.scope] if self.scope else []
             words += ["nodad"] if (self.flags or 0) & IFA_F_NODAD else []
             words += ["noprefixroute"] if (self.flags or 0) & IFA_F_NOPREFIXROUTE else []
         return ip(self.netns, "address", verb, *words)

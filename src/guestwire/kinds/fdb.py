@@ -6,6 +6,7 @@ With a `locked` port such an entry is what makes port security: frames from othe
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,14 @@ from guestwire.kinds.link import mac_bytes
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, attribute
-from guestwire.linux.rtnetlink import AF_BRIDGE, NDA_LLADDR, RTM_DELNEIGH, RTM_NEWNEIGH, NeighbourMessage
+from guestwire.linux.rtnetlink import (
+    AF_BRIDGE,
+    NDA_LLADDR,
+    RTM_DELNEIGH,
+    RTM_NEWNEIGH,
+    NeighbourMessage,
+    dump_neighbours,
+)
 from guestwire.picture import Value, fixed
 
 __all__ = ["Fdb"]
@@ -29,6 +37,7 @@ class Fdb(Thing):
     """A static entry; `name` is "MAC LINK". It bears no mark, so it counts as ours where its port does."""
 
     KIND: ClassVar[str] = "fdb"
+    DUMPED: ClassVar[bool] = True
     MARKED: ClassVar[bool] = False
     RANK: ClassVar[int] = 40
 
@@ -46,6 +55,12 @@ class Fdb(Thing):
         if seen.family != AF_BRIDGE or not seen.state & NUD_NOARP or seen.state & NUD_PERMANENT:
             return None
         return cls.at(netns, link, seen.mac, owner)
+
+    @classmethod
+    def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:
+        seen = [(links.get(e.ifindex), e) for e in dump_neighbours(kernel.socket(netns), AF_BRIDGE)]
+        parsed = (cls.parse(netns, link.name, link.owner, entry) for link, entry in seen if link)
+        return [value for value in parsed if value is not None]
 
     def create(self, kernel: Kernel) -> None:
         kernel.send(self.netns, self._request(kernel, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL))

@@ -1,5 +1,8 @@
 """A small file that guestwire writes, such as a guest's resolv.conf; its first line is our mark.
 
+One that ends in .hosts or .names is read by a daemon whose pid lies beside it under the same name: when the file is
+changed the daemon is told by SIGHUP, and reads it again.
+
 `ip netns exec NAME` binds each file under /etc/netns/NAME/ over its namesake in /etc (ip-netns(8)), and so do we.
 """
 
@@ -12,6 +15,7 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar, TextIO
 
+from guestwire.kinds.process import hang_up
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key, Value, setting
@@ -20,6 +24,7 @@ __all__ = ["File"]
 
 MARK = "# guestwire: "
 TRIES = 100
+READ_AGAIN = ("hosts", "names")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,14 @@ class File(Thing):
         with self._opened(temporary) as file:
             file.write(self._whole())
         os.rename(temporary, self.name)
+        if self._reader:
+            hang_up(self._reader)
+
+    @property
+    def _reader(self) -> str | None:
+        """The pid file of the daemon that reads it."""
+        stem, _, end = self.name.rpartition(".")
+        return f"{stem}.pid" if end in READ_AGAIN else None
 
     def _opened(self, path: str) -> TextIO:
         for _ in range(TRIES):
@@ -74,7 +87,8 @@ class File(Thing):
         return [f"mkdir -p {folder}", f"printf %s {shlex.quote(self._whole())} > {name}"]
 
     def change_commands(self, seen: Value) -> list[str]:
-        return self.create_commands()
+        told = [f"kill -HUP $(cat {shlex.quote(self._reader)})"] if self._reader else []
+        return self.create_commands() + told
 
     def delete_commands(self) -> list[str]:
         return [f"rm {shlex.quote(self.name)}"]

@@ -205,15 +205,21 @@ class Link(Thing):
 
 
 class Seen:
-    """A link's message with what its numbers stand for: the master's name, and the peer or parent."""
+    """A link's message with what its numbers stand for: the master's name, and the peer or parent.
 
-    __slots__ = ("beyond", "master", "message", "netns")
+    `beyond_port` says that the peer or parent is a port.
+    """
 
-    def __init__(self, netns: str, message: LinkMessage, master: str, beyond: tuple[str, str] | None) -> None:
+    __slots__ = ("beyond", "beyond_port", "master", "message", "netns")
+
+    def __init__(
+        self, netns: str, message: LinkMessage, master: str, beyond: tuple[str, str] | None, beyond_port: bool = False
+    ) -> None:
         self.netns = netns
         self.message = message
         self.master = master
         self.beyond = beyond
+        self.beyond_port = beyond_port
 
     def common(self) -> dict[str, Any]:
         """The fields that every kind of link has."""

@@ -27,7 +27,7 @@ class Nft(Thing):
     """A table; `name` is "FAMILY NAME", `rules` the text between its braces, `digest` that text's."""
 
     KIND: ClassVar[str] = "nft"
-    RANK: ClassVar[int] = 45
+    RANK: ClassVar[int] = 23  # before forwarding is turned on, which it guards
     NAMED: ClassVar[bool] = True
 
     digest: str | None = setting()
@@ -48,6 +48,9 @@ class Nft(Thing):
         owner, digest = found.groups() if found else (None, None)
         inner = listing.partition("{")[2].rpartition("}")[0]
         return cls(netns=key.netns, name=key.name, owner=owner, digest=digest, rules=_COMMENT.sub("", inner, count=1))
+
+    def program(self) -> tuple[str, str] | None:
+        return "nft", "nftables"
 
     def _script(self) -> str:
         mark = f'comment "guestwire:{self.owner}:{self.digest}"\n' if self.owner else ""

@@ -12,17 +12,21 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from guestwire.daemons import dnsmasq
+from guestwire.errors import Problem
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.netlink import Socket
 from guestwire.linux.programs import command_line, has_ended, run_program
 from guestwire.picture import Key, Value, fact, fixed
 
-__all__ = ["Process", "end"]
+__all__ = ["Process", "end", "hang_up"]
 
 START, STOP = 10, 3  # seconds that a daemon gets to be ready, and to end
 
@@ -43,6 +47,17 @@ class Process(Thing):
         owner = os.path.basename(os.path.dirname(key.name))  # the project whose folder the pid file is in
         pid, command = next(_living(kernel, key), (0, ()))
         return cls(netns=key.netns, name=key.name, owner=owner, command=command, pid=pid) if pid else None
+
+    def trial_name(self) -> str:
+        return f"{self.KIND} {self.command[0] if self.command else None}"
+
+    def lacks(self, sock: Socket) -> Problem | None:
+        program = self.command[0] if self.command else "sh"
+        if shutil.which(program):
+            return None
+        package = dnsmasq.PACKAGE if program == "dnsmasq" else program
+        message = f"`{program}` is missing, and {self.KIND} {self.name} needs it."
+        return Problem(message, f"Install the package {package}.")
 
     def create(self, kernel: Kernel) -> None:
         assert self.command is not None
@@ -90,9 +105,22 @@ def _living(kernel: Kernel, key: Key) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 def _candidates(kernel: Kernel, key: Key) -> Iterator[int]:
-    with contextlib.suppress(FileNotFoundError, ValueError), open(key.name) as file:
-        yield int(file.read())
+    yield from _noted(key.name)
     yield from kernel.running(key.netns, key.name)
+
+
+def hang_up(pidfile: str) -> None:
+    """Have a daemon read its files again (SIGHUP), where it runs."""
+    for pid in _noted(pidfile):
+        if any(pidfile in word for word in command_line(pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGHUP)
+
+
+def _noted(pidfile: str) -> Iterator[int]:
+    """The pid in a file, if there is one."""
+    with contextlib.suppress(FileNotFoundError, ValueError), open(pidfile) as file:
+        yield int(file.read())
 
 
 def end(pid: int) -> None:

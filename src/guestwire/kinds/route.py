@@ -27,9 +27,9 @@ from guestwire.linux.rtnetlink import (
 )
 from guestwire.picture import Value, fixed, setting
 
-__all__ = ["Route"]
+__all__ = ["RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "Route"]
 
-RTPROT_KERNEL, RTPROT_STATIC = 2, 4
+RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9
 RT_TABLE_MAIN, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 0, 253, 1
 RTNH_F_ONLINK = 4
 METRIC_IPV6 = 1024  # what the kernel takes for none (net/ipv6/route.c, IP6_RT_PRIO_USER)
@@ -39,7 +39,10 @@ _RTMSG = struct.Struct("=BBBBBBBBI")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Thing):
-    """A route; `name` is its destination, with "metric N" where that isn't the family's usual one."""
+    """A route; `name` is its destination, with "metric N" where that isn't the family's usual one.
+
+    One that a router's advertisement made (RFC 4861) can stand beside another of its destination and metric: "ra".
+    """
 
     KIND: ClassVar[str] = "route"
     RANK: ClassVar[int] = 50
@@ -52,6 +55,8 @@ class Route(Thing):
     onlink: bool | None = setting(False)
     type: int | None = setting(RTN_UNICAST)
     protocol: int | None = setting()
+    scope: int | None = setting()
+    """Of IPv4: how far the destination is. The host takes an address of its own of no lesser scope to send from."""
 
     @classmethod
     def to(
@@ -62,17 +67,20 @@ class Route(Thing):
         owner: str | None,
         gateway: str | None = None,
         source: str | None = None,
+        onlink: bool = False,
+        metric: int | None = None,
     ) -> Route:
         """A route to `destination` ("10.0.0.0/24") out of a link, through a gateway or straight on."""
         return cls(
             netns=netns,
-            name=destination,
+            name=destination if metric is None else f"{destination} metric {metric}",
             owner=owner,
             destination=destination,
-            metric=METRIC_IPV6 if ":" in destination else 0,
+            metric=metric or (METRIC_IPV6 if ":" in destination else 0),
             link=link,
             gateway=gateway,
             source=source,
+            onlink=onlink,
             protocol=PROTOCOL,
         )
 
@@ -85,7 +93,11 @@ class Route(Thing):
         usual = METRIC_IPV6 if seen.family == socket.AF_INET6 else 0
         return cls(
             netns=netns,
-            name=destination if seen.metric == usual else f"{destination} metric {seen.metric}",
+            name=" ".join(
+                [destination]
+                + (["metric", str(seen.metric)] if seen.metric != usual else [])
+                + (["ra"] if seen.protocol == RTPROT_RA else [])
+            ),
             owner=owner if seen.protocol == PROTOCOL else None,
             destination=destination,
             metric=seen.metric,
@@ -95,6 +107,7 @@ class Route(Thing):
             onlink=bool(seen.flags & RTNH_F_ONLINK),
             type=seen.type,
             protocol=seen.protocol,
+            scope=seen.scope if seen.family == socket.AF_INET else None,
         )
 
     @property
@@ -102,10 +115,15 @@ class Route(Thing):
         """4 or 6."""
         return 6 if ":" in self.destination else 4
 
+    @property
+    def fleeting(self) -> bool:
+        return self.protocol == RTPROT_RA
+
     def moved(self, link: str, owner: str | None) -> Route:
         """The same route out of another link."""
-        names = ("netns", "name", "destination", "metric", "gateway", "source", "onlink", "type")
-        return Route(**{name: getattr(self, name) for name in names}, link=link, owner=owner, protocol=PROTOCOL)
+        names = ("netns", "destination", "metric", "gateway", "source", "onlink", "type")
+        own = {name: getattr(self, name) for name in names}
+        return Route(**own, name=self.name.removesuffix(" ra"), link=link, owner=owner, protocol=PROTOCOL)
 
     def create(self, kernel: Kernel) -> None:
         kernel.send(self.netns, self._request(kernel, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL))
@@ -119,8 +137,7 @@ class Route(Thing):
     def _request(self, kernel: Kernel, message: int, how: int) -> Request:
         address, prefix = self.destination.split("/")
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        straight = self.link is not None and self.gateway is None and family == socket.AF_INET
-        scope = RT_SCOPE_LINK if straight else RT_SCOPE_UNIVERSE
+        scope = self._usual_scope if self.scope is None else self.scope
         flags = RTNH_F_ONLINK if self.onlink else 0
         kind = self.type or RTN_UNICAST
         protocol = self.protocol or RTPROT_STATIC
@@ -137,6 +154,12 @@ class Route(Thing):
             body += attribute(RTA_PREFSRC, socket.inet_pton(family, self.source))
         return Request(message, how, body)
 
+    @property
+    def _usual_scope(self) -> int:
+        """What `ip route` takes where nobody says."""
+        straight = self.link is not None and self.gateway is None and self.family == 4
+        return RT_SCOPE_LINK if straight else RT_SCOPE_UNIVERSE
+
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return ((self.netns, self.link),) if self.link else ()
 
@@ -147,6 +170,7 @@ class Route(Thing):
         words += ["dev", self.link] if self.link else []
         words += ["src", self.source] if self.source and verb != "delete" else []
         words += ["metric", self.metric] if self.metric else []
+        words += ["scope", self.scope] if self.scope not in (None, self._usual_scope) else []
         words += ["onlink"] if self.onlink else []
         words += ["proto", self.protocol or RTPROT_STATIC]
         return ip(self.netns, "-6" if self.family == 6 else "", "route", verb, *words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -28,6 +28,9 @@ class Thing(Value):
 
     NAMED: ClassVar[bool] = False
     """Whether it is read only where its key is asked for (`read`), rather than with all of its namespace."""
+
+    DUMPED: ClassVar[bool] = False
+    """Whether it is read with all of its kind in a namespace where the key of one is asked for (`dump`)."""
 
     MARKED: ClassVar[bool] = True
     """Whether it bears its owner's mark from its making on, so that one without is a stranger's."""
@@ -59,6 +62,21 @@ class Thing(Value):
         """What this machine lacks to make one, tried in the socket's namespace, which is empty; None where nothing."""
         return None
 
+    @classmethod
+    def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:
+        """All of the kind in a namespace, for kinds that are DUMPED; `links` are those there, by their numbers."""
+        raise NotImplementedError(cls.KIND)
+
+    @property
+    def claimable(self) -> bool:
+        """Of a kind that isn't MARKED: whether one that the project's state names counts as the project's own."""
+        return not self.MARKED
+
+    @property
+    def fleeting(self) -> bool:
+        """Whether it comes and goes by itself, so that nobody need bring it back."""
+        return False
+
     @abstractmethod
     def create(self, kernel: Kernel) -> None:
         """Make it."""
@@ -89,6 +107,10 @@ class Thing(Value):
     @abstractmethod
     def delete_commands(self) -> list[str]:
         """The shell commands that do what `delete` does."""
+
+    def rank(self) -> int:
+        """Where in the order of making this one stands."""
+        return self.RANK
 
     def change_rank(self, seen: Value) -> int:
         """Where in the order of making the change from `seen` stands."""

@@ -52,7 +52,8 @@ class Veth(Link):
     def parse(cls, seen: Seen) -> Veth:
         # Which end was made first can't be read. A port counts as the near end, for one message then makes and enslaves
         # it.
-        far = not seen.master and seen.beyond is not None and seen.beyond < (seen.netns, seen.message.name)
+        after = seen.beyond is not None and seen.beyond < (seen.netns, seen.message.name)
+        far = after if bool(seen.master) == seen.beyond_port else seen.beyond_port
         return cls(**seen.common(), peer=seen.beyond, far=far)
 
     def to_json(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ipaddress import ip_interface
 
 from guestwire.compile.lan import Lan
+from guestwire.daemons import dnsmasq
 from guestwire.errors import FileError, Unavailable
 from guestwire.kinds import Thing
 from guestwire.kinds.address import Address
@@ -28,7 +29,7 @@ from guestwire.kinds.nft import Nft
 from guestwire.kinds.port import Port
 from guestwire.kinds.process import Process
 from guestwire.kinds.route import Route
-from guestwire.kinds.sysctl import Sysctl
+from guestwire.kinds.sysctl import IPV4_FORWARD, IPV6_FORWARD, Sysctl
 from guestwire.kinds.veth import Veth
 from guestwire.linux import nftables
 from guestwire.picture import Picture
@@ -83,7 +84,7 @@ class Lab:
         if self.options.dhcp and not shutil.which("dnsmasq"):
             raise Unavailable(
                 "a lab's gateway answers DHCP, and `dnsmasq` is missing.",
-                hint="Install the package dnsmasq-base, or write `lab: {dhcp: false}` into the file.",
+                hint=f"Install the package {dnsmasq.PACKAGE}, or write `lab: {{dhcp: false}}` into the file.",
             )
 
     def _check(self, file: File) -> None:
@@ -122,6 +123,9 @@ class Lab:
             # Who answers from an address of another link asks for the neighbour from its link-local one, and for a
             # second DAD would keep it from doing so.
             picture.add(self._sysctl(place, "net/ipv6/conf/default/accept_dad", "0"))
+        for path in (IPV4_FORWARD, IPV6_FORWARD):
+            # A new namespace has the first as the machine's own has it, which on one with Docker is on.
+            picture.add(self._sysctl("host", path, "0"))
         for name in ("all", "default"):
             # The neighbour has a NIC on each LAN and answers by the nearest: no harm, and strict filtering would drop
             # it.
@@ -220,7 +224,7 @@ class Lab:
                 found.append(Address.on(netns, link, f"{head}{number}/{prefix}", self.project))
         # IPv6 is routed, as at home; IPv4 is not, so the internet knows no way back but to the gateway's own address.
         found.append(Route.to(internet, "2001:db8::/32", "eth0", self.project, "2001:db8:ffff::2"))
-        for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"):
+        for path in (IPV4_FORWARD, IPV6_FORWARD):
             found.append(self._sysctl("gateway", path, "1"))
         rules = f"chain postrouting {{ {NAT}; }}"
         return [*found, Nft.table(gateway, "inet guestwire", rules, self.project)]
@@ -228,18 +232,11 @@ class Lab:
     def _dhcp(self, segment: _Segment, link: str) -> Process:
         four = segment.heads[0][0]
         pidfile = f"{self.run}/{self.project}/dhcp-{link}.pid"
-        command = (
-            "dnsmasq",
-            "--conf-file=/dev/null",
-            f"--pid-file={pidfile}",
-            "--user=root",
-            "--group=",  # as it is: in a lab made without root nobody may change groups
+        command = dnsmasq.command(
+            pidfile,
+            link,
             "--port=0",
             "--leasefile-ro",
-            "--no-ping",
-            "--dhcp-authoritative",
-            "--bind-interfaces",
-            f"--interface={link}",
             f"--dhcp-range={four}150,{four}199,255.255.255.0,1h",
             f"--dhcp-option=option:router,{four}{GATEWAY}",
         )

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
+from typing import Any, NamedTuple
 
 from guestwire.linux.programs import run_program
 
-__all__ = ["apply_script", "available", "list_table"]
+__all__ = ["Chain", "apply_script", "available", "chains", "list_table"]
 
 SECONDS = 20  # a transaction takes milliseconds; a program that hangs must not hang us
+
+
+class Chain(NamedTuple):
+    """A chain with its rules, each a list of expressions as `nft -j` tells them (libnftables-json(5)).
+
+    `type`, `hook` and `policy` are "" for one that is only jumped to.
+    """
+
+    family: str
+    table: str
+    name: str
+    type: str
+    hook: str
+    policy: str
+    rules: tuple[list[Any], ...]
 
 
 def available() -> bool:
@@ -32,3 +49,19 @@ def list_table(name: str) -> str | None:
         if error.errno != errno.EREMOTEIO:
             raise
         return None  # nft says so of a table that isn't there
+
+
+def chains() -> list[Chain]:
+    """Every chain of every table, whoever made it: iptables' too, where that is the one over nftables."""
+    if not available():
+        return []
+    told = json.loads(run_program(["nft", "-j", "list", "ruleset"], SECONDS))["nftables"]
+    rules: dict[tuple[str, str, str], list[list[Any]]] = {}
+    for rule in (each["rule"] for each in told if "rule" in each):
+        rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(rule.get("expr", []))
+    found = []
+    for chain in (each["chain"] for each in told if "chain" in each):
+        family, table, name = chain["family"], chain["table"], chain["name"]
+        kind, hook, policy = (chain.get(key, "") for key in ("type", "hook", "policy"))
+        found.append(Chain(family, table, name, kind, hook, policy, tuple(rules.get((family, table, name), ()))))
+    return found

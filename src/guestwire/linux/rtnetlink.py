@@ -55,6 +55,8 @@ __all__ = [
     "IFLA_NUM_TX_QUEUES",
     "NDA_DST",
     "NDA_LLADDR",
+    "NDA_PROTOCOL",
+    "NTF_PROXY",
     "RTA_DST",
     "RTA_GATEWAY",
     "RTA_OIF",
@@ -111,7 +113,8 @@ IFA_F_NODAD, IFA_F_PERMANENT, IFA_F_NOPREFIXROUTE = 0x02, 0x80, 0x200
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
 RT_TABLE_MAIN = 254
 
-NDA_DST, NDA_LLADDR = 1, 2
+NDA_DST, NDA_LLADDR, NDA_PROTOCOL = 1, 2, 12
+NTF_PROXY = 0x08
 
 NETNSA_NSID, NETNSA_FD = 1, 3
 
@@ -190,6 +193,7 @@ class NeighbourMessage(NamedTuple):
     flags: int
     address: str
     mac: str
+    protocol: int
 
 
 def _string(data: bytes | None) -> str:
@@ -337,16 +341,25 @@ def dump_routes(sock: Socket) -> list[RouteMessage]:
     return found
 
 
-def dump_neighbours(sock: Socket, family: int = 0) -> list[NeighbourMessage]:
-    """Every neighbour of the socket's namespace; with AF_BRIDGE the forwarding entries of bridges and parents."""
+def dump_neighbours(sock: Socket, family: int = 0, flags: int = 0) -> list[NeighbourMessage]:
+    """Every neighbour of the socket's namespace; with AF_BRIDGE the forwarding entries of bridges and parents.
+
+    With the flag NTF_PROXY instead the addresses that the namespace answers for.
+    """
     found = []
-    for body in sock.dump(Request(RTM_GETNEIGH, 0, _NDMSG.pack(family, 0, 0, 0, 0))):
-        entry_family, index, state, flags, _ = _NDMSG.unpack_from(body)
+    for body in sock.dump(Request(RTM_GETNEIGH, 0, _NDMSG.pack(family, 0, 0, flags, 0))):
+        entry_family, index, state, entry_flags, _ = _NDMSG.unpack_from(body)
         get = attributes(body, 12).get
         address = get(NDA_DST) if entry_family in (socket.AF_INET, socket.AF_INET6) else None
         found.append(
             NeighbourMessage(
-                entry_family, index, state, flags, _address(entry_family, address), get(NDA_LLADDR, b"").hex(":")
+                entry_family,
+                index,
+                state,
+                entry_flags,
+                _address(entry_family, address),
+                get(NDA_LLADDR, b"").hex(":"),
+                get(NDA_PROTOCOL, b"\0")[0],
             )
         )
     return found

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_interface
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from guestwire.compile import BuiltNetwork, Seat, Site
+from guestwire.compile import Gateway, Seat, Site
+from guestwire.compile.dhcp import check_dhcp, serve
+from guestwire.compile.firewall import Flow
+from guestwire.compile.gateway import guard, host_forwards
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import LEAST_MTU_IPV6, enslave, find
 from guestwire.errors import Problem
@@ -17,8 +20,10 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import MOST_PORTS
 from guestwire.kinds.bridge import Bridge as BridgeLink
 from guestwire.kinds.port import Port as PortOptions
+from guestwire.kinds.sysctl import Sysctl
 from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
+from guestwire.picture import Key, Picture
 from guestwire.spec.file import File
 from guestwire.spec.models import Port
 from guestwire.spec.scalars import Flag, Host, Hosts, first_usable, unusable
@@ -26,20 +31,28 @@ from guestwire.spec.scalars import Flag, Host, Hosts, first_usable, unusable
 __all__ = ["Bridge"]
 
 USUAL_MTU = 1500
+NF_CALL = {4: "net/bridge/bridge-nf-call-iptables", 6: "net/bridge/bridge-nf-call-ip6tables"}
 
 
-class Bridge(BuiltNetwork):
+class Bridge(Gateway):
     """A Linux bridge. With `uplink` guests are on the host's LAN; with `subnet` the bridge is their gateway."""
 
     devices: ClassVar[tuple[str, ...]] = ("tap",)
 
     type: Literal["bridge"] = Field("bridge", description="a Linux bridge")
+    dhcp: Flag = Field(False, description="a server of the network's own answers DHCP, and DNS with guests' names")
     stp: Flag = Field(False, description="the bridge runs STP, and a port forwards nothing for its first 30 seconds")
     gateway: Hosts = Field((), description="the bridge's own address in each subnet; else the first usable")
     port: Port | None = Field(None, description="how the bridge treats its guests' ports, where a NIC doesn't say")
 
     def why_exclusive(self) -> str | None:
         return "a NIC that is a bridge's port can serve nothing else"
+
+    def answers_dhcp(self) -> bool:
+        return self.dhcp or super().answers_dhcp()
+
+    def name_servers(self) -> tuple[str, ...]:
+        return tuple(str(host.ip) for host in self.hosts()) if self.dhcp else ()
 
     def hosts(self) -> tuple[Host, ...]:
         given = {address.version: address for address in self.gateway}
@@ -52,13 +65,21 @@ class Bridge(BuiltNetwork):
         if self.uplink and self.subnet:
             message = f"subnet beside uplink {self.uplink}: guests there have addresses of the uplink's LAN."
             yield file.problem(self.at("subnet"), message, "Leave one of the two out.")
-        yield from self._check_gateway(file)
+        if self.uplink and self.nat:
+            message = f"nat beside uplink {self.uplink}: guests there are on the LAN, by its own addresses."
+            hint = "Leave nat out; or leave uplink out, and give a subnet: nat leads out by whatever way the host has."
+            yield file.problem(self.at("nat"), message, hint)
+        else:
+            yield from self.check_passing(file)
+        if self.dhcp:
+            yield from check_dhcp(self, file)
+        yield from self._check_address(file)
         taken = file.ports(self.name) + (self.uplink is not None)
         if taken > MOST_PORTS:
             message = f"{taken:,} ports, and the kernel gives a bridge {MOST_PORTS:,} at most (BR_PORT_BITS)."
             yield file.problem(self.path, message, "Spread the guests over several networks.")
 
-    def _check_gateway(self, file: File) -> Iterable[Problem]:
+    def _check_address(self, file: File) -> Iterable[Problem]:
         subnets = {net.version: net for net in self.subnet}
         for i, address in enumerate(self.gateway):
             net = subnets.get(address.version)
@@ -104,6 +125,32 @@ class Bridge(BuiltNetwork):
         )
         site.add(*(Address.on(site.host, name, str(host), owner) for host in self.hosts()))
 
+    def finish(self, site: Site, seats: Sequence[Seat]) -> None:
+        name = self.link(site)
+        if self.passes_on:
+            self.pass_on(site, seats, [name])
+        elif self.subnet and host_forwards(site.file):
+            guard(site, f'"{name}"', out=False)
+        if self.dhcp:
+            serve(site, self, seats)
+        self._must_pass_bridged(site, name)
+
+    def looks_at(self, seen: Picture, host: str) -> Iterable[Key]:
+        return [*super().looks_at(seen, host), *(Key("", host, Sysctl.KIND, path) for path in NF_CALL.values())]
+
+    def _must_pass_bridged(self, site: Site, name: str) -> None:
+        """Note what a firewall must let pass: between guests, where bridged frames are shown to it; to our server."""
+        for version, path in NF_CALL.items():
+            shown = site.seen.get(Key("", site.host, Sysctl.KIND, path))
+            if isinstance(shown, Sysctl) and shown.content == "1":
+                what = f"bridged IPv{version} frames (bridge-nf-call is on)"
+                site.flows.append((self.path, Flow(what, name, f"iifname {name}", version, iif=name, oif=name)))
+        for version in self.versions if self.dhcp else ():
+            for what, port in (("DHCP", 67 if version == 4 else 547), ("DNS", 53)):
+                rule = f"iifname {name} udp dport {port}"
+                flow = Flow(f"guests' {what}", name, rule, version, "input", iif=name, proto="udp", port=port)
+                site.flows.append((self.path, flow))
+
     def _check_room(self, site: Site, bridge: BridgeLink) -> None:
         there = sum(link.master == bridge.name for link in site.base.of(Link, site.host))
         wanted = site.file.ports(self.name)
@@ -137,7 +184,7 @@ class Bridge(BuiltNetwork):
             "mtu": mtu,
             "link_local": False,  # nobody talks to a port
             "master": self.link(site),
-            "port": self._options(seat.nic.port),
+            "port": self._options(seat),
         }
         if seat.device is not None:
             site.add(Tap(**port, user=seat.user, group=seat.group, multi_queue=seat.queues > 1))
@@ -171,11 +218,16 @@ class Bridge(BuiltNetwork):
     def prefix(self, site: Site, address: str) -> int | None:
         return super().prefix(site, address) if self.uplink is None else site.lan(self.uplink).prefix(address)
 
-    def _options(self, own: Port | None) -> PortOptions:
-        """A port's options: the NIC's own before the network's before the kernel's."""
-        given = {
+    def _options(self, seat: Seat) -> PortOptions:
+        """A port's options: the NIC's own before the network's before the kernel's.
+
+        A guest that a port of the host's leads to may ask for itself by that: then its frames go back where they came
+        from.
+        """
+        given = {"hairpin": True} if seat.guest in self.targets() else {}
+        given |= {
             name: value
-            for part in (self.port, own)
+            for part in (self.port, seat.nic.port)
             if part is not None
             for name in type(part).model_fields
             if (value := getattr(part, name)) is not None

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 
 from guestwire.kinds import Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
-from guestwire.kinds.fdb import Fdb
 from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.mark import read_alias
 from guestwire.kinds.namespace import LO, Namespace
@@ -18,11 +17,9 @@ from guestwire.kinds.nic import Nic
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import (
-    AF_BRIDGE,
     LinkMessage,
     dump_addresses,
     dump_links,
-    dump_neighbours,
     dump_routes,
     namespace_id,
 )
@@ -45,25 +42,20 @@ def observe(kernel: Kernel, host: str, others: Iterable[str] = ()) -> Picture:
 
 def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
     """Add to a picture what the host has under those of the keys that are read by name: sysctls, files and tables."""
-    tables: set[str] = set()
     asked: dict[type[Thing], list[Key]] = {}
+    tables: set[tuple[type[Thing], str]] = set()
     for key in keys:
         kind = kinds()[key.kind]
         if key.netns and key.netns not in picture.scope and not kind.OUTLASTS:
             continue
         if kind.NAMED:
             asked.setdefault(kind, []).append(key)
-        elif kind is Fdb:
-            tables.add(key.netns)
+        elif kind.DUMPED:
+            tables.add((kind, key.netns))
     for kind, these in asked.items():
         picture.add(*kind.read_all(kernel, these))
-    for netns in tables:
-        links = {link.index: link for link in picture.of(Link, netns)}
-        for entry in dump_neighbours(kernel.socket(netns), AF_BRIDGE):
-            link = links.get(entry.ifindex)
-            value = Fdb.parse(netns, link.name, link.owner, entry) if link else None
-            if value is not None:
-                picture.add(value)
+    for kind, netns in tables:
+        picture.add(*kind.dump(kernel, netns, {link.index: link for link in picture.of(Link, netns)}))
 
 
 class _Reader:
@@ -77,9 +69,10 @@ class _Reader:
                 continue
             self.links[netns] = dump_links(sock)
         self.names = {netns: {link.ifindex: link.name for link in links} for netns, links in self.links.items()}
+        self.ports = {netns: {link.ifindex for link in links if link.master} for netns, links in self.links.items()}
         self.numbers: dict[str, dict[int, str]] = {}
         self.unasked: dict[str, Iterator[str]] = {}
-        self.paired: dict[tuple[str, int], tuple[str, str]] = {}
+        self.paired: dict[tuple[str, int], tuple[tuple[str, str], bool]] = {}
 
     def picture(self) -> Picture:
         picture = Picture(scope=self.links)
@@ -104,21 +97,23 @@ class _Reader:
     def _link(self, netns: str, message: LinkMessage) -> Link:
         kind = link_kinds().get(message.kind, Nic)
         master = self.names[netns].get(message.master, "") if message.master else ""
-        return kind.parse(Seen(netns, message, master, self._beyond(netns, message)))
+        return kind.parse(Seen(netns, message, master, *self._beyond(netns, message)))
 
-    def _beyond(self, netns: str, message: LinkMessage) -> tuple[str, str] | None:
-        """The link that a message's IFLA_LINK stands for: a veth's peer, a macvlan's parent."""
+    def _beyond(self, netns: str, message: LinkMessage) -> tuple[tuple[str, str] | None, bool]:
+        """The link that a message's IFLA_LINK stands for, a veth's peer, a macvlan's parent; whether that is a port."""
         if not message.link:
-            return None
+            return None, False
         if (netns, message.ifindex) in self.paired:
             return self.paired[netns, message.ifindex]
         where: str | None = netns
         if message.link_netnsid is not None:
             where = self._number(netns, message.link_netnsid)
         name = self.names[where].get(message.link) if where is not None else None
-        if where is not None and message.kind == PAIR:
-            self.paired[where, message.link] = (netns, message.name)  # so the other end need not ask the same
-        return (where, name) if where is not None and name is not None else (UNKNOWN, str(message.link))
+        if where is not None and message.kind == PAIR:  # so the other end need not ask the same
+            self.paired[where, message.link] = (netns, message.name), message.master != 0
+        if where is None or name is None:
+            return (UNKNOWN, str(message.link)), False
+        return (where, name), message.link in self.ports[where]
 
     def _number(self, netns: str, number: int) -> str | None:
         """Which namespace `netns` knows by `number`.

@@ -113,7 +113,8 @@ class _Planner:
         steps += [Step("delete", value) for value in _roots(away)]
         deleted = {step.key for step in steps if step.action == "delete"}
         deleted |= {key for value in self.observed if isinstance(value, Thing) for key in value.carries()}
-        implied = [value for key, value in {**lost, **self._closure(away)}.items() if key not in deleted]
+        gone = {**lost, **self._closure(away)}
+        implied = [value for key, value in gone.items() if key not in deleted and not value.fleeting]
         return Plan(self.project, steps, implied)
 
     def _changes(self, value: Thing, have: Thing) -> Iterator[Step]:

@@ -83,7 +83,7 @@ class Step:
             ends = isinstance(value, Namespace)
             stage = REPLACE if self.early else END if ends else DELETE
             return [Act((stage, -value.RANK, value.netns), self)]
-        rank = value.RANK
+        rank = value.rank()
         if self.action == "change":
             assert self.before is not None
             rank = value.change_rank(self.before)

@@ -7,13 +7,14 @@ What a probe caused in the kernel is taken back after its wave. Nothing here mak
 from guestwire.reach.check import Progress, check
 from guestwire.reach.probe import Answer, Probe
 from guestwire.reach.report import Expected, Ledger, Pair, Report
-from guestwire.reach.station import FAMILIES, Family, Seat, Station, common_families, target_address
+from guestwire.reach.station import FAMILIES, Door, Family, Seat, Station, common_families, target_address
 from guestwire.reach.waves import PATIENCE, Surroundings, measure
 
 __all__ = [
     "FAMILIES",
     "PATIENCE",
     "Answer",
+    "Door",
     "Expected",
     "Family",
     "Ledger",

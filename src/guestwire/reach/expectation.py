@@ -50,7 +50,10 @@ def questions(expectations: Sequence[Expectation], members: Members, stations: M
                 if source.netns is None or address is None:
                     continue
                 key = QuestionKey(source.name, target.name, family, expectation.proto, expectation.port)
+                door = target.door(key.proto, key.port, family)
                 probe = Probe(source.netns, address, family, key.proto, key.port, target.netns, target.can_listen)
+                if door is not None:
+                    probe = probe._replace(answerer=door.netns, listen=True, behind=(door.address, door.behind))
                 found.setdefault(key, Question(key, probe))
     return list(found.values())
 

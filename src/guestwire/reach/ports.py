@@ -81,7 +81,7 @@ class _Exchange:
     # Listening
 
     def _listen(self, probe: Probe, netns: str) -> None:
-        key = (netns, probe.proto, probe.target, probe.port)
+        key = (netns, probe.proto, *(probe.behind or (probe.target, probe.port)))
         if key in self._listeners:
             return
         self._listeners[key] = None
@@ -95,7 +95,7 @@ class _Exchange:
                 # A connection of before that waits out its time shall not keep us from the port. For UDP the same
                 # option would let us take the port from a program that holds it (socket(7)).
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((probe.target, probe.port))
+            sock.bind(key[2:])
             if probe.proto == "tcp":
                 sock.listen(_BACKLOG)
         except OSError:
@@ -108,7 +108,8 @@ class _Exchange:
             self._epoll.register(sock.fileno(), select.EPOLLIN)
 
     def _listens(self, probe: Probe) -> bool:
-        return self._listeners.get((probe.answerer or "", probe.proto, probe.target, probe.port)) is not None
+        where = probe.behind or (probe.target, probe.port)
+        return self._listeners.get((probe.answerer or "", probe.proto, *where)) is not None
 
     def _echo(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError):

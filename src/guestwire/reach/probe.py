@@ -25,6 +25,8 @@ class Probe(NamedTuple):
     """The namespace that has `target`, where there is a way into it."""
     listen: bool = False
     """Whether guestwire may listen on the port in `answerer` where nothing does."""
+    behind: tuple[str, int] | None = None
+    """The address and port that `answerer` answers on, where they aren't those that are asked."""
     link: str = ""
     """The sender's link on a network so big that `target` is better introduced to it; "" where ARP may flood."""
 

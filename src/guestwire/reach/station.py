@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Final, Literal
 
-__all__ = ["FAMILIES", "Family", "Seat", "Station", "common_families", "target_address"]
+__all__ = ["FAMILIES", "Door", "Family", "Seat", "Station", "common_families", "target_address"]
 
 Family = Literal[4, 6]
 FAMILIES: Final[tuple[Family, Family]] = (4, 6)
@@ -34,6 +34,18 @@ class Seat:
 
 
 @dataclass(frozen=True)
+class Door:
+    """A port of a station's behind which another answers: where, by which address, on which port."""
+
+    proto: str
+    port: int
+    family: Family
+    netns: str
+    address: str
+    behind: int
+
+
+@dataclass(frozen=True)
 class Station:
     """A guest or place that sends, answers, or both.
 
@@ -47,6 +59,11 @@ class Station:
     netns: str | None
     nics: tuple[Seat, ...]
     kind: str = "namespace"
+    doors: tuple[Door, ...] = ()
+
+    def door(self, proto: str, port: int, family: Family) -> Door | None:
+        """Who answers on a port of the station's, where it isn't the station itself."""
+        return next((d for d in self.doors if (d.proto, d.port, d.family) == (proto, port, family)), None)
 
     @property
     def can_listen(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from time import localtime, strftime
 from typing import Any
 
 from guestwire.places import is_lab_namespace
@@ -14,8 +15,14 @@ __all__ = ["cabled", "done", "host", "listed", "planned", "removed", "standing",
 
 MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
 FEW = 8  # changes around a lab's host that are still told one by one
-NAMES = {"fdb": "forwarding entry", "nft": "nft table"}
-PLURALS = {"address": "addresses", "fdb": "forwarding entries", "nft": "nft tables", "process": "processes"}
+NAMES = {"fdb": "forwarding entry", "nft": "nft table", "proxy": "proxied address"}
+PLURALS = {
+    "address": "addresses",
+    "fdb": "forwarding entries",
+    "nft": "nft tables",
+    "process": "processes",
+    "proxy": "proxied addresses",
+}
 DONE = {"create": "made", "change": "changed", "delete": "deleted"}
 SIGNS = {"create": "+", "change": "~", "delete": "-"}
 TO_DO = {"create": "make", "change": "change", "delete": "delete"}
@@ -77,8 +84,15 @@ def standing(document: Mapping[str, Any]) -> str:
             nic["network"] == each["name"] for g in document["guests"] for nic in g["nics"]
         )
         ports = "" if bare else str(len(each["ports"]))
-        networks.append((each["name"], each["type"], each["link"] or "missing", ports))
+        networks.append((each["name"], each["type"], each["link"] or ("missing" if each["missing"] else ""), ports))
     text += "\n" + table(networks)
+    given = [(each["name"], lease) for each in document["networks"] for lease in each.get("leases", ())]
+    if given:
+        rows = [("LEASE", "NETWORK", "NAME", "MAC OR DUID", "UNTIL")]
+        for network, lease in given:
+            until = "ever" if lease["until"] is None else strftime("%Y-%m-%d %H:%M", localtime(lease["until"]))
+            rows.append((lease["address"], network, lease["name"] or "", lease["mac"] or lease["duid"], until))
+        text += "\n" + table(_cut_rows(rows))
     if document["enter"]:
         text += f"\nA lab of your own; a shell gets in by: {document['enter']}\n"
     drift = document["drift"]
@@ -87,7 +101,9 @@ def standing(document: Mapping[str, Any]) -> str:
     lines = [
         f"  {each['action']} {each['kind']} {each['name']}"
         + (f" in namespace {each['netns']}" if each["netns"] and each["kind"] != "namespace" else "")
-        + "".join(f", {name}: {pair['is']} → {pair['should be']}" for name, pair in each["differs"].items())
+        + "".join(
+            f", {name}: {_brief(pair['is'])} → {_brief(pair['should be'])}" for name, pair in each["differs"].items()
+        )
         for each in drift
     ]
     return text + "\nNot as the file says; `guestwire up` would:\n" + "".join(f"{line}\n" for line in _cut(lines))
@@ -165,8 +181,14 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def _line(step: Step) -> str:
     differs = step.value.differs(step.before) if step.action == "change" and step.before else {}
-    what = "".join(f", {name}: {old} → {new}" for name, (old, new) in differs.items())
+    what = "".join(f", {name}: {_brief(old)} → {_brief(new)}" for name, (old, new) in differs.items())
     return f"{SIGNS[step.action]} {step.describe().partition(' ')[2]}{what}"
+
+
+def _brief(value: object) -> str:
+    """A value as it stands in a line: of a text of many lines only how many."""
+    text = str(value)
+    return f"{len(text.splitlines())} lines" if "\n" in text.rstrip("\n") else text.rstrip("\n")
 
 
 def _counts(steps: Sequence[Step], verbs: Mapping[str, str] = DONE) -> str:

@@ -129,7 +129,7 @@ def _address(
     report: Report,
 ) -> None:
     if isinstance(given, str):
-        if network.uplink is None:
+        if not network.answers_dhcp():
             message = f"address: nothing answers DHCP on network {quote(network.name)}, which has no uplink."
             report.at(where, message, "Leave address out: one is assigned where the network has a subnet.")
         return

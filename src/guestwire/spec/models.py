@@ -25,6 +25,7 @@ from guestwire.spec.scalars import (
     Mac,
     Mtu,
     NicAddresses,
+    PortNumber,
     Subnets,
     Word,
     fail,
@@ -34,7 +35,7 @@ from guestwire.spec.scalars import (
 if TYPE_CHECKING:
     from guestwire.spec.file import File
 
-__all__ = ["Guest", "Lab", "Network", "Nic", "Part", "Port", "kebab"]
+__all__ = ["Forward", "Guest", "Lab", "Network", "Nic", "Part", "Port", "kebab"]
 
 
 def kebab(name: str) -> str:
@@ -92,6 +93,15 @@ class Port(Part):
     group_fwd_mask: GroupMask | None = Field(
         None, description="which of 01-80-C2-00-00-0X are forwarded: bit X, from 0 to 65535, without bit 1 (value 2)"
     )
+
+
+class Forward(Part):
+    """A port of the host's that leads to a guest."""
+
+    host: PortNumber = Field(description="the host's port")
+    to: Word = Field(description="the guest, which has a NIC on this network")
+    port: PortNumber | None = Field(None, description="the guest's port; else the same as the host's")
+    proto: Literal["tcp", "udp"] = Field("tcp", description="the protocol")
 
 
 class Nic(Part):
@@ -162,6 +172,10 @@ class Network(Part):
     def why_exclusive(self) -> str | None:
         """Why no second network can use this one's uplink, or None where one can."""
         return None
+
+    def answers_dhcp(self) -> bool:
+        """Whether somebody on the network may answer a DHCP client: on a LAN that is taken for granted."""
+        return self.uplink is not None
 
     def hosts(self) -> tuple[Host, ...]:
         """The addresses, with prefix, that the host takes in its subnets: no guest can have them."""

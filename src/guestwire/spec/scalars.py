@@ -37,6 +37,7 @@ __all__ = [
     "Macs",
     "Mtu",
     "NicAddresses",
+    "PortNumber",
     "Queues",
     "Subnet",
     "Subnets",
@@ -322,6 +323,7 @@ _JSON_SUBNET: dict[str, Any] = {"type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0
 
 Flag = Annotated[bool, PlainValidator(_flag), _json("true or false", {"type": "boolean"})]
 Count = Annotated[int, PlainValidator(_whole(1, 10000)), _range(1, 10000)]
+PortNumber = Annotated[int, PlainValidator(_whole(1, 65535)), _range(1, 65535)]
 Mtu = Annotated[int, PlainValidator(_whole(68, 65535)), _range(68, 65535)]
 Queues = Annotated[int, PlainValidator(_whole(1, 256)), _range(1, 256)]
 GroupMask = Annotated[int, PlainValidator(_group_mask), _json("0 to 65535, or hexadecimal as 0x4000", _JSON_MASK)]
