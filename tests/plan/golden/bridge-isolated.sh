@@ -19,9 +19,9 @@ ip -n apart-web link set dev lo alias guestwire:apart:apart-web up
 ip netns add apart.switch
 ip -n apart.switch link set dev lo alias guestwire:apart:apart.switch up
 ip netns exec apart-gateway sysctl -qw net/ipv4/ip_forward=1
-ip netns exec apart-gateway sysctl -qw net/ipv6/conf/all/forwarding=1
 ip netns exec apart-gateway sysctl -qw net/ipv6/conf/default/accept_dad=0
 ip netns exec apart-host sysctl -qw net/ipv6/conf/default/accept_dad=0
+ip netns exec apart-host sysctl -qw net/ipv4/ip_forward=0
 ip netns exec apart-internet sysctl -qw net/ipv6/conf/default/accept_dad=0
 ip netns exec apart-lan sysctl -qw net/ipv6/conf/default/accept_dad=0
 ip netns exec apart-lan sysctl -qw net/ipv4/conf/all/rp_filter=0
@@ -57,6 +57,15 @@ ip -n apart.switch link add name gateway.0 address 6a:8b:3b:48:46:e2 numtxqueues
 ip -n apart.switch link set dev gateway.0 master lan0 alias guestwire:apart:gateway.0 up
 ip -n apart.switch link add name eth0 address 3e:6c:c6:cb:f4:9f numtxqueues 1 numrxqueues 1 type veth peer name eth0 numtxqueues 1 numrxqueues 1 netns apart-host
 ip -n apart.switch link set dev eth0 master lan0 alias guestwire:apart:eth0 up
+printf %s 'table inet guestwire
+delete table inet guestwire
+table inet guestwire {
+comment "guestwire:apart:267c1ca3bf12"
+chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
+}
+' | ip netns exec apart-gateway nft -f -
+ip netns exec apart-host sysctl -qw net/ipv6/conf/all/forwarding=0
+ip netns exec apart-gateway sysctl -qw net/ipv6/conf/all/forwarding=1
 ip -n apart-db link set dev eth0 address 92:41:e7:0e:0e:fe mtu 1500
 ip -n apart-db link set dev eth0 alias guestwire:apart:eth0 addrgenmode none
 ip -n apart-db link set dev eth0 up
@@ -68,13 +77,6 @@ ip -n apart-gateway address add 192.0.2.1/24 dev eth0
 ip -n apart-gateway address add 2001:db8:1::1/64 dev eth0 nodad
 ip -n apart-gateway address add 203.0.113.2/24 dev internet
 ip -n apart-gateway address add 2001:db8:ffff::2/64 dev internet nodad
-printf %s 'table inet guestwire
-delete table inet guestwire
-table inet guestwire {
-comment "guestwire:apart:267c1ca3bf12"
-chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
-}
-' | ip netns exec apart-gateway nft -f -
 ip -n apart-host link set dev eth0 address 5a:8c:49:97:6f:e4
 ip -n apart-host link set dev eth0 alias guestwire:apart:eth0 up
 ip -n apart-host address add 192.0.2.10/24 dev eth0
@@ -113,4 +115,4 @@ ip -n apart-web address add fd00:77::2/64 dev eth0 nodad
 ip -n apart-web route add 0.0.0.0/0 via 10.77.0.1 dev eth0 proto 103
 ip -n apart-web -6 route add ::/0 via fd00:77::1 dev eth0 metric 1024 proto 103
 mkdir -p /run/guestwire/apart
-ip netns exec apart-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/apart/dhcp-eth0.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
+ip netns exec apart-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/apart/dhcp-eth0.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1

@@ -13,9 +13,9 @@ ip -n access-web link set dev lo alias guestwire:access:access-web up
 ip netns add access.switch
 ip -n access.switch link set dev lo alias guestwire:access:access.switch up
 ip netns exec access-gateway sysctl -qw net/ipv4/ip_forward=1
-ip netns exec access-gateway sysctl -qw net/ipv6/conf/all/forwarding=1
 ip netns exec access-gateway sysctl -qw net/ipv6/conf/default/accept_dad=0
 ip netns exec access-host sysctl -qw net/ipv6/conf/default/accept_dad=0
+ip netns exec access-host sysctl -qw net/ipv4/ip_forward=0
 ip netns exec access-internet sysctl -qw net/ipv6/conf/default/accept_dad=0
 ip netns exec access-lan sysctl -qw net/ipv6/conf/default/accept_dad=0
 ip netns exec access-lan sysctl -qw net/ipv4/conf/all/rp_filter=0
@@ -33,6 +33,15 @@ ip -n access.switch link set dev eth0 master lan0 alias guestwire:access:eth0 up
 ip -n access-host link add link eth0 name eth0 address d6:63:c6:0a:51:26 netns access-db type macvlan mode bridge
 ip -n access-host link add link eth0 name access-direct.h address e2:a0:f1:ee:35:85 type macvlan mode bridge
 ip -n access-host link add link eth0 name eth0 address 7a:c6:13:bd:dd:82 netns access-web type macvlan mode bridge
+printf %s 'table inet guestwire
+delete table inet guestwire
+table inet guestwire {
+comment "guestwire:access:267c1ca3bf12"
+chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
+}
+' | ip netns exec access-gateway nft -f -
+ip netns exec access-host sysctl -qw net/ipv6/conf/all/forwarding=0
+ip netns exec access-gateway sysctl -qw net/ipv6/conf/all/forwarding=1
 ip -n access-db link set dev eth0 alias guestwire:access:eth0 up
 ip -n access-db address add 192.0.2.201/24 dev eth0
 ip -n access-db address add 2001:db8:1::201/64 dev eth0 nodad
@@ -44,13 +53,6 @@ ip -n access-gateway address add 192.0.2.1/24 dev eth0
 ip -n access-gateway address add 2001:db8:1::1/64 dev eth0 nodad
 ip -n access-gateway address add 203.0.113.2/24 dev internet
 ip -n access-gateway address add 2001:db8:ffff::2/64 dev internet nodad
-printf %s 'table inet guestwire
-delete table inet guestwire
-table inet guestwire {
-comment "guestwire:access:267c1ca3bf12"
-chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
-}
-' | ip netns exec access-gateway nft -f -
 ip -n access-host link set dev eth0 address 2e:e7:b3:f9:4e:47
 ip -n access-host link set dev eth0 alias guestwire:access:eth0 up
 ip -n access-host link set dev access-direct.h alias guestwire:access:access-direct.h up
@@ -81,4 +83,4 @@ ip -n access-web address add 2001:db8:1::200/64 dev eth0 nodad
 ip -n access-web route add 0.0.0.0/0 via 192.0.2.1 dev eth0 proto 103
 ip -n access-web -6 route add ::/0 via 2001:db8:1::1 dev eth0 metric 1024 proto 103
 mkdir -p /run/guestwire/access
-ip netns exec access-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/access/dhcp-eth0.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
+ip netns exec access-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/access/dhcp-eth0.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1

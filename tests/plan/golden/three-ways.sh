@@ -25,9 +25,9 @@ ip -n three-ways-web link set dev lo alias guestwire:three-ways:three-ways-web u
 ip netns add three-ways.switch
 ip -n three-ways.switch link set dev lo alias guestwire:three-ways:three-ways.switch up
 ip netns exec three-ways-gateway sysctl -qw net/ipv4/ip_forward=1
-ip netns exec three-ways-gateway sysctl -qw net/ipv6/conf/all/forwarding=1
 ip netns exec three-ways-gateway sysctl -qw net/ipv6/conf/default/accept_dad=0
 ip netns exec three-ways-host sysctl -qw net/ipv6/conf/default/accept_dad=0
+ip netns exec three-ways-host sysctl -qw net/ipv4/ip_forward=0
 ip netns exec three-ways-internet sysctl -qw net/ipv6/conf/default/accept_dad=0
 ip netns exec three-ways-lan sysctl -qw net/ipv6/conf/default/accept_dad=0
 ip netns exec three-ways-lan sysctl -qw net/ipv4/conf/all/rp_filter=0
@@ -73,6 +73,15 @@ ip -n three-ways-host link add link eth1 name three-ways-vm.0 address 92:60:30:4
 ip -n three-ways-host link add link eth1 name eth0 address a2:8a:12:dc:de:88 netns three-ways-many-1 type macvlan mode bridge
 ip -n three-ways-host link add link eth1 name eth0 address 5e:51:a4:d2:a2:84 netns three-ways-many-2 type macvlan mode bridge
 ip -n three-ways-host link add link eth1 name eth0 address 6e:e3:62:b6:d1:57 netns three-ways-many-3 type macvlan mode bridge
+printf %s 'table inet guestwire
+delete table inet guestwire
+table inet guestwire {
+comment "guestwire:three-ways:267c1ca3bf12"
+chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
+}
+' | ip netns exec three-ways-gateway nft -f -
+ip netns exec three-ways-host sysctl -qw net/ipv6/conf/all/forwarding=0
+ip netns exec three-ways-gateway sysctl -qw net/ipv6/conf/all/forwarding=1
 ip -n three-ways-db link set dev eth0 address 52:54:00:12:34:56 mtu 1500
 ip -n three-ways-db link set dev eth0 alias guestwire:three-ways:eth0 up
 ip -n three-ways-db address add 10.77.0.20/24 dev eth0
@@ -89,13 +98,6 @@ ip -n three-ways-gateway address add 198.51.100.1/24 dev eth1
 ip -n three-ways-gateway address add 2001:db8:2::1/64 dev eth1 nodad
 ip -n three-ways-gateway address add 203.0.113.2/24 dev internet
 ip -n three-ways-gateway address add 2001:db8:ffff::2/64 dev internet nodad
-printf %s 'table inet guestwire
-delete table inet guestwire
-table inet guestwire {
-comment "guestwire:three-ways:267c1ca3bf12"
-chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
-}
-' | ip netns exec three-ways-gateway nft -f -
 ip -n three-ways-host link set dev eth0 address 82:b7:17:12:c6:88
 ip -n three-ways-host link set dev eth0 master three-ways-lan alias guestwire:three-ways:eth0 up
 ip -n three-ways-host link set dev eth1 address 5e:60:5a:00:f4:40
@@ -190,6 +192,6 @@ ip -n three-ways-web route add 0.0.0.0/0 via 10.77.0.1 dev eth0 proto 103
 ip -n three-ways-web -6 route add ::/0 via fd00:77::1 dev eth0 metric 1024 proto 103
 guestwire cable add three-ways three-ways-web/eth0 'three-ways-host/three-way~4febf'
 mkdir -p /run/guestwire/three-ways
-ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth0.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
+ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth0.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth0 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
 mkdir -p /run/guestwire/three-ways
-ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth1.pid --user=root --group= --port=0 --leasefile-ro --no-ping --dhcp-authoritative --bind-interfaces --interface=eth1 --dhcp-range=198.51.100.150,198.51.100.199,255.255.255.0,1h --dhcp-option=option:router,198.51.100.1
+ip netns exec three-ways-gateway dnsmasq --conf-file=/dev/null --pid-file=/run/guestwire/three-ways/dhcp-eth1.pid --user=root --group= --no-ping --dhcp-authoritative --bind-interfaces --interface=eth1 --except-interface=lo --port=0 --leasefile-ro --dhcp-range=198.51.100.150,198.51.100.199,255.255.255.0,1h --dhcp-option=option:router,198.51.100.1
