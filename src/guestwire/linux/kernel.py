@@ -40,6 +40,7 @@ class Kernel:
         self._queue: list[Request] = []
         self._tokens: list[Any] = []
         self._doomed: list[tuple[int, Any]] = []
+        self._last: dict[str, Callable[[str], None]] = {}
         self._where = ""
         self._prepared = False
         self._held: set[int] | None = None
@@ -54,7 +55,10 @@ class Kernel:
         self.close()
 
     def close(self) -> None:
-        """Close every socket and descriptor; what is queued is dropped."""
+        """Close every socket and descriptor, and do what was left for the end; what is queued is dropped."""
+        for word, function in self._last.items():
+            function(word)
+        self._last.clear()
         for sock in self._sockets.values():
             sock.close()
         for fd in self._fds.values():
@@ -91,6 +95,10 @@ class Kernel:
         self.flush()
         with self.inside(netns):
             return function()
+
+    def at_last(self, word: str, function: Callable[[str], None]) -> None:
+        """Have a function called with a word when the conversation is closed; once, however often it is asked for."""
+        self._last[word] = function
 
     def create_namespace(self, name: str) -> None:
         """Make a named namespace; raises FileExistsError where the name is taken."""
