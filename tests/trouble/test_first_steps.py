@@ -16,7 +16,7 @@ def test_a_plan_shows_the_files_own_part(sandbox: Sandbox) -> None:
     assert lines[0].startswith("+ the lab around the host: make 4 namespaces, 1 bridge, ")
     assert "+ macvlan eth0 in namespace t-web" in lines
     assert not [line for line in lines if "t-gateway" in line]
-    assert lines[-1].startswith("45 steps: make 6 namespaces, ")
+    assert lines[-1].startswith("47 steps: make 6 namespaces, ")
     assert "1 nft table" in lines[-1]
 
 

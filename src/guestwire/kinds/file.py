@@ -79,8 +79,11 @@ class File(Thing):
     def delete(self, kernel: Kernel) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.name)
-        with contextlib.suppress(OSError):  # the folder may hold what is not ours; then it stays
-            os.removedirs(os.path.dirname(self.name))
+        folder = os.path.dirname(self.name)
+        with contextlib.suppress(OSError):  # it may hold what is not ours; then it stays
+            os.rmdir(folder)
+            # Where the one above is still full that takes an overlay its whole length to find out: once will do.
+            kernel.at_last(os.path.dirname(folder), _remove_empty)
 
     def create_commands(self) -> list[str]:
         folder, name = shlex.quote(os.path.dirname(self.name)), shlex.quote(self.name)
@@ -95,3 +98,9 @@ class File(Thing):
 
     def namespaces(self) -> tuple[str, ...]:
         return ()
+
+
+def _remove_empty(folder: str) -> None:
+    """Remove a folder, and those above it, as far as nothing is in them."""
+    with contextlib.suppress(OSError):
+        os.removedirs(folder)

@@ -12,9 +12,11 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
+from guestwire.errors import Problem
 from guestwire.kinds.thing import Thing
 from guestwire.linux import nftables
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.netlink import Socket
 from guestwire.picture import Key, Value, setting
 
 __all__ = ["Nft"]
@@ -49,8 +51,10 @@ class Nft(Thing):
         inner = listing.partition("{")[2].rpartition("}")[0]
         return cls(netns=key.netns, name=key.name, owner=owner, digest=digest, rules=_COMMENT.sub("", inner, count=1))
 
-    def program(self) -> tuple[str, str] | None:
-        return "nft", "nftables"
+    def lacks(self, sock: Socket) -> Problem | None:
+        if nftables.available():
+            return None
+        return Problem(f"`nft` is missing, and {self.KIND} {self.name} needs it.", "Install the package nftables.")
 
     def _script(self) -> str:
         mark = f'comment "guestwire:{self.owner}:{self.digest}"\n' if self.owner else ""

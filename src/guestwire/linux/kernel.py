@@ -44,6 +44,7 @@ class Kernel:
         self._tokens: list[Any] = []
         self._doomed: list[tuple[int, Any]] = []
         self._calls: list[tuple[Callable[[], object], Any]] = []
+        self._last: dict[str, Callable[[str], None]] = {}
         self._where = ""
         self._prepared = False
         self._held: set[int] | None = None
@@ -59,7 +60,10 @@ class Kernel:
         self.close()
 
     def close(self) -> None:
-        """Close every socket and descriptor; what is queued is dropped."""
+        """Close every socket and descriptor, and do what was left for the end; what is queued is dropped."""
+        for word, function in self._last.items():
+            function(word)
+        self._last.clear()
         for sock in self._sockets.values():
             sock.close()
         for fd in self._fds.values():
@@ -96,6 +100,10 @@ class Kernel:
         self.flush()
         with self.inside(netns):
             return function()
+
+    def at_last(self, word: str, function: Callable[[str], None]) -> None:
+        """Have a function called with a word when the conversation is closed; once, however often it is asked for."""
+        self._last[word] = function
 
     def create_namespace(self, name: str) -> None:
         """Make a named namespace; raises FileExistsError where the name is taken."""

@@ -373,10 +373,7 @@ def namespace_id(sock: Socket, fd: int) -> int | None:
 
 
 def create_link(name: str, kind: str, *parts: bytes, data: bytes = b"", up: bool = False, index: int = 0) -> Request:
-    """The request that makes a link; refused where the name (EEXIST) or the index (EBUSY) is taken.
-
-    With `index` 0 the kernel chooses one.
-    """
+    """The request that makes a link; refused where its name (EEXIST) or index (EBUSY; 0 is any) is taken."""
     info = [text(IFLA_INFO_KIND, kind)]
     if data:
         info.append(nested(IFLA_INFO_DATA, data))
