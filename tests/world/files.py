@@ -52,8 +52,12 @@ ip link set eth1 up
 ip address add 2001:db8:2::10/64 dev eth1 nodad
 ip route add 203.0.113.0/24 via 198.51.100.1
 ip -6 route add 2001:db8:ffff::/48 via 2001:db8:2::1
+for try in $(seq 1000); do ip -6 route show table local | grep -q 2001:db8:2::10 && break; done
 """
-"""Three NICs of a host by hand, of which the third is down; far0 and so on are the other ends of their cables."""
+"""Three NICs of a host by hand, of which the third is down; far0 and so on are the other ends of their cables.
+
+The kernel adds an IPv6 address's local route in its own time, so that is waited for.
+"""
 
 WAYS = """
 name: three
