@@ -62,6 +62,7 @@ def test_a_program_is_reached_by_the_address_that_the_file_keeps_for_it(sandbox:
         "device": "tap",
         "mac": None,
         "addresses": ["10.1.0.2/24"],
+        "lease": None,
         "host_link": "vpn0",
     }
     assert vpn["nics"][1]["name"] == "p-vpn.1"

@@ -28,7 +28,11 @@ guests:
   p: {nics: [plain]}
   wall: {nics: [walled]}
   wall2: {nics: [walled]}
+  held: {nics: [{network: plain, device: tap}]}
 expect:
+  - held reaches host
+  - held reaches p
+  - p reaches held
   - a reaches lan
   - a reaches b
   - a reaches internet
@@ -62,6 +66,34 @@ def up(sandbox: Sandbox, text: str, name: str = "guestwire.yaml") -> None:
     path = str(sandbox.write(text, name))
     sandbox.guestwire("up", path)
     assert sandbox.json("up", path)["changes"] == []
+
+
+HEARD = """
+import socket, subprocess, sys
+from guestwire.frames import Tun
+name, address = sys.argv[1:]
+with Tun(name) as tun:
+    with subprocess.Popen(["ping", "-c1", "-W1", address], stdout=subprocess.DEVNULL):
+        while tun.read()[16:20] != socket.inet_aton(address):
+            pass
+print("heard")
+"""
+
+
+def test_program_has_a_tun_to_which_its_address_leads(sandbox: Sandbox) -> None:
+    before = sandbox.snapshot()
+    own = ", address: [192.0.2.130, 2001:db8:1::82]"
+    program = f"{{kind: process, nics: [{{network: net, name: tun7{own}}}]}}"
+    text = PROXIED.replace("uplink: eth0, ", "").replace(", proxy: true", "")
+    text = text.replace("b: {nics: [net]}", f"b: {program}")
+    up(sandbox, text)
+    shown = json.loads(sandbox.sh("ip -d -j link show dev tun7"))[0]["linkinfo"]
+    assert (shown["info_kind"], shown["info_data"]["type"]) == ("tun", "tun")
+    assert sandbox.python(HEARD, "tun7", SIBLING[0]).stdout == "heard\n"
+    sandbox.write(text.replace(own, ""))
+    assert "no address on a routed network" in sandbox.json("plan", code=65)["error"]["message"]
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
 
 
 def proxied(sandbox: Sandbox) -> set[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_interface
 from typing import Literal
 
 from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
+from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.cable import Cable
@@ -18,6 +20,7 @@ from guestwire.kinds.namespace import Namespace as NamespaceThing
 from guestwire.kinds.route import Route
 from guestwire.kinds.tap import Tap
 from guestwire.picture import Key
+from guestwire.spec.file import File
 
 __all__ = ["Namespace"]
 
@@ -38,6 +41,12 @@ class Namespace(BuiltGuest):
     """A network namespace."""
 
     kind: Literal["namespace"] = Field("namespace", description="a network namespace")
+
+    def check(self, file: File) -> Iterable[Problem]:
+        for nic in self.nics:
+            if nic.device == "tun":
+                message = "device tun carries packets without Ethernet, and a namespace's NIC has Ethernet."
+                yield file.problem(nic.at("device"), message, "Use device tap, or leave device out.")
 
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:
         netns = f"{site.project}-{name}"

@@ -65,7 +65,7 @@ class Process(BuiltGuest):
                 yield file.problem(nic.at(key), message, f"Leave {key} out.")
 
     def _device(self, nic: Nic, devices: tuple[str, ...]) -> str:
-        return nic.device or devices[0]
+        return nic.device or devices[-1]
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         name, long = (seat.nic.name, None) if seat.nic.name else (seat.host_link, seat.host_long)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.proxy import Proxy
 from guestwire.kinds.route import RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, Route
 from guestwire.kinds.sysctl import Sysctl
+from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
 from guestwire.spec.file import File
 from guestwire.spec.report import quote
@@ -36,7 +37,7 @@ USUAL_MTU = 1500
 class Routed(Gateway):
     """Guests behind the host, each on a cable of its own: what is said goes from network layer to network layer."""
 
-    devices: ClassVar[tuple[str, ...]] = ("tap",)
+    devices: ClassVar[tuple[str, ...]] = ("tap", "tun")
     alone: ClassVar[bool] = True
 
     type: Literal["routed"] = Field("routed", description="a route to each guest, no shared segment")
@@ -95,20 +96,26 @@ class Routed(Gateway):
         near, far, owner = (site.host, seat.host_link), (seat.netns, seat.link), site.project
         above = site.uplink(self.uplink) if self.uplink else None
         mtu = seat.mtu or (above and above.mtu) or USUAL_MTU
-        mac = site.mac(seat.guest, str(seat.nic.index), "port")
-        site.add(
-            Veth(
-                netns=site.host,
-                name=seat.host_link,
-                long=seat.host_long,
-                owner=owner,
-                peer=far,
-                mac=mac,
-                mtu=mtu,
-                link_local=False,  # it has fe80::1
-                master="",
-            ),
-            Veth(
+        end: dict[str, Any] = {
+            "netns": site.host,
+            "name": seat.host_link,
+            "long": seat.host_long,
+            "owner": owner,
+            "mac": site.mac(seat.guest, str(seat.nic.index), "port"),
+            "mtu": mtu,
+            "link_local": False,  # it has fe80::1
+            "master": "",
+        }
+        if not seat.addresses and not seat.dhcp:
+            message = "it has no address on a routed network, where nothing but its address leads to a guest."
+            site.refuse(seat.nic.path, message, "Give it one of the network's.")
+        if seat.device == "tun":
+            end["mac"] = None
+        if seat.device is not None:
+            tun, many = seat.device == "tun", seat.queues > 1
+            site.add(Tap(**end, tun=tun, user=seat.user, group=seat.group, multi_queue=many))
+        else:
+            far_end = Veth(
                 netns=seat.netns,
                 name=seat.link,
                 owner=owner,
@@ -118,8 +125,8 @@ class Routed(Gateway):
                 link_local=seat.link_local,
                 master="",
                 far=True,
-            ),
-        )
+            )
+            site.add(Veth(**end, peer=far), far_end)
         for address in (ip_address(each.partition("/")[0]) for each in seat.addresses):
             hop = f"{NEXT_HOP[address.version]}/{32 if address.version == 4 else 64}"
             scope = RT_SCOPE_LINK if address.version == 4 else None

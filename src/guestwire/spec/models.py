@@ -114,8 +114,8 @@ class Nic(Part):
     )
     mac: Mac | None = Field(None, description="its MAC; else one made from project and name, the same each time")
     mtu: Mtu | None = Field(None, description="its MTU in bytes, 68 to 65535; else the network's")
-    device: Literal["tap", "macvtap"] | None = Field(
-        None, description="the device that guestwire holds as a hypervisor would, cabled to the guest's NIC"
+    device: Literal["tap", "macvtap", "tun"] | None = Field(
+        None, description="the device on the host: held by guestwire as by a hypervisor, or opened by a program"
     )
     name: LinkName | None = Field(None, description="the link's name inside the guest; else eth0, eth1 … in order")
     default_route: Flag | None = Field(None, description="the guest's default route goes here; else by its first NIC")
