@@ -10,6 +10,7 @@ from typing import Any
 from guestwire.apply import Store, projects
 from guestwire.kinds import Thing
 from guestwire.kinds.address import Address
+from guestwire.kinds.dhcp import DhcpClient
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.observe import look_up, observe
@@ -24,7 +25,9 @@ def main() -> None:
     with Kernel() as kernel:
         picture = observe(kernel, "", namespaces.names())
         look_up(kernel, picture, keys)
-        values = [_plain(value) for value in picture if isinstance(value, Thing) and not value.fleeting]
+        leased = {key for client in picture.of(DhcpClient) for key in client.carries()}  # when it comes is up to others
+        there = [value for value in picture if isinstance(value, Thing) and not value.fleeting]
+        values = [_plain(value) for value in there if value.key not in leased]
     print(json.dumps({"values": sorted(values, key=json.dumps), "named": keys}))
 
 

@@ -230,6 +230,7 @@ def test_process_has_no_rights_and_little_memory_and_keeps_no_descriptor(sandbox
 def test_status_and_drawing_show_device_and_chain(sandbox: Sandbox) -> None:
     sandbox.write(FILE)
     sandbox.guestwire("up", "--lab")
+    sandbox.sh(f"ip netns exec p-a ping -qc1 -W2 {ADDRESSES['b']}")
     guests = {guest["name"]: guest["nics"][0] for guest in sandbox.json("status")["guests"]}
     assert (guests["a"]["device"], guests["a"]["host_link"]) == ("tap", "p-a.0")
     assert (guests["c"]["device"], guests["c"]["host_link"]) == ("macvtap", "p-c.0")

@@ -101,9 +101,7 @@ class Macvlan(Link):
         parts = [u32(IFLA_LINK, kernel.index(home, name)), *self.own(kernel)]
         if self.netns != home:
             parts.append(u32(IFLA_NET_NS_FD, kernel.fd(self.netns)))
-        index = kernel.choose_index(self.netns, self.name)
-        data = self._data(self.mode, self.macs)
-        kernel.send(home, create_link(self.name, self.device, *parts, data=data, index=index))
+        kernel.send(home, create_link(self.name, self.device, *parts, data=self._data(self.mode, self.macs)))
 
     def finish(self, kernel: Kernel) -> None:
         if self.all_multicast:

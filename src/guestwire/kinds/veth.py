@@ -31,7 +31,7 @@ VETH_INFO_PEER = 1
 ONE_QUEUE = u32(IFLA_NUM_TX_QUEUES, 1) + u32(IFLA_NUM_RX_QUEUES, 1)
 """What a veth uses anyway; left to itself it allocates one for each CPU, which takes half its making's time."""
 QUEUE_WORDS = ("numtxqueues", "1", "numrxqueues", "1")
-_IFINFO = struct.Struct("=BxHiII")
+_NO_IFINFO = bytes(struct.calcsize("=BxHiII"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +64,13 @@ class Veth(Link):
             return
         assert self.peer is not None
         netns, name = self.peer
-        index = kernel.choose_index(self.netns, self.name)
-        # The kernel takes an index for the peer only along with one for this end (veth_newlink in drivers/net/veth.c).
-        peer_index = kernel.choose_index(netns, name) if index else 0
-        peer = _IFINFO.pack(0, 0, peer_index, 0, 0) + text(IFLA_IFNAME, name) + ONE_QUEUE
+        peer = _NO_IFINFO + text(IFLA_IFNAME, name) + ONE_QUEUE
         if netns != self.netns:
             peer += u32(IFLA_NET_NS_FD, kernel.fd(netns))
         data = attribute(VETH_INFO_PEER, peer)
-        parts = (ONE_QUEUE, *self.own(kernel))
-        kernel.send(self.netns, create_link(self.name, "veth", *parts, data=data, up=self.up_at_once, index=index))
+        kernel.send(
+            self.netns, create_link(self.name, "veth", ONE_QUEUE, *self.own(kernel), data=data, up=self.up_at_once)
+        )
         self.settle(kernel)
 
     def finish(self, kernel: Kernel) -> None:

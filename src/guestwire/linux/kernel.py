@@ -23,7 +23,6 @@ from guestwire.linux.rtnetlink import IFLA_GROUP, delete_link, dump_links, link_
 __all__ = ["Kernel"]
 
 T = TypeVar("T")
-FIRST_INDEX = 100  # beyond lo and what a kernel may put into each new namespace, such as tunl0
 
 
 class Kernel:
@@ -39,7 +38,6 @@ class Kernel:
         self._fds: dict[str, int] = {"": self._home}
         self._sockets: dict[str, Socket] = {}
         self._indexes: dict[tuple[str, str], int] = {}
-        self._next: dict[str, int] = {}
         self._queue: list[Request] = []
         self._tokens: list[Any] = []
         self._doomed: list[tuple[int, Any]] = []
@@ -116,7 +114,6 @@ class Kernel:
             self._sockets[name] = Socket()
         finally:
             setns(self._home, CLONE_NEWNET)
-        self._next[name] = FIRST_INDEX
         self._make_room()
 
     def is_held(self, netns: str) -> bool:
@@ -167,23 +164,16 @@ class Kernel:
         self._indexes.pop((netns, name), None)
 
     def index(self, netns: str, name: str) -> int:
-        """The index of a link; raises NetlinkError (ENODEV) where there is none of that name."""
+        """The index of a link; raises NetlinkError (ENODEV) where there is none of that name.
+
+        Asking also has the kernel say at once what it would within a second: whether a new macvlan has a carrier
+        (linkwatch_sync_dev in net/core/link_watch.c). An index of our own choosing was faster, and lacked that.
+        """
         found = self._indexes.get((netns, name))
         if found is None:
             self.flush()
             found = self._indexes[netns, name] = link_index(self.socket(netns), name)
         return found
-
-    def choose_index(self, netns: str, name: str) -> int:
-        """The index that a link about to be made shall get: 0, the kernel's choice, but in a namespace made here.
-
-        There none is taken, and who chooses needs no question to know it later.
-        """
-        if netns not in self._next:
-            return 0
-        self._indexes[netns, name] = self._next[netns]
-        self._next[netns] += 1
-        return self._next[netns] - 1
 
     # Requests
 

@@ -126,10 +126,13 @@ class Macvtap(BuiltNetwork):
 
     def plug(self, site: Site, seat: Seat) -> None:
         # In mode passthru the child has the parent's MAC, and one given to it becomes the parent's.
+        parent = site.uplink(self.uplink)
         mac = seat.mac if self.mode != "passthru" else seat.nic.mac
         if self.mode != "passthru":
             self._check_mac(site, seat)
         held = seat.device is not None
+        if held and mac is None and parent is not None:
+            mac = parent.mac  # said outright, for on the host an undo knows what bears no mark yet by its MAC
         site.add(
             Macvlan(
                 netns=site.host if held else seat.netns,
