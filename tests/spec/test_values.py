@@ -99,7 +99,7 @@ def test_bad_value_of_a_network(keys: str, message: str, hint: str) -> None:
         ("address: «fe80::1%eth0", "names a link", "%"),
         ("name: «averylongname123", "longer than 15", "Shorten"),
         ("name: «lo", "loopback", "another"),
-        ("device: «tun", '"tun" is not known', ""),
+        ("device: «veth", '"veth" is not known', ""),
         ("«gateway: [10.77.0.2, 10.77.0.3]", "both IPv4", "one of each"),
         ("«netwrk: x", 'unknown key "netwrk"', '"network"?'),
         ("«zzz: x", 'unknown key "zzz"', "network, address, mac"),

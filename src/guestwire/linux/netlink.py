@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 __all__ = [
@@ -55,6 +55,7 @@ RECEIVE = 1 << 18  # bytes; the kernel fills up to 32 KiB of it a time in a dump
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
+_ANY = range(NLA_TYPE_MASK + 1)
 _INT = struct.Struct("=i")
 
 
@@ -105,15 +106,17 @@ def nested(kind: int, *parts: bytes) -> bytes:
     return attribute(kind, b"".join(parts))
 
 
-def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
-    """The attributes in `data` from `offset` on, by type; of one that comes twice, the last."""
+def attributes(data: bytes, offset: int = 0, wanted: Container[int] = _ANY) -> dict[int, bytes]:
+    """The attributes in `data` from `offset` on, by type; of one that comes twice, the last. Only those `wanted`."""
     found: dict[int, bytes] = {}
     unpack, end = _ATTRIBUTE.unpack_from, len(data)
     while offset + 4 <= end:
         size, kind = unpack(data, offset)
         if size < 4:
             break
-        found[kind & NLA_TYPE_MASK] = data[offset + 4 : offset + size]
+        kind &= NLA_TYPE_MASK
+        if kind in wanted:
+            found[kind] = data[offset + 4 : offset + size]
         offset += (size + 3) & ~3
     return found
 

@@ -98,13 +98,10 @@ IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS = 10, 16, 18, 20
 IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_PROMISCUITY = 27, 28, 29, 30
 IFLA_AF_SPEC, IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 26, 31, 32
 IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_PARENT_DEV_NAME = 33, 37, 56
-IFLA_INET6_ADDR_GEN_MODE = 8
-IN6_ADDR_GEN_MODE_EUI64, IN6_ADDR_GEN_MODE_NONE = 0, 1
+IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_EUI64, IN6_ADDR_GEN_MODE_NONE = 8, 0, 1
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFF_UP, IFF_ALLMULTI, IFF_LOWER_UP = 0x1, 0x200, 0x10000
-ARPHRD_ETHER = 1
-RTEXT_FILTER_SKIP_STATS = 8
-AF_BRIDGE = 7
+ARPHRD_ETHER, AF_BRIDGE, RTEXT_FILTER_SKIP_STATS = 1, 7, 8
 
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST = 1, 2, 3, 4
 IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 6, 8, 11
@@ -118,10 +115,8 @@ NTF_PROXY = 0x08
 
 NETNSA_NSID, NETNSA_FD = 1, 3
 
-_IFINFO = struct.Struct("=BxHiII")
-_IFADDR = struct.Struct("=BBBBi")
-_RTMSG = struct.Struct("=BBBBBBBBI")
-_NDMSG = struct.Struct("=BxxxiHBB")
+_IFINFO, _IFADDR = struct.Struct("=BxHiII"), struct.Struct("=BBBBi")
+_RTMSG, _NDMSG = struct.Struct("=BBBBBBBBI"), struct.Struct("=BxxxiHBB")
 _U32 = struct.Struct("=I")
 
 
@@ -196,6 +191,13 @@ class NeighbourMessage(NamedTuple):
     protocol: int
 
 
+_READ = frozenset(
+    {IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS}
+    | {IFLA_AF_SPEC, IFLA_GROUP, IFLA_PROMISCUITY, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_PARENT_DEV_NAME}
+)
+"""Of a link's fifty attributes those that LinkMessage tells."""
+
+
 def _string(data: bytes | None) -> str:
     return data.rstrip(b"\0").decode(errors="replace") if data else ""
 
@@ -210,7 +212,7 @@ def _address(family: int, data: bytes | None) -> str:
 
 def _link(body: bytes) -> LinkMessage:
     _, device, index, flags, _ = _IFINFO.unpack_from(body)
-    found = attributes(body, 16)
+    found = attributes(body, 16, _READ)
     get = found.get
     kind = slave_kind = ""
     data = slave_data = b""

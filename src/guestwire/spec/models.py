@@ -53,6 +53,7 @@ class Part(BaseModel):
         alias_generator=kebab,
         validate_by_alias=True,
         validate_by_name=True,
+        defer_build=True,  # of the types and kinds a file has few, and each takes a millisecond
     )
     # A slot, not pydantic's PrivateAttr: that costs microseconds each time, and would make equal parts differ by place.
     __slots__ = ("_path",)
