@@ -255,7 +255,9 @@ def _wait_for_end(kernel: Kernel, gone: Iterable[Thing | None]) -> None:
     """
     waited: dict[tuple[str, str], set[str]] = {}
     for value in gone:
-        if not isinstance(value, Macvlan) or not value.mac or not value.parent or _there(value.netns):
+        if not isinstance(value, Macvlan) or not value.mac or not value.parent or value.holds_parent():
+            continue  # one in passthru has its parent's own MAC, which stays
+        if _there(value.netns):
             continue
         if _there(value.parent[0]):
             waited.setdefault(value.parent, set()).add(value.mac)
@@ -273,7 +275,9 @@ def _wait_for_macs(kernel: Kernel, plan: Plan) -> None:
     wanted: dict[tuple[str, str], set[str]] = {}
     for step in plan.steps:
         value = step.value
-        if step.action == "create" and isinstance(value, Macvlan) and value.parent and value.mac not in {None, *going}:
+        if step.action != "create" or not isinstance(value, Macvlan) or value.holds_parent():
+            continue
+        if value.parent and value.mac not in {None, *going}:
             wanted.setdefault(value.parent, set()).add(str(value.mac))
 
     if not _emptied(lambda: sum(len(macs & _left(kernel, parent)) for parent, macs in wanted.items()), PATIENCE):
