@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from guestwire import rootless
 from guestwire.apply import Store, projects
-from guestwire.compile import BuiltGuest
 from guestwire.errors import GuestwireError, UsageError
-from guestwire.guests import KINDS
 from guestwire.linux import namespaces
 from guestwire.linux.inside import run
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.packets import Captured, capture, watch
 from guestwire.linux.rtnetlink import dump_links
 from guestwire.linux.userns import capable
-from guestwire.networks import TYPES
 from guestwire.places import PLACES
-from guestwire.spec import load
+
+if TYPE_CHECKING:
+    from guestwire.compile import BuiltGuest
 
 __all__ = ["execute", "find_guest", "find_nic", "pcap"]
 
@@ -53,6 +52,12 @@ def find_guest(name: str) -> str:
 
 def _in_a_file(project: str, guest: str) -> BuiltGuest | None:
     """The guest of that name in the file of a project that is up, or None."""
+    # Only here: what reads files takes longer to load than a guest that is found takes to be gone into.
+    from guestwire.compile import BuiltGuest
+    from guestwire.guests import KINDS
+    from guestwire.networks import TYPES
+    from guestwire.spec import load
+
     for state in (Store(each).state() for each in projects() if project in ("", each)):
         with contextlib.suppress(GuestwireError):
             file = load(state.file, networks=TYPES, guests=KINDS) if state and state.file else None

@@ -52,9 +52,7 @@ class Nft(Thing):
         return cls(netns=key.netns, name=key.name, owner=owner, digest=digest, rules=_COMMENT.sub("", inner, count=1))
 
     def lacks(self, sock: Socket) -> Problem | None:
-        if nftables.available():
-            return None
-        return Problem(f"`nft` is missing, and {self.KIND} {self.name} needs it.", "Install the package nftables.")
+        return self.without("nft", "nftables")
 
     def _script(self) -> str:
         mark = f'comment "guestwire:{self.owner}:{self.digest}"\n' if self.owner else ""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,11 +52,7 @@ class Process(Thing):
 
     def lacks(self, sock: Socket) -> Problem | None:
         program = self.command[0] if self.command else "sh"
-        if shutil.which(program):
-            return None
-        package = dnsmasq.PACKAGE if program == "dnsmasq" else program
-        message = f"`{program}` is missing, and {self.KIND} {self.name} needs it."
-        return Problem(message, f"Install the package {package}.")
+        return self.without(program, dnsmasq.PACKAGE if program == "dnsmasq" else program)
 
     def create(self, kernel: Kernel) -> None:
         assert self.command is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -61,6 +62,14 @@ class Thing(Value):
     def lacks(self, sock: Socket) -> Problem | None:
         """What this machine lacks to make one, tried in the socket's namespace, which is empty; None where nothing."""
         return None
+
+    def without(self, program: str, package: str) -> Problem | None:
+        """What to say where the program that makes it is missing; None where it is there."""
+        if shutil.which(program):
+            return None
+        return Problem(
+            f"`{program}` is missing, and {self.KIND} {self.name} needs it.", f"Install the package {package}."
+        )
 
     @classmethod
     def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_interface
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from guestwire.compile import Gateway, Seat, Site
 from guestwire.compile.dhcp import check_dhcp, serve
 from guestwire.compile.firewall import Flow
 from guestwire.compile.gateway import guard, host_forwards
+from guestwire.compile.plug import plug_in
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import LEAST_MTU_IPV6, enslave, find
 from guestwire.errors import Problem
@@ -21,8 +22,6 @@ from guestwire.kinds.bridge import MOST_PORTS
 from guestwire.kinds.bridge import Bridge as BridgeLink
 from guestwire.kinds.port import Port as PortOptions
 from guestwire.kinds.sysctl import Sysctl
-from guestwire.kinds.tap import Tap
-from guestwire.kinds.veth import Veth
 from guestwire.picture import Key, Picture
 from guestwire.spec.file import File
 from guestwire.spec.models import Port
@@ -167,7 +166,6 @@ class Bridge(Gateway):
         return site.name(self.name)[0]
 
     def plug(self, site: Site, seat: Seat) -> None:
-        near, far = (site.host, seat.host_link), (seat.netns, seat.link)
         above = site.uplink(self.uplink) if self.uplink else None
         mtu = seat.mtu or (above and above.mtu) or USUAL_MTU
         held = self.host_addresses(site) if mtu < LEAST_MTU_IPV6 else []
@@ -175,34 +173,8 @@ class Bridge(Gateway):
         if six:
             message = f"mtu {mtu} is under IPv6's 1280, and the bridge, which takes its ports' least, has {six}."
             site.refuse(seat.nic.at("mtu") if seat.nic.mtu else self.at("mtu"), message, "Write 1280 or more.")
-        port: dict[str, Any] = {
-            "netns": site.host,
-            "name": seat.host_link,
-            "long": seat.host_long,
-            "owner": site.project,
-            "mac": site.mac(seat.guest, str(seat.nic.index), "port"),
-            "mtu": mtu,
-            "link_local": False,  # nobody talks to a port
-            "master": self.link(site),
-            "port": self._options(seat),
-        }
-        if seat.device is not None:
-            site.add(Tap(**port, user=seat.user, group=seat.group, multi_queue=seat.queues > 1))
-            return
-        site.add(
-            Veth(**port, peer=far),
-            Veth(
-                netns=seat.netns,
-                name=seat.link,
-                owner=site.project,
-                peer=near,
-                mac=seat.mac,
-                mtu=mtu,
-                link_local=seat.link_local,
-                master="",
-                far=True,
-            ),
-        )
+        # Nobody talks to a port, so it has no link-local address.
+        plug_in(site, seat, mtu, master=self.link(site), port=self._options(seat))
 
     def host_addresses(self, site: Site) -> list[str]:
         if self.uplink is None:

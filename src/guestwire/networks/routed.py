@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from guestwire.compile import Gateway, Seat, Site
+from guestwire.compile.plug import plug_in
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import find, raise_up
 from guestwire.errors import Problem
@@ -22,8 +23,6 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.proxy import Proxy
 from guestwire.kinds.route import RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, Route
 from guestwire.kinds.sysctl import Sysctl
-from guestwire.kinds.tap import Tap
-from guestwire.kinds.veth import Veth
 from guestwire.spec.file import File
 from guestwire.spec.report import quote
 from guestwire.spec.scalars import Flag
@@ -93,40 +92,13 @@ class Routed(Gateway):
         return self.uplink or ""
 
     def plug(self, site: Site, seat: Seat) -> None:
-        near, far, owner = (site.host, seat.host_link), (seat.netns, seat.link), site.project
+        owner = site.project
         above = site.uplink(self.uplink) if self.uplink else None
         mtu = seat.mtu or (above and above.mtu) or USUAL_MTU
-        end: dict[str, Any] = {
-            "netns": site.host,
-            "name": seat.host_link,
-            "long": seat.host_long,
-            "owner": owner,
-            "mac": site.mac(seat.guest, str(seat.nic.index), "port"),
-            "mtu": mtu,
-            "link_local": False,  # it has fe80::1
-            "master": "",
-        }
         if not seat.addresses and not seat.dhcp:
             message = "it has no address on a routed network, where nothing but its address leads to a guest."
             site.refuse(seat.nic.path, message, "Give it one of the network's.")
-        if seat.device == "tun":
-            end["mac"] = None
-        if seat.device is not None:
-            tun, many = seat.device == "tun", seat.queues > 1
-            site.add(Tap(**end, tun=tun, user=seat.user, group=seat.group, multi_queue=many))
-        else:
-            far_end = Veth(
-                netns=seat.netns,
-                name=seat.link,
-                owner=owner,
-                peer=near,
-                mac=seat.mac,
-                mtu=mtu,
-                link_local=seat.link_local,
-                master="",
-                far=True,
-            )
-            site.add(Veth(**end, peer=far), far_end)
+        plug_in(site, seat, mtu, master="")  # its link-local address is fe80::1
         for address in (ip_address(each.partition("/")[0]) for each in seat.addresses):
             hop = f"{NEXT_HOP[address.version]}/{32 if address.version == 4 else 64}"
             scope = RT_SCOPE_LINK if address.version == 4 else None
