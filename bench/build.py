@@ -141,6 +141,7 @@ def main() -> int:
         subprocess.run(line.split(), check=False, stdout=sys.stderr)  # what couldn't be installed is skipped below
     count = given.guests or (100 if given.quick else 1000)
     bench = Bench(count, given.rounds or (1 if given.quick else 3), given.only, given.quick, given.kinds)
+    guestwire_way.compile_source()
     with tempfile.TemporaryDirectory() as folder:
         why = compile_floor(Path(folder))
         if why:
