@@ -41,8 +41,8 @@ class Bench:
             why = WAYS[name].absent() if name in WAYS else None
             if why:
                 self._skip(name, why)
-        for kind in self.series:
-            for turn in range(self.rounds):
+        for turn in range(self.rounds):
+            for kind in self.series:
                 names = [name for name in self.only if self._takes_part(name, kind, turn)]
                 for name in names[turn % len(names) :] + names[: turn % len(names)] if names else []:
                     self._measure(name, kind, turn)

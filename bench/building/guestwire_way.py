@@ -12,6 +12,7 @@ from .private import Failed
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 NETWORKS = {
     "veth": "{type: bridge, subnet: 10.77.0.0/16}",
+    "nat": "{type: bridge, subnet: 10.77.0.0/16, nat: true, dhcp: true}",
     "macvlan": "{type: macvtap, uplink: p0, mode: bridge, subnet: 10.78.0.0/16}",
     "tap": "{type: bridge, subnet: 10.77.0.0/16}",
 }
