@@ -51,7 +51,7 @@ class Bridge(Gateway):
         return self.dhcp or super().answers_dhcp()
 
     def name_servers(self) -> tuple[str, ...]:
-        return tuple(str(host.ip) for host in self.hosts()) if self.dhcp else ()
+        return tuple(self.gateways.values()) if self.dhcp else ()
 
     def hosts(self) -> tuple[Host, ...]:
         given = {address.version: address for address in self.gateway}
