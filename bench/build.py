@@ -41,8 +41,8 @@ class Bench:
             why = WAYS[name].absent() if name in WAYS else None
             if why:
                 self._skip(name, why)
-        for kind in self.series:
-            for turn in range(self.rounds):
+        for turn in range(self.rounds):
+            for kind in self.series:
                 names = [name for name in self.only if self._takes_part(name, kind, turn)]
                 for name in names[turn % len(names) :] + names[: turn % len(names)] if names else []:
                     self._measure(name, kind, turn)
@@ -141,6 +141,7 @@ def main() -> int:
         subprocess.run(line.split(), check=False, stdout=sys.stderr)  # what couldn't be installed is skipped below
     count = given.guests or (100 if given.quick else 1000)
     bench = Bench(count, given.rounds or (1 if given.quick else 3), given.only, given.quick, given.kinds)
+    guestwire_way.compile_source()
     with tempfile.TemporaryDirectory() as folder:
         why = compile_floor(Path(folder))
         if why:

@@ -29,9 +29,10 @@ def check(result: int, what: str) -> None:
         raise OSError(error, f"{what}: {os.strerror(error)}")
 
 
-def mount(source: str, target: str, kind: str | None, flags: int = 0) -> None:
+def mount(source: str, target: str, kind: str | None, flags: int = 0, data: str = "") -> None:
     """mount(2)."""
-    check(LIBC.mount(source.encode(), target.encode(), kind.encode() if kind else None, flags, None), target)
+    words = (source.encode(), target.encode(), kind.encode() if kind else None)
+    check(LIBC.mount(*words, flags, data.encode()), target)
 
 
 def measure(job: Job, timeout: float) -> Result:
@@ -65,6 +66,7 @@ def become_worker(job: Job, work: Callable[[Job], Result]) -> int:
         mount("none", "/", None, MS_REC | MS_PRIVATE)
         for kind, target in (("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/run")):
             mount(kind, target, kind)
+        _keep_etc()
         os.makedirs("/run/user/0", 0o700)
         os.environ.update(XDG_RUNTIME_DIR="/run/user/0", NO_COLOR="1")
         print(json.dumps(work(job)), flush=True)
@@ -73,6 +75,14 @@ def become_worker(job: Job, work: Callable[[Job], Result]) -> int:
         print(error, file=sys.stderr)
         code = 1
     os._exit(code)
+
+
+def _keep_etc() -> None:
+    """Have what is written to /etc, guests' resolv.conf, go nowhere; another /run hides where it lies meanwhile."""
+    for folder in ("/run/upper", "/run/work"):
+        os.mkdir(folder)
+    mount("overlay", "/etc", "overlay", data="lowerdir=/etc,upperdir=/run/upper,workdir=/run/work")
+    mount("tmpfs", "/run", "tmpfs")
 
 
 def protect_sysctls() -> None:

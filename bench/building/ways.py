@@ -108,6 +108,11 @@ class _Mininet:
             raise Failed("Mininet ended with an error")
 
 
+def _cni(name: str, at_a_time: int) -> Way:
+    build, down = (partial(verb, at_a_time=at_a_time) for verb in (cni.build, cni.down))
+    return Way(name, build, down, VETH, cni.absent, once=True)
+
+
 _mininet = _Mininet()
 _naive, _batch = pyroute2_ways, pyroute2_ways
 WAYS = {
@@ -120,7 +125,7 @@ WAYS = {
         Way("pyroute2-batch", _batch.build_batch, _batch.down_batch, VETH, _batch.absent, _batch.prepare),
         Way("pyroute2-naive", _naive.build_naive, _naive.down_naive, VETH, _naive.absent, _naive.prepare, once=True),
         Way("mininet", _mininet.build, _mininet.down, VETH, _mininet.absent, once=True, guest=None),
-        Way("cni", cni.build, cni.down, VETH, cni.absent, once=True),
+        *(_cni(name, at_a_time) for name, at_a_time in (("cni", 1), ("cni-2", 2))),
     )
 }
 GUESTWIRE, THROUGHPUT = "guestwire", "throughput"

@@ -78,7 +78,7 @@ def _prove(watch: Watch, kind: str, count: int, guest: str | None) -> None:
     if kind != "macvlan" and watch.links() < count:
         raise Failed(f"{watch.links()} links on the host for {count} guests")
     for number in (1, count) if guest and kind != "tap" else ():  # a tap's addresses are its program's
-        _has_route((guest or "").format(number), "00000000" if kind == "veth" else "00004E0A")
+        _has_route((guest or "").format(number), "00004E0A" if kind == "macvlan" else "00000000")
 
 
 def _has_route(name: str, route: str) -> None:

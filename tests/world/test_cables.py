@@ -153,6 +153,22 @@ def test_killed_process_shows_as_drift_and_up_heals_it(sandbox: Sandbox) -> None
     assert sandbox.snapshot() == before
 
 
+def test_process_whose_socket_was_deleted_is_found_and_another_takes_its_place(sandbox: Sandbox) -> None:
+    before = sandbox.snapshot()
+    sandbox.write(FILE)
+    sandbox.guestwire("up", "--lab")
+    pid = holder(sandbox)
+    sandbox.sh("rm /run/guestwire/p/cables")
+    assert drift(sandbox) == [("change", "cable", f"p-{guest}") for guest in "acd"]
+    sandbox.guestwire("up")
+    assert drift(sandbox) == []
+    assert holder(sandbox) != pid
+    sandbox.sh(f"ip netns exec p-a ping -c1 -W5 {LANS['a']}; ip netns exec p-c ping -c1 -W5 {LANS['c']}")
+    sandbox.sh("rm /run/guestwire/p/cables")
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
 @pytest.mark.parametrize(
     "breaks",
     [

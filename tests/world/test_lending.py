@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from tests.sandbox import Sandbox
 
 NICS = """
@@ -115,6 +119,34 @@ def test_a_project_whose_state_is_lost_is_taken_up_again(sandbox: Sandbox) -> No
     assert sandbox.json("up", "c.yaml")["changes"] == []
     sandbox.guestwire("down", "c.yaml")
     assert "master" not in sandbox.sh("ip link show eth1")
+
+
+def test_a_state_from_before_uses_were_noted_is_read(sandbox: Sandbox) -> None:
+    sandbox.sh(NICS + "ip link set eth1 down")
+    up(sandbox, "c.yaml", BRIDGE)
+    state = json.loads(sandbox.sh("cat /run/guestwire/c/state.json"))
+    older = {name: value for name, value in state.items() if name in ("project", "host", "loans")}
+    sandbox.sh(f"echo '{json.dumps(older)}' >/run/guestwire/c/state.json")
+    assert sandbox.json("status", "c.yaml")["drift"] == []
+    assert sandbox.json("up", "c.yaml")["changes"] == []
+    sandbox.sh(f"echo '{json.dumps(older)}' >/run/guestwire/c/state.json")
+    sandbox.guestwire("down", "c.yaml")
+    assert sandbox.guestwire("list").stdout == NONE
+    assert not is_up(sandbox, "eth1")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "nothing of ours", '{"project": "c", "host": "", "newer": 1}'])
+def test_a_state_that_cannot_be_read_is_told_of_and_the_marks_do_without_it(sandbox: Sandbox, content: str) -> None:
+    sandbox.sh(NICS)
+    up(sandbox, "b.yaml", B)
+    sandbox.sh(f"echo '{content}' >/run/guestwire/b/state.json")
+    for verb in ("up", "status", "down"):
+        done = sandbox.guestwire(verb, "b.yaml", check=False)
+        assert done.returncode == 69
+        assert "/run/guestwire/b/state.json can't be read" in done.stderr
+    sandbox.sh("rm /run/guestwire/b/state.json")
+    sandbox.guestwire("down", "b.yaml")
+    assert sandbox.guestwire("list").stdout == NONE
 
 
 def test_down_needs_no_good_file_and_takes_none_from_elsewhere(sandbox: Sandbox) -> None:

@@ -105,6 +105,14 @@ def test_bridge_has_its_uplinks_mac_and_the_least_mtu_of_its_ports(sandbox: Sand
     assert link(sandbox, "p-net")["mtu"] == 1400
 
 
+def test_bridge_takes_the_mtu_of_a_nic_that_is_below_its_own(sandbox: Sandbox) -> None:
+    guests = "a: {{nics: [net]}}, b: {{nics: [{{network: net, mtu: {}}}]}}"
+    for mtu, least in ((1400, 1400), (1300, 1300), (1500, 1500)):
+        build(sandbox, ON_BRIDGE.format(net=", subnet: 10.1.0.0/24, mtu: 1500", guests=guests.format(mtu)))
+        assert link(sandbox, "p-net")["mtu"] == least
+        assert sandbox.json("up")["changes"] == []
+
+
 def test_one_mtu_holds_for_a_whole_segment_and_can_be_changed(sandbox: Sandbox) -> None:
     guests = "a: {nics: [net]}, b: {nics: [net]}"
     for mtu in (1400, 9000, 1300):

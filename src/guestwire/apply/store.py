@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from guestwire.errors import Unavailable
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.mark import RUN
 from guestwire.picture import Key
@@ -45,16 +46,14 @@ class State:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> State:
-        """What `to_json` gave, as a state again."""
-        loans = {Key(*key): _thing(value) for *key, value in data["loans"]}
-        return cls(
-            **{
-                **data,
-                "named": tuple(Key(*key) for key in data["named"]),
-                "loans": loans,
-                "uses": tuple(Key(*key) for key in data["uses"]),
-            }
-        )
+        """What `to_json` gave, as a state again; an older version's may lack what this one knows.
+
+        Raises LookupError, TypeError or ValueError where it is nothing of ours.
+        """
+        loans = {Key(*key): _thing(value) for *key, value in data.get("loans", ())}
+        named = tuple(Key(*key) for key in data.get("named", ()))
+        uses = tuple(Key(*key) for key in data.get("uses", loans))
+        return cls(**{**data, "named": named, "loans": loans, "uses": uses})
 
 
 @dataclass(frozen=True)
@@ -100,12 +99,22 @@ class Store:
         self._state = f"{self.folder}/state.json"
 
     def state(self) -> State | None:
-        """The project as it was last left, or None where it isn't up."""
+        """The project as it was last left, or None where it isn't up.
+
+        Raises Unavailable where what is there can't be read: a newer version's, say.
+        """
         try:
             with open(self._state) as file:
                 return State.from_json(json.load(file))
         except FileNotFoundError:
             return None
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            message = f"{self._state} can't be read ({error}): another version of guestwire wrote it, or somebody else."
+            hint = (
+                f"Take project {self.project} down with that version. Or remove the file: its links and namespaces "
+                "are found by their marks then, but nothing that it borrowed is given back."
+            )
+            raise Unavailable(message, hint=hint) from error
 
     def write(self, state: State | None) -> None:
         """Keep a state, or with None forget the project; its folder goes when nothing else is in it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from guestwire.picture import Key, Picture
@@ -49,7 +50,12 @@ class BuiltNetwork(Network):
 
     def gateway_of(self, site: Site, version: int) -> str | None:
         """Where a guest's default route of that family leads, or None."""
-        return next((str(host.ip) for host in self.hosts() if host.version == version), None)
+        return self.gateways.get(version)
+
+    @cached_property
+    def gateways(self) -> dict[int, str]:
+        """The host's own address in its subnet of each family, 4 or 6."""
+        return {host.version: str(host.ip) for host in self.hosts()}
 
     def name_servers(self) -> tuple[str, ...]:
         """The addresses at which the network itself answers DNS."""

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from guestwire.frames.server import PACKET
-from guestwire.linux.programs import has_ended, run_program
+from guestwire.linux.programs import command_line, has_ended, run_program, running
 
-__all__ = ["Counters", "Listed", "add", "listed", "remove"]
+__all__ = ["Counters", "Listed", "add", "holders", "listed", "remove"]
+
+SERVER = "guestwire.frames.server"
 
 START, ANSWER, END = 10, 10, 3  # seconds that the process gets to be ready, to answer, and to be gone
 
@@ -51,21 +53,31 @@ def add(path: str, name: str, near: int, far: int, label: Any) -> None:
         _ask(connection, {"do": "add", "name": name, "label": label}, near, far)
 
 
-def remove(path: str, name: str) -> None:
+def remove(path: str, name: str) -> bool:
     """Pull out a cable, nothing where there is none; with the last one the process ends, and has ended when we return.
 
-    Raises OSError where it doesn't answer.
+    Whether there was anybody to ask. Raises OSError where it doesn't answer.
     """
     connection = _connected(path)
     if connection is None:
-        return
+        return False
     with connection:
         try:
             answer = _ask(connection, {"do": "remove", "name": name})
         except ConnectionError:  # it has just ended, and all its cables with it
-            return
+            return True
     if not answer["left"]:
         _wait_for_end(answer["pid"])
+    return True
+
+
+def holders() -> dict[str, list[int]]:
+    """The processes that hold cables, by the paths of their sockets; also of those whose socket somebody deleted."""
+    return {
+        path: found
+        for path, pids in running().items()
+        if (found := [pid for pid in pids if command_line(pid)[-2:] == (SERVER, path)])
+    }
 
 
 def listed(path: str) -> Iterator[Listed]:
@@ -104,7 +116,7 @@ def _started(path: str) -> socket.socket:
         try:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             # -P: nothing is imported from the folder that somebody happens to stand in.
-            run_program((sys.executable, "-P", "-m", "guestwire.frames.server", path), START, stdin=theirs.fileno())
+            run_program((sys.executable, "-P", "-m", SERVER, path), START, stdin=theirs.fileno())
         except BaseException:
             ours.close()
             raise

@@ -11,6 +11,8 @@ the same offloads, so that a sender's segments of 64 KiB cross whole (Documentat
 Links and namespaces stay while their descriptors are held, so cables are pulled out before these go. Where the process
 is killed the links stay too, without a carrier, and the guest keeps its addresses; `up` then plugs in anew. A cable
 whose link has been made anew by somebody else leads nowhere: each end is known by its namespace's inode and its index.
+So does, as far as anybody can tell, one whose process lost its socket: nobody can ask it, and `up` puts another in its
+place.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from guestwire.errors import Problem, Unavailable
 from guestwire.frames import client
 from guestwire.frames.cable import HEADER
 from guestwire.kinds.mark import RUN
+from guestwire.kinds.process import end
 from guestwire.kinds.thing import Thing
 from guestwire.linux import namespaces, tuntap
 from guestwire.linux.kernel import Kernel
@@ -68,11 +71,12 @@ class Cable(Thing):
 
     @classmethod
     def read_all(cls, kernel: Kernel, keys: Iterable[Key] | None) -> Iterator[Thing]:
-        """Those of the cables that have such a key, or all; each process is asked once.
+        """Those of the cables that have such a key, or all that can be asked for; each process is asked once.
 
         Raises Unavailable where one doesn't answer.
         """
         wanted = None if keys is None else set(keys)
+        missing = set(wanted or ())
         for path in sorted(glob.glob(f"{RUN}/*/{SOCKET}")):
             project = os.path.basename(os.path.dirname(path))
             try:
@@ -84,7 +88,19 @@ class Cable(Thing):
             for each in found:
                 cable = cls._parse(kernel, project, each)
                 if wanted is None or cable.key in wanted:
+                    missing.discard(cable.key)
                     yield cable
+        if missing:
+            yield from cls._unreachable(missing)
+
+    @classmethod
+    def _unreachable(cls, missing: set[Key]) -> Iterator[Thing]:
+        """Cables of those keys that may be held by a process whose socket was deleted."""
+        for path, pids in client.holders().items():
+            project = os.path.basename(os.path.dirname(path))
+            if not os.path.exists(path):
+                for key in sorted(key for key in missing if key.netns.startswith(f"{project}-")):
+                    yield cls(netns=key.netns, name=key.name, owner=project, pid=pids[0])
 
     @classmethod
     def _parse(cls, kernel: Kernel, project: str, told: client.Listed) -> Cable:
@@ -160,7 +176,7 @@ class Cable(Thing):
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise
-        client.remove(self._socket, self._called)
+        self._pull_out()
         return kernel.call(netns, opened)
 
     def change(self, kernel: Kernel, seen: Value) -> None:
@@ -168,7 +184,13 @@ class Cable(Thing):
 
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
-        client.remove(self._socket, self._called)
+        self._pull_out()
+
+    def _pull_out(self) -> None:
+        """Have its process let go of it; one that can't be asked, since its socket was deleted, is ended."""
+        if not client.remove(self._socket, self._called):
+            for pid in client.holders().get(self._socket, ()):
+                end(pid)
 
     def why_refused(self, number: int) -> str | None:
         if number == errno.EBUSY:

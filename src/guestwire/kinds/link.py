@@ -73,7 +73,7 @@ class Link(Thing):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        return super(Link, cls).from_json({**data, "port": data["port"] and Port(*data["port"])})
+        return super(Link, cls).from_json({**data, "port": data.get("port") and Port(*data["port"])})
 
     def trial_name(self) -> str:
         """The kernel's word for its kind."""

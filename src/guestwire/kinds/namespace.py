@@ -15,12 +15,10 @@ from guestwire.kinds.mark import alias
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import text
-from guestwire.linux.rtnetlink import IFLA_IFALIAS, delete_link, dump_links, set_link
+from guestwire.linux.rtnetlink import IFLA_IFALIAS, LO, delete_link, dump_links, set_link
 from guestwire.picture import Value
 
 __all__ = ["Namespace"]
-
-LO = 1  # the index of lo in every namespace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,10 @@ IFLA_BRPORT_STATE = 1
 IFLA_BRPORT_MODE = 4  # hairpin
 IFLA_BRPORT_LEARNING, IFLA_BRPORT_UNICAST_FLOOD = 8, 9
 IFLA_BRPORT_GROUP_FWD_MASK, IFLA_BRPORT_ISOLATED, IFLA_BRPORT_LOCKED = 31, 33, 39
+_READ = frozenset(
+    {IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING, IFLA_BRPORT_UNICAST_FLOOD}
+    | {IFLA_BRPORT_GROUP_FWD_MASK, IFLA_BRPORT_ISOLATED, IFLA_BRPORT_LOCKED}
+)
 _NUMBER = struct.Struct("=H")
 
 
@@ -43,7 +47,7 @@ class Port(NamedTuple):
     @classmethod
     def parse(cls, data: bytes) -> Port:
         """The options in the IFLA_INFO_SLAVE_DATA of a link that is a bridge's port."""
-        get = attributes(data).get
+        get = attributes(data, wanted=_READ).get
         mask = get(IFLA_BRPORT_GROUP_FWD_MASK)
         return cls(
             isolated=get(IFLA_BRPORT_ISOLATED) == b"\1",

@@ -29,7 +29,7 @@ from guestwire.picture import Value, fixed, setting
 
 __all__ = ["RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "Route"]
 
-RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9
+RTPROT_STATIC, RTPROT_RA = 4, 9
 RT_TABLE_MAIN, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 0, 253, 1
 RTNH_F_ONLINK = 4
 METRIC_IPV6 = 1024  # what the kernel takes for none (net/ipv6/route.c, IP6_RT_PRIO_USER)
@@ -85,10 +85,8 @@ class Route(Thing):
         )
 
     @classmethod
-    def parse(cls, netns: str, link: str, owner: str | None, seen: RouteMessage) -> Route | None:
-        """The value of a route as the kernel told it; None for those that the kernel makes by itself."""
-        if seen.protocol == RTPROT_KERNEL:
-            return None
+    def parse(cls, netns: str, link: str, owner: str | None, seen: RouteMessage) -> Route:
+        """The value of a route as the kernel told it."""
         destination = f"{seen.destination}/{seen.prefix}"
         usual = METRIC_IPV6 if seen.family == socket.AF_INET6 else 0
         return cls(

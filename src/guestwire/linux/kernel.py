@@ -83,8 +83,11 @@ class Kernel:
         """An rtnetlink socket of the namespace, kept open."""
         found = self._sockets.get(netns)
         if found is None:
-            with self.inside(netns):
+            setns(self.fd(netns), CLONE_NEWNET)
+            try:
                 found = self._sockets[netns] = Socket()
+            finally:
+                setns(self._home, CLONE_NEWNET)
         return found
 
     @contextlib.contextmanager

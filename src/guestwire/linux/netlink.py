@@ -51,7 +51,7 @@ NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
 
 BATCH = 128  # requests in one sendmsg: more gains nothing measurable, and a send buffer holds it with room to spare
 DUMPS_RESTARTED = 20  # how often a dump that the kernel calls inconsistent is asked for again
-RECEIVE = 1 << 18  # bytes; the kernel fills up to 32 KiB of it a time in a dump
+RECEIVE = 1 << 16  # bytes; the kernel fills up to 32 KiB a time in a dump. For 128 KiB malloc maps and unmaps pages
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")

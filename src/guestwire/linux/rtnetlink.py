@@ -53,6 +53,7 @@ __all__ = [
     "IFLA_NET_NS_FD",
     "IFLA_NUM_RX_QUEUES",
     "IFLA_NUM_TX_QUEUES",
+    "LO",
     "NDA_DST",
     "NDA_LLADDR",
     "NDA_PROTOCOL",
@@ -100,6 +101,7 @@ IFLA_AF_SPEC, IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 26, 31, 32
 IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_PARENT_DEV_NAME = 33, 37, 56
 IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_EUI64, IN6_ADDR_GEN_MODE_NONE = 8, 0, 1
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+LO = 1  # the index of lo in every namespace
 IFF_UP, IFF_ALLMULTI, IFF_LOWER_UP = 0x1, 0x200, 0x10000
 ARPHRD_ETHER, AF_BRIDGE, RTEXT_FILTER_SKIP_STATS = 1, 7, 8
 
@@ -108,7 +110,7 @@ IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 6, 8, 11
 IFA_F_NODAD, IFA_F_PERMANENT, IFA_F_NOPREFIXROUTE = 0x02, 0x80, 0x200
 
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
-RT_TABLE_MAIN = 254
+RT_TABLE_MAIN, RTPROT_KERNEL = 254, 2
 
 NDA_DST, NDA_LLADDR, NDA_PROTOCOL = 1, 2, 12
 NTF_PROXY = 0x08
@@ -139,10 +141,16 @@ class LinkMessage(NamedTuple):
     operstate: int
     carrier: bool
     bus: bool
-    link_local: bool
+    families: bytes
     data: bytes
     slave_kind: str
     slave_data: bytes
+
+    @property
+    def link_local(self) -> bool:
+        """Whether the kernel gives the link an IPv6 link-local address when it goes up."""
+        inet6 = attributes(self.families).get(socket.AF_INET6)
+        return inet6 is not None and attributes(inet6).get(IFLA_INET6_ADDR_GEN_MODE) != bytes([IN6_ADDR_GEN_MODE_NONE])
 
 
 class AddressMessage(NamedTuple):
@@ -238,17 +246,11 @@ def _link(body: bytes) -> LinkMessage:
         operstate=get(IFLA_OPERSTATE, b"\0")[0],
         carrier=get(IFLA_CARRIER, b"\0")[0] == 1,
         bus=IFLA_PARENT_DEV_NAME in found,
-        link_local=_makes_link_local(get(IFLA_AF_SPEC, b"")),
+        families=get(IFLA_AF_SPEC, b""),
         data=data,
         slave_kind=slave_kind,
         slave_data=slave_data,
     )
-
-
-def _makes_link_local(families: bytes) -> bool:
-    """Whether the kernel gives the link an IPv6 link-local address when it goes up."""
-    inet6 = attributes(families).get(socket.AF_INET6)
-    return inet6 is not None and attributes(inet6).get(IFLA_INET6_ADDR_GEN_MODE) != bytes([IN6_ADDR_GEN_MODE_NONE])
 
 
 def link_local(wanted: bool) -> bytes:
@@ -284,10 +286,12 @@ def link_index(sock: Socket, name: str) -> int:
 
 
 def dump_addresses(sock: Socket) -> list[AddressMessage]:
-    """Every address of the socket's namespace, both families."""
+    """Every address of the socket's namespace but those on lo, both families."""
     found = []
     for body in sock.dump(Request(RTM_GETADDR, 0, _IFADDR.pack(0, 0, 0, 0, 0))):
         family, prefix, flags, scope, index = _IFADDR.unpack_from(body)
+        if index == LO:
+            continue
         get = attributes(body, 8).get
         local, peer = get(IFA_LOCAL), get(IFA_ADDRESS)
         lifetimes = get(IFA_CACHEINFO)
@@ -313,12 +317,12 @@ def dump_addresses(sock: Socket) -> list[AddressMessage]:
 
 
 def dump_routes(sock: Socket) -> list[RouteMessage]:
-    """Every route of the main table of the socket's namespace, both families."""
+    """The routes of the main table of the socket's namespace, both families, but those that the kernel made itself."""
     found = []
     body = _RTMSG.pack(0, 0, 0, 0, RT_TABLE_MAIN, 0, 0, 0, 0)
     for answer in sock.dump(Request(RTM_GETROUTE, 0, body)):
         family, prefix, _, tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(answer)
-        if table != RT_TABLE_MAIN or family not in (socket.AF_INET, socket.AF_INET6):
+        if table != RT_TABLE_MAIN or protocol == RTPROT_KERNEL or family not in (socket.AF_INET, socket.AF_INET6):
             continue
         get = attributes(answer, 12).get
         destination = get(RTA_DST)

@@ -33,14 +33,13 @@ from guestwire.linux.libc import (
     unshare,
 )
 from guestwire.linux.netlink import Socket
-from guestwire.linux.rtnetlink import set_link
+from guestwire.linux.rtnetlink import LO, set_link
 
 __all__ = ["USER_NAMESPACE", "capable", "enter", "make", "started"]
 
 USER_NAMESPACE = "user namespace"  # as the `filename` of an OSError: it can't be made at all
 KINDS = (("user", CLONE_NEWUSER), ("mnt", CLONE_NEWNS), ("net", CLONE_NEWNET), ("pid", CLONE_NEWPID))
 CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21  # include/uapi/linux/capability.h
-LO = 1
 
 
 def capable() -> bool:

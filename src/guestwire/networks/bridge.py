@@ -51,7 +51,7 @@ class Bridge(Gateway):
         return self.dhcp or super().answers_dhcp()
 
     def name_servers(self) -> tuple[str, ...]:
-        return tuple(str(host.ip) for host in self.hosts()) if self.dhcp else ()
+        return tuple(self.gateways.values()) if self.dhcp else ()
 
     def hosts(self) -> tuple[Host, ...]:
         given = {address.version: address for address in self.gateway}
@@ -119,10 +119,23 @@ class Bridge(Gateway):
         owner = site.project
         site.add(
             BridgeLink(
-                netns=site.host, name=name, long=long, owner=owner, mac=mac, mtu=self.mtu, stp=self.stp, master=""
+                netns=site.host,
+                name=name,
+                long=long,
+                owner=owner,
+                mac=mac,
+                mtu=self._least_mtu(site),
+                stp=self.stp,
+                master="",
             )
         )
         site.add(*(Address.on(site.host, name, str(host), owner) for host in self.hosts()))
+
+    def _least_mtu(self, site: Site) -> int | None:
+        """The network's MTU, where no port has less: the bridge takes that, for it drops what a port can't send."""
+        if self.mtu is None:
+            return None
+        return min([self.mtu, *(plug.nic.mtu for plug in site.file.plugs(self.name) if plug.nic.mtu)])
 
     def finish(self, site: Site, seats: Sequence[Seat]) -> None:
         name = self.link(site)

@@ -12,17 +12,11 @@ from guestwire.kinds import Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
 from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.mark import read_alias
-from guestwire.kinds.namespace import LO, Namespace
+from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.rtnetlink import (
-    LinkMessage,
-    dump_addresses,
-    dump_links,
-    dump_routes,
-    namespace_id,
-)
+from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, dump_routes, namespace_id
 from guestwire.picture import Key, Picture
 
 __all__ = ["look_up", "observe"]
@@ -136,12 +130,10 @@ class _Reader:
         sock, names = self.kernel.socket(netns), self.names[netns]
         for address in dump_addresses(sock):
             link = names.get(address.ifindex)
-            if link is not None and address.ifindex != LO:
+            if link is not None:
                 value = Address.parse(netns, link, owners.get((netns, link)) or owner, address)
                 if value is not None:
                     picture.add(value)
         for route in dump_routes(sock):
             link = names.get(route.oif, "")
-            parsed = Route.parse(netns, link, owners.get((netns, link)) or owner, route)
-            if parsed is not None:
-                picture.add(parsed)
+            picture.add(Route.parse(netns, link, owners.get((netns, link)) or owner, route))

@@ -94,22 +94,24 @@ class _Planner:
         self.problems: list[Problem] = []
 
     def plan(self, sweep: bool) -> Plan:
-        values = [value for value in self.desired.picture if isinstance(value, Thing)]
-        replaced = [old for value in values if (old := self._in_the_way(value)) is not None]
+        wanted = [(key, value) for key, value in self.desired.picture.values.items() if isinstance(value, Thing)]
+        values = [value for _, value in wanted]
+        replaced = [old for key, value in wanted if (old := self._in_the_way(key, value)) is not None]
         if self.problems:
             raise FileError(*self.problems)
-        replaced = list({old.key: old for old in [*replaced, *self._making_room(values, replaced, sweep)]}.values())
+        away = list(self._unwanted(sweep))
+        replaced = list({old.key: old for old in [*replaced, *self._making_room(values, replaced, away)]}.values())
         replaced += self._users(self._closure(replaced))
         lost = self._closure(replaced)
         replaced += [value for value in lost.values() if value.OUTLASTS and value not in replaced]
         steps = [Step("delete", value, early=True) for value in _roots(replaced)]
-        for value in values:
-            have = self.observed.get(value.key)
-            if have is None or have.key in lost:
+        for key, value in wanted:
+            have = self.observed.get(key)
+            if have is None or key in lost:
                 steps.append(Step("create", value))
             elif isinstance(have, Thing) and self._differs(value, have):
                 steps += self._changes(value, have)
-        away = [value for value in self._unwanted(sweep) if value.key not in lost]
+        away = [value for value in away if value.key not in lost]
         steps += [Step("delete", value) for value in _roots(away)]
         deleted = {step.key for step in steps if step.action == "delete"}
         deleted |= {key for value in self.observed if isinstance(value, Thing) for key in value.carries()}
@@ -135,13 +137,13 @@ class _Planner:
         remarked = isinstance(value, Link) and value.owner == self.project != have.owner
         return bool(value.differs(have)) or remarked
 
-    def _in_the_way(self, value: Thing) -> Thing | None:
+    def _in_the_way(self, key: Key, value: Thing) -> Thing | None:
         """What is here under a wanted value's name and must go first; None where nothing, or where it can stay."""
         have: Thing | None
         if isinstance(value, Link):
             have = self.links.get((value.netns, value.name))
         else:
-            found = self.observed.get(value.key)
+            found = self.observed.get(key)
             have = found if isinstance(found, Thing) else None
         if have is None:
             return None
@@ -159,7 +161,7 @@ class _Planner:
         message = f"{have.KIND} {have.name}{where} is already there and {whose}; it is left as it is."
         return self.problem(value.key, message, "Rename it, or choose another name for the project, network or guest.")
 
-    def _making_room(self, values: list[Thing], replaced: list[Thing], sweep: bool) -> list[Thing]:
+    def _making_room(self, values: list[Thing], replaced: list[Thing], away: list[Thing]) -> list[Thing]:
         """What keeps others from coming, and so goes first.
 
         A macvlan's parent can't become a port, nor have another child beside one in passthru, nor two with one MAC. An
@@ -172,7 +174,6 @@ class _Planner:
         needed |= {below for link in coming for below in link.on_links()}
         claimed: dict[tuple[object, ...] | None, Key] = {link.claim(): link.key for link in links}
         claimed.pop(None, None)
-        away = list(self._unwanted(sweep))
         unwanted = [value for value in away if isinstance(value, Link)]
         holders = [link for link in self.links.values() if link.key in self.desired.picture] if claimed else []
         return [
@@ -189,10 +190,10 @@ class _Planner:
 
     def _unwanted(self, sweep: bool) -> Iterable[Thing]:
         wanted = self.desired.picture
-        for value in self.observed:
-            if isinstance(value, Thing) and value.key not in wanted:
+        for key, value in self.observed.values.items():
+            if isinstance(value, Thing) and key not in wanted:
                 ours = sweep and value.owner == self.project
-                if ours or value.key in self.desired.absent:
+                if ours or key in self.desired.absent:
                     yield value
 
     def _closure(self, going: list[Thing]) -> dict[Key, Thing]:
