@@ -10,22 +10,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from guestwire import reach
 from guestwire.errors import Problem, Rejected, Unavailable
+from guestwire.kinds.address import Address
 from guestwire.kinds.file import File
 from guestwire.kinds.namespace import Namespace
-from guestwire.linux import namespaces
+from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.surroundings import is_loopback, resolvers, ssh_connection
+from guestwire.picture import Picture
 from guestwire.plan import Plan
-from guestwire.reach import Expected, Guard, Guarded
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what measures takes longer to load than most changes take: only where there is something to measure
+    from guestwire.reach import Expected, Guard, Guarded
     from guestwire.spec import Expectation
 
 __all__ = ["Acceptance", "Judged", "Trial", "guard_of"]
 
 QUICK = 1.0  # seconds of silence that say "does not reach": inside a machine an answer takes a millisecond
+PATIENT = 2.0  # seconds for what didn't hold at once; `check` takes as many
+DEFAULTS = ("0.0.0.0/0", "::/0")
 ANYWAY = "`--no-guard` makes the change all the same."
+KEPT = "`--keep` keeps the change all the same."
 
 
 @dataclass(frozen=True)
@@ -69,15 +74,17 @@ class Acceptance:
         return [each for each in self.expectations if each.expected.held is None]
 
     def problems(self, hint: str) -> Iterator[Problem]:
-        """What is against the change, a problem each."""
-        for guarded in self.lost:
-            yield Problem(
-                f"{guarded.contact} answered before the change and doesn't since ({guarded.means}: {guarded.why}).",
-                f"{hint} {ANYWAY}",
-            )
+        """What is against the change, a problem each, the last with the hint."""
+        said = [
+            f"{each.contact} answered before the change and doesn't since ({each.means}: {each.why})."
+            for each in self.lost
+        ]
         for each in self.failed:
             since = ", which held before the change" if each.lost else ""
-            yield Problem(f"expected: {each.expected.text}{since}; but {each.expected.why}.", hint)
+            said.append(f"expected: {each.expected.text}{since}; but {each.expected.why}.")
+        for number, message in enumerate(said, 1):
+            anyway = ANYWAY if self.lost else KEPT
+            yield Problem(message, f"{hint} {anyway}" if number == len(said) else None)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON knows it."""
@@ -87,7 +94,7 @@ class Acceptance:
         }
 
 
-Measure = Callable[["list[Expectation]", float], dict[str, Expected]]
+Measure = Callable[["list[Expectation]", float], "dict[str, Expected]"]
 """Judges expectations, with so many seconds for one probe."""
 
 
@@ -135,21 +142,36 @@ class Trial:
         late = [each for each in self.expectations if found[each.text].held is False and each.reaches]
         if late:
             self.settled(True)
-            found |= self.measure(late, reach.PATIENCE)
+            found |= self.measure(late, PATIENT)
         for each in self.expectations:
             before = self._before.get(each.text)
             yield Judged(found[each.text], before.held if before else None)
 
 
-def guard_of(kernel: Kernel, plan: Plan, host: str, *, lab: bool) -> Guard | None:
-    """The guard of a host, where a plan touches anything of it; what is inside guests doesn't count.
+def guard_of(kernel: Kernel, plan: Plan, seen: Picture, host: str, *, lab: bool) -> Guard | None:
+    """The guard of a host, where a plan touches anything of it, or of what is on a link of its.
 
-    None where the host itself comes or goes with the plan: it has no before, or no after. Of a lab only its own files
-    tell of DNS servers.
+    What is inside guests doesn't count. None where the host itself comes or goes with the plan: it has no before, or no
+    after. Of a lab only its own files tell of DNS servers.
     """
-    touched = {type(step.value) for step in plan.steps if step.value.netns == host and not isinstance(step.value, File)}
-    touched |= {type(value) for value in plan.implied if value.netns == host}
-    if not touched or Namespace in touched or (host and not namespaces.exists(host)):
+    values = [*(step.value for step in plan.steps if not isinstance(step.value, File)), *plan.implied]
+    touched = {type(value) for value in values if host in (value.netns, *(netns for netns, _ in value.on_links()))}
+    if not touched or Namespace in touched or host not in seen.scope:
         return None
-    ssh = "" if host else reach.ssh_connection()
-    return Guard(kernel, host, reach.contacts(kernel, host, reach.resolvers(host, own=lab), ssh))
+    servers = [each for each in resolvers(host, own=lab) if not is_loopback(each.partition("%")[0])]
+    ssh = "" if host else ssh_connection()
+    if not (ssh or any(route.destination in DEFAULTS for route in seen.of(Route, host)) or _near(seen, host, servers)):
+        return None  # an island
+    from guestwire.reach import Guard, contacts
+
+    return Guard(kernel, host, contacts(kernel, host, servers, ssh))
+
+
+def _near(seen: Picture, host: str, servers: list[str]) -> bool:
+    """Whether one of the servers is in a subnet of the host's own."""
+    if not servers:
+        return False
+    import ipaddress
+
+    near = [ipaddress.ip_interface(each.interface).network for each in seen.of(Address, host)]
+    return any(ipaddress.ip_address(server.partition("%")[0]) in network for server in servers for network in near)

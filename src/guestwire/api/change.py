@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from guestwire import reach
 from guestwire.api.acceptance import Trial, guard_of
 from guestwire.api.leases import Leases
 from guestwire.api.loans import hand_over
-from guestwire.api.measure import expected
 from guestwire.api.outcome import Outcome
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.timer import Waiting
@@ -17,6 +16,9 @@ from guestwire.apply import Confirm, apply, preflight
 from guestwire.linux.kernel import Kernel
 from guestwire.plan import Plan
 from guestwire.spec import Expectation
+
+if TYPE_CHECKING:
+    from guestwire.reach import Expected
 
 __all__ = ["plan", "up"]
 
@@ -63,18 +65,23 @@ def up(
 def _trial(kernel: Kernel, where: Situation, made: Plan, leases: Leases, *, guard: bool, keep: bool) -> Trial:
     """What the change is judged by: the guard of the host, and what the file expects."""
 
-    def measure(expectations: list[Expectation], timeout: float) -> dict[str, reach.Expected]:
+    def measure(expectations: list[Expectation], timeout: float) -> dict[str, Expected]:
+        from guestwire.api.measure import expected
+
         return expected(kernel, where, {each.text for each in expectations}, timeout)
 
     def settled(late: bool) -> None:
         leases.wait()
         where.look(kernel)
         if late:
-            assert where.seen is not None
-            reach.forwarding(kernel, where.seen.scope)
-            reach.settle(kernel, where.seen.scope)
+            from guestwire.reach import forwarding, settle
 
-    guarded = guard_of(kernel, made, where.host, lab=where.lab) if guard and made else None
+            assert where.seen is not None
+            forwarding(kernel, where.seen.scope)
+            settle(kernel, where.seen.scope)
+
+    assert where.seen is not None
+    guarded = guard_of(kernel, made, where.seen, where.host, lab=where.lab) if guard and made else None
     return Trial(guarded, list(where.file.expect), measure, settled, keep)
 
 

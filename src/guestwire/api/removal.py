@@ -12,7 +12,7 @@ from guestwire.apply import Store, apply, projects
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
-from guestwire.picture import Desired
+from guestwire.picture import Desired, Picture
 from guestwire.plan import Plan, make_plan
 
 if TYPE_CHECKING:
@@ -42,19 +42,17 @@ def down(
         give_back(desired, seen, name, loans, heirs)
         made = make_plan(seen, desired, name)
         hand_over(loans, heirs)
-        trial = _guarded(kernel, made, host, lab=lab) if guard else None
+        trial = _guarded(kernel, made, seen, host) if guard and made and not lab else None
         if made or state:
             apply(kernel, made, store, host, None, trial.judge if trial else None)
         return Outcome(name, made, acceptance=trial.result if trial else None)
 
 
-def _guarded(kernel: Kernel, made: Plan, host: str, *, lab: bool) -> Trial | None:
-    """What judges a removal: the guard of the host, where it stays and something of it is touched."""
-    if lab or not made:
-        return None
+def _guarded(kernel: Kernel, made: Plan, seen: Picture, host: str) -> Trial:
+    """What judges a removal: the guard of the host, where something of it is touched. A lab's host goes, too."""
     from guestwire.api.acceptance import Trial, guard_of
 
-    trial = Trial(guard_of(kernel, made, host, lab=lab))
+    trial = Trial(guard_of(kernel, made, seen, host, lab=False))
     trial.begin(anew=False)
     return trial
 

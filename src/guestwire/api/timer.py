@@ -15,7 +15,6 @@ does. A change whose process ended midway it takes back at once. Where it is kil
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import glob
 import os
@@ -145,6 +144,8 @@ def _is_there(store: Store, watch: Watch, unit: str) -> bool:
 
 def _logind_kills() -> bool:
     """Whether logind is told to end all processes of a login with it."""
+    import configparser
+
     files = sorted(
         (path for top in LOGIND for path in glob.glob(f"{top}/systemd/logind.conf.d/*.conf")), key=os.path.basename
     )

@@ -7,7 +7,7 @@ What a probe caused in the kernel is taken back after its wave. Nothing here mak
 
 from guestwire.reach.check import Progress, check, judge
 from guestwire.reach.contact import Contact
-from guestwire.reach.guard import Guard, Guarded, contacts, resolvers, ssh_connection
+from guestwire.reach.guard import Guard, Guarded, contacts
 from guestwire.reach.probe import Answer, Probe
 from guestwire.reach.report import Expected, Ledger, Pair, Report
 from guestwire.reach.settle import forwarding, settle
@@ -38,8 +38,6 @@ __all__ = [
     "forwarding",
     "judge",
     "measure",
-    "resolvers",
     "settle",
-    "ssh_connection",
     "target_address",
 ]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import os
 import select
 import socket
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,17 +23,15 @@ from typing import Any
 
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import dump_routes
+from guestwire.linux.surroundings import is_loopback
 from guestwire.reach.contact import Contact, Means, Question, question
 
-__all__ = ["Guard", "Guarded", "contacts", "resolvers", "ssh_connection"]
+__all__ = ["Guard", "Guarded", "contacts"]
 
 _BEFORE = 1.0  # seconds in which an answer counts
 _BETTER = 0.3  # seconds that the better means gets once another has an answer
 _AFTER = 5.0  # seconds in which who answered before must answer again: leases and links settle
 _AGAIN = 0.3  # seconds until a question is asked once more, by the way that there is by then
-_PARENTS = 64  # processes above us that are looked at
-
-RESOLV, STUB_OF = "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"
 
 
 @dataclass(frozen=True)
@@ -194,10 +191,10 @@ def contacts(kernel: Kernel, netns: str, servers: Iterable[str], ssh: str = "") 
     found = list(_gateways(kernel, netns))
     for server in servers:
         address, _, link = server.partition("%")
-        if not _is_here(address):
+        if not is_loopback(address):
             found.append(Contact("DNS server", address, link))
     words = ssh.split()
-    if len(words) == 4 and not _is_here(words[0].partition("%")[0]):
+    if len(words) == 4 and not is_loopback(words[0].partition("%")[0]):
         address, _, link = words[0].partition("%")
         found.append(Contact("ssh client", address, link, "" if link else words[2]))
     return found
@@ -213,47 +210,9 @@ def _gateways(kernel: Kernel, netns: str) -> Iterator[Contact]:
         yield Contact("gateway", route.gateway, links.get(route.oif, "") if local else "")
 
 
-def _is_here(address: str) -> bool:
+def is_loopback(address: str) -> bool:
     """Whether an address is this host's own loopback, or none."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return True
-
-
-def resolvers(netns: str, *, own: bool = False) -> list[str]:
-    """The DNS servers of the namespace that is the host, as resolv.conf has them; with `own` only of a file of its own.
-
-    Where all are systemd-resolved's on this host, those that it asks.
-    """
-    place = f"/etc/netns/{netns}/resolv.conf"
-    if netns and (own or os.path.exists(place)):
-        return _servers(place)
-    found = _servers(RESOLV)
-    return _servers(STUB_OF) if found and all(_is_here(each) for each in found) else found
-
-
-def _servers(path: str) -> list[str]:
-    try:
-        with open(path, errors="replace") as file:
-            lines = [line.split() for line in file]
-    except OSError:
-        return []
-    return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
-
-
-def ssh_connection() -> str:
-    """SSH_CONNECTION of ours, or of the nearest process above us that has it: sudo(8) takes it away; "" where none."""
-    found, pid = os.environ.get("SSH_CONNECTION", ""), os.getpid()
-    for _ in range(_PARENTS):
-        if found:
-            return found
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                pid = int(file.read().rpartition(b")")[2].split()[1])
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                words = file.read().split(b"\0")
-        except (OSError, ValueError):
-            return ""
-        found = next((w.partition(b"=")[2].decode() for w in words if w.startswith(b"SSH_CONNECTION=")), "")
-    return found

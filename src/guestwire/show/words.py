@@ -59,8 +59,10 @@ def waits(project: str, document: Mapping[str, Any]) -> str:
         who = f"by the systemd service {confirm['unit']}"
     else:
         who = f"by process {confirm['pid']}, which is detached from this terminal"
+    ends = sum(each["action"] == "delete" and each["kind"] == "namespace" for each in document["changes"])
+    later = f" Only then {_plural('namespace', ends)} {'is' if ends == 1 else 'are'} ended." if ends else ""
     return (
-        f"It waits to be confirmed: `guestwire confirm --project {project}` keeps it.\n"
+        f"It waits to be confirmed: `guestwire confirm --project {project}` keeps it.{later}\n"
         f"Without that all is taken back in {confirm['seconds']} s, {who}.\n"
     )
 
