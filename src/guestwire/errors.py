@@ -1,6 +1,7 @@
 """Every error that reaches a user, and the exit code it ends in.
 
     GuestwireError            70   a defect of ours, when raised as itself
+     ├─ Rejected               1   a guard or an expectation says no to a change; all was undone
      ├─ UsageError            64   the command's words are off
      ├─ FileError             65   the file is wrong, or wrong for this host
      ├─ Unavailable           69   this kernel or machine lacks something needed
@@ -14,8 +15,9 @@ An error carries one or more `Problem`: what is wrong, where, and what to do abo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "Busy",
@@ -25,6 +27,7 @@ __all__ = [
     "NotPermitted",
     "Problem",
     "Refused",
+    "Rejected",
     "Unavailable",
     "UsageError",
 ]
@@ -47,13 +50,20 @@ class Problem:
 
 
 class GuestwireError(Exception):
-    """Something a user is told about, with one problem or several."""
+    """Something a user is told about, with one problem or several; `details` is what its JSON has besides."""
 
     code: ClassVar[int] = 70
+    details: Mapping[str, Any] = {}
 
     def __init__(self, *problems: Problem | str, hint: str | None = None) -> None:
         self.problems = tuple(p if isinstance(p, Problem) else Problem(p, hint) for p in problems)
         super().__init__("\n".join(str(p) for p in self.problems))
+
+
+class Rejected(GuestwireError):
+    """A guard or an expectation says no to a change, and all was undone; or nothing waits for what is asked."""
+
+    code = 1
 
 
 class UsageError(GuestwireError):

@@ -18,13 +18,17 @@ _late = False
 
 
 class Stop:
-    """Whether somebody has asked us to stop."""
+    """Whether somebody has asked us to stop; where it `interrupts`, whoever is waited for is not waited for longer."""
 
     asked = False
+    interrupts = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
         """Take note of a signal: a handler for `signal.signal`."""
         self.asked = True
+        if self.interrupts:
+            self.interrupts = False
+            raise KeyboardInterrupt
 
 
 def too_late(late: bool = True) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
     from guestwire.api.measure import check
     from guestwire.api.outcome import Outcome
-    from guestwire.api.removal import down, rollback
+    from guestwire.api.removal import down
+    from guestwire.api.settling import confirm, rollback
     from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
     from guestwire.api.work import is_some_project
 
@@ -28,6 +29,7 @@ __all__ = [
     "add_tap",
     "cables",
     "check",
+    "confirm",
     "delete_tap",
     "down",
     "everything",
@@ -55,7 +57,8 @@ _HOMES = {
     "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),
     "measure": ("check",),
     "outcome": ("Outcome",),
-    "removal": ("down", "rollback"),
+    "removal": ("down",),
+    "settling": ("confirm", "rollback"),
     "work": ("is_some_project",),
     "taps": ("add_tap", "delete_tap", "find_tap", "list_taps"),
 }

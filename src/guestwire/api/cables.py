@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from guestwire.api.work import get_in
+from guestwire.api.work import get_in, no_journal
 from guestwire.errors import NotPermitted, Refused, UsageError
 from guestwire.kinds.cable import Cable
 from guestwire.linux import tuntap
@@ -19,9 +19,10 @@ def add_cable(project: str, nic: str, link: str, *, netns: str | None = None) ->
     """Plug a cable between the tap `nic` and the tap or macvtap `link`; one that `nic` has already is replaced.
 
     Each is "NETNS/LINK", or "LINK" in the namespace `netns`, or here. Raises Refused with nothing plugged in by us,
-    NotPermitted.
+    NotPermitted, Busy.
     """
     get_in(project, lab=False, changes=True)
+    no_journal(project, netns or "")
     with Kernel() as kernel:
         near, far = _place(kernel, nic, netns), _place(kernel, link, netns)
         cable = Cable(netns=near[0], name=near[1], owner=project, end=(*far, "tap"))
@@ -37,8 +38,9 @@ def add_cable(project: str, nic: str, link: str, *, netns: str | None = None) ->
 
 
 def remove_cable(project: str, nic: str, *, netns: str | None = None) -> None:
-    """Pull out the cable of the tap `nic`. Raises UsageError where there is none."""
+    """Pull out the cable of the tap `nic`. Raises UsageError where there is none, Busy."""
     get_in(project, lab=False, changes=True)
+    no_journal(project, netns or "")
     with Kernel() as kernel:
         place = _place(kernel, nic, netns)
         found = [cable for cable in _read(kernel, project) if (cable.netns, cable.name) == place]

@@ -2,68 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from guestwire.api.acceptance import Trial, guard_of
+from guestwire.api.leases import Leases
 from guestwire.api.loans import hand_over
 from guestwire.api.outcome import Outcome
 from guestwire.api.situation import Situation, see_settled, situation
+from guestwire.api.timer import Waiting
 from guestwire.api.work import at_work
-from guestwire.apply import apply, preflight
-from guestwire.errors import Problem
-from guestwire.kinds.dhcp import DhcpClient, without_lease
+from guestwire.apply import Confirm, apply, preflight
 from guestwire.linux.kernel import Kernel
 from guestwire.plan import Plan
-from guestwire.signals import too_late
+from guestwire.spec import Expectation
 
-PATIENCE = 10  # seconds that DHCP servers get to answer somebody
-FEW = 5  # NICs that are named
-UNANSWERED = "It goes on asking; `guestwire status` shows the address once there is one, or write `address`."
+if TYPE_CHECKING:
+    from guestwire.reach import Expected
 
 __all__ = ["plan", "up"]
 
 
-def up(path: str | None = None, *, lab: bool = False, project: str | None = None, netns: str | None = None) -> Outcome:
+def up(
+    path: str | None = None,
+    *,
+    lab: bool = False,
+    project: str | None = None,
+    netns: str | None = None,
+    confirm: int | None = None,
+    keep: bool = False,
+    guard: bool = True,
+) -> Outcome:
     """Build, or change to, what the file says, as one transaction; with nothing to change, nothing is written.
 
-    Raises FileError with the host untouched; Refused, Unavailable, NotPermitted or Interrupted with all undone; Busy.
+    With `guard` the change is taken back where the host doesn't reach a gateway, a DNS server or our ssh client that it
+    reached before; unless `keep`, where an expectation of the file fails. With `confirm` it waits so many seconds for
+    `confirm`, and a process of its own takes it back then.
+
+    Raises FileError with the host untouched; Rejected, Refused, Unavailable, NotPermitted or Interrupted with all
+    undone; Busy.
     """
     where = situation(path, lab=lab, project=project, netns=netns, changes=True)
     with at_work(where.project, where.host, where.lab) as kernel:
         made = where.plan(kernel)
         after = where.after(made)
         hand_over(where.returned, where.heirs)
+        leases = Leases(where, made)
+        waiting = Waiting(where.project, confirm) if made and confirm else None
+        trial = _trial(kernel, where, made, leases, guard=guard, keep=keep)
         if made:
             preflight(kernel, made)
-            apply(kernel, made, where.store, where.host, after)
+            trial.begin(anew=where.state is None)
+            asks = Confirm(waiting.seconds, waiting.begin) if waiting else None
+            apply(kernel, made, where.store, where.host, after, trial.judge, asks)
         elif after != where.state:
             where.store.write(after)
-    outcome = _outcome(where, made)
-    return replace(outcome, warnings=(*outcome.warnings, *_unanswered(where, made)))
+    outcome = replace(_outcome(where, made), acceptance=trial.result, confirm=waiting)
+    said = (*waiting.warnings, *leases.missing()) if waiting else tuple(leases.missing())
+    return replace(outcome, warnings=(*outcome.warnings, *said))
 
 
-def _unanswered(where: Situation, made: Plan) -> Iterator[Problem]:
-    """Wait for the leases that were asked for just now; what to say of NICs that have none.
+def _trial(kernel: Kernel, where: Situation, made: Plan, leases: Leases, *, guard: bool, keep: bool) -> Trial:
+    """What the change is judged by: the guard of the host, and what the file expects."""
 
-    A signal ends the waiting: all is built by then, and the clients go on asking.
-    """
-    assert where.site is not None
-    clients = where.site.desired.picture.of(DhcpClient)
-    begun = {step.key for step in made.steps if step.action == "create"}
-    try:
-        too_late(False)
-        without_lease((client for client in clients if client.key in begun), PATIENCE)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        too_late()
-    silent: dict[Problem, list[str]] = {}
-    for client in without_lease(clients, 0):
-        problem = where.site.problem(client.key, "no DHCP server has answered", UNANSWERED)
-        silent.setdefault(problem, []).append(f"{client.link} of {client.netns.removeprefix(f'{where.project}-')}")
-    for problem, nics in silent.items():
-        which = ", ".join(nics[:FEW]) + (f" and {len(nics) - FEW} more" if len(nics) > FEW else "")
-        yield replace(problem, message=f"{problem.message} {which}.")
+    def measure(expectations: list[Expectation], timeout: float) -> dict[str, Expected]:
+        from guestwire.api.measure import expected
+
+        return expected(kernel, where, {each.text for each in expectations}, timeout)
+
+    def settled(late: bool) -> None:
+        leases.wait()
+        where.look(kernel)
+        if late:
+            from guestwire.reach import forwarding, settle
+
+            assert where.seen is not None
+            forwarding(kernel, where.seen.scope)
+            settle(kernel, where.seen.scope)
+
+    assert where.seen is not None
+    guarded = guard_of(kernel, made, where.seen, where.host, lab=where.lab) if guard and made else None
+    return Trial(guarded, list(where.file.expect), measure, settled, keep)
 
 
 def plan(

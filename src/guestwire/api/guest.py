@@ -58,7 +58,7 @@ def _in_a_file(project: str, guest: str) -> BuiltGuest | None:
     from guestwire.networks import TYPES
     from guestwire.spec import load
 
-    for state in (Store(each).state() for each in projects() if project in ("", each)):
+    for state in (Store(each).standing() for each in projects() if project in ("", each)):
         with contextlib.suppress(GuestwireError):
             file = load(state.file, networks=TYPES, guests=KINDS) if state and state.file else None
             found = file.instance(guest) if file else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from guestwire import rootless
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import related, usual_file
-from guestwire.apply import State, Store, projects
+from guestwire.apply import Journal, State, Store, projects
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat
 from guestwire.compile.dhcp import lease_file
 from guestwire.daemons.dnsmasq import leases
@@ -172,7 +173,7 @@ def status(
     """How a project stands. Nothing is changed; raises FileError where the file is wrong."""
     where = situation(usual_file(path, project), lab=lab, project=project, netns=netns)
     with Kernel() as kernel:
-        see_settled(kernel, where)
+        see_settled(kernel, where, waiting=True)
         try:
             made = where.plan(kernel)
         except FileError:
@@ -190,8 +191,18 @@ class Listed:
 
     name: str
     state: State | None
-    unsettled: bool
+    journal: Journal | None
     guests: int
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a journal lies there, also of a change that waits to be confirmed."""
+        return self.journal is not None
+
+    @property
+    def confirm(self) -> int | None:
+        """The seconds that are left to confirm its change; None where none waits for that."""
+        return max(0, math.ceil(self.journal.left)) if self.journal is not None and self.journal.waits else None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON knows it."""
@@ -202,18 +213,19 @@ class Listed:
             "file": self.state.file if self.state else None,
             "namespaces": self.guests,
             "unsettled": self.unsettled,
+            "confirm": self.confirm,
         }
 
 
 def list_projects() -> list[Listed]:
     """Every project on this machine; an ordinary user's labs too, as they are seen through their keepers' roots."""
     names, known = namespaces.names(), projects()
-    states = {project: Store(project).state() for project in known}
+    states = {project: Store(project).standing() for project in known}
     if capable():
         states = {**_marked([name for name in names if not name.startswith(_heads(known))]), **states}
     mine = [_lab_of(holder) for holder in rootless.holders()]
     return mine + [
-        Listed(project, states[project], Store(project).journal() is not None, _count(project, names, sorted(states)))
+        Listed(project, states[project], Store(project).journal(), _count(project, names, sorted(states)))
         for project in sorted(states)
     ]
 
@@ -245,7 +257,7 @@ def _lab_of(holder: rootless.Holder) -> Listed:
     root = f"/proc/{holder.pid}/root"
     names = os.listdir(f"{root}{namespaces.FOLDER}") if os.path.isdir(f"{root}{namespaces.FOLDER}") else []
     store = Store(holder.project, root)
-    return Listed(holder.project, store.state(), store.journal() is not None, _count(holder.project, names, []))
+    return Listed(holder.project, store.standing(), store.journal(), _count(holder.project, names, []))
 
 
 def picture(path: str | None, *, lab: bool = False, netns: str | None = None) -> Picture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from guestwire import reach
 from guestwire.api.situation import Situation, see_settled, situation
@@ -14,10 +14,10 @@ from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Picture
-from guestwire.reach import Door, Progress, Report, Seat, Station
+from guestwire.reach import Door, Expected, Progress, Report, Seat, Station
 from guestwire.spec.file import Instance
 
-__all__ = ["check"]
+__all__ = ["check", "expected"]
 
 DEFAULTS = ("0.0.0.0/0", "::/0")
 
@@ -34,10 +34,20 @@ def check(
     if where.state is None:
         raise FileError(f"project {where.project} is not up.", hint="Bring it up first: `guestwire up`.")
     with Kernel() as kernel:
-        see_settled(kernel, where)
+        see_settled(kernel, where, waiting=True)
         where.plan(kernel)
         stations = _Stations(where).all()
         return reach.check(kernel, stations, where.file.expect, progress, where.file.members)
+
+
+def expected(kernel: Kernel, where: Situation, texts: Collection[str], timeout: float) -> dict[str, Expected]:
+    """Judge those of the file's expectations, by their words, on what the situation has seen; measure no more.
+
+    Raises as `reach.judge` does.
+    """
+    asked = [each for each in where.file.expect if each.text in texts]
+    judged = reach.judge(kernel, _Stations(where).all(), asked, where.file.members, timeout)
+    return {each.text: each for each in judged}
 
 
 class _Stations:

@@ -1,27 +1,33 @@
-"""down and rollback: what takes a project away. Neither needs the file, so neither waits for what reads files."""
+"""down: what takes a project away. It doesn't need the file, so it doesn't wait for what reads files."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from guestwire import rootless
 from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_up
 from guestwire.api.outcome import Outcome
-from guestwire.api.work import DEFAULT_FILE, at_work, get_in, lock_of, related
-from guestwire.apply import Store, apply, projects, settle
+from guestwire.api.work import DEFAULT_FILE, at_work, get_in, related
+from guestwire.apply import Store, apply, projects
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
-from guestwire.picture import Desired
-from guestwire.plan import make_plan
+from guestwire.picture import Desired, Picture
+from guestwire.plan import Plan, make_plan
 
-__all__ = ["down", "rollback"]
+if TYPE_CHECKING:
+    from guestwire.api.acceptance import Trial
+
+__all__ = ["down"]
 
 
-def down(path: str | None = None, *, project: str | None = None, netns: str | None = None) -> Outcome:
+def down(
+    path: str | None = None, *, project: str | None = None, netns: str | None = None, guard: bool = True
+) -> Outcome:
     """Remove what `up` made and give back what it borrowed; nothing where nothing is up.
 
-    The project is `project`, or the file's; where it was built is known from its state.
+    The project is `project`, or the file's; where it was built is known from its state. With `guard` all stays as it
+    is, and Rejected is raised, where the host wouldn't reach any more whom it reaches.
     """
     name, host, lab = _which(path, project, netns)
     with at_work(name, host, lab) as kernel:
@@ -36,9 +42,19 @@ def down(path: str | None = None, *, project: str | None = None, netns: str | No
         give_back(desired, seen, name, loans, heirs)
         made = make_plan(seen, desired, name)
         hand_over(loans, heirs)
+        trial = _guarded(kernel, made, seen, host) if guard and made and not lab else None
         if made or state:
-            apply(kernel, made, store, host, None)
-        return Outcome(name, made)
+            apply(kernel, made, store, host, None, trial.judge if trial else None)
+        return Outcome(name, made, acceptance=trial.result if trial else None)
+
+
+def _guarded(kernel: Kernel, made: Plan, seen: Picture, host: str) -> Trial:
+    """What judges a removal: the guard of the host, where something of it is touched. A lab's host goes, too."""
+    from guestwire.api.acceptance import Trial, guard_of
+
+    trial = Trial(guard_of(kernel, made, seen, host, lab=False))
+    trial.begin(anew=False)
+    return trial
 
 
 def _which(path: str | None, project: str | None, netns: str | None) -> tuple[str, str, bool]:
@@ -49,7 +65,7 @@ def _which(path: str | None, project: str | None, netns: str | None) -> tuple[st
     """
     if project is None and capable():
         place = str(Path(path or DEFAULT_FILE).absolute())
-        states = [state for name in projects() if (state := Store(name).state()) is not None]
+        states = [state for name in projects() if (state := Store(name).standing()) is not None]
         found = [state for state in states if state.file == place and netns in (None, state.host)]
         if len(found) == 1:
             return found[0].project, found[0].host, found[0].lab
@@ -60,24 +76,5 @@ def _which(path: str | None, project: str | None, netns: str | None) -> tuple[st
         where = situation(path or DEFAULT_FILE, lab=False, project=None, netns=netns, changes=True)
         return where.project, where.host, where.lab
     get_in(project, lab=False, changes=True)
-    state = Store(project).state()
+    state = Store(project).standing()
     return (project, state.host, state.lab) if state else (project, netns or "", False)
-
-
-def rollback(project: str | None = None) -> list[str]:
-    """Settle what commands that were broken off left behind, of one project or of all; says what was settled, and how.
-
-    Raises Refused with all that could not be done; what is left then stays in the journal, to be tried again.
-    """
-    mine = [holder.project for holder in rootless.holders()] if not capable() else []
-    if mine and (project in mine or len(mine) == 1):
-        get_in(project or mine[0], lab=False, changes=True)
-    settled = []
-    for name in projects() if project is None else [project]:
-        store = Store(name)
-        journal = store.journal()
-        if journal is None:
-            continue
-        with Kernel() as kernel, lock_of(kernel, name, journal.host, journal.lab):
-            settled.append(f"{name}: {'all was undone' if settle(store) else 'finished, as it was past undoing'}.")
-    return settled

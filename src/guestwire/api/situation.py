@@ -15,6 +15,7 @@ from guestwire.compile import BuiltNetwork, Site, compile_file
 from guestwire.errors import FileError, UsageError
 from guestwire.guests import KINDS
 from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.mark import RUN
 from guestwire.kinds.namespace import Namespace
 from guestwire.lab import Lab
@@ -70,6 +71,12 @@ class Situation:
         self.site, self.seen = site, seen
         return make_plan(seen, site.desired, self.project, problem=site.problem)
 
+    def look(self, kernel: Kernel) -> None:
+        """See anew what is there of the guests: once the plan is carried out."""
+        assert self.site is not None
+        self.seen = observe(kernel, self.host, related(self.project))
+        look_up(kernel, self.seen, [key for key in named(self.site.desired.picture) if key.kind == DhcpClient.KIND])
+
     def after(self, plan: Plan) -> State:
         """The project's state once the plan is carried out."""
         assert self.site is not None
@@ -121,7 +128,7 @@ def situation(
     file = load(path, networks=TYPES, guests=KINDS, project=project)
     way_in = get_in(file.name, lab=lab, changes=changes)
     store = Store(file.name)
-    state = store.state()
+    state = store.standing()
     if lab and netns:
         raise UsageError("--lab makes a host of its own, and --netns names another.", hint="Use one of them.")
     if state is not None and netns is None and not lab:
@@ -148,9 +155,12 @@ def _has_lab(project: str) -> bool:
         return any(value.owner == project for value in observe(kernel, host).of(Namespace))
 
 
-def see_settled(kernel: Kernel, where: Situation) -> None:
-    """Raise Busy where a change of the project is under way or was broken off: what is there is not what stays."""
+def see_settled(kernel: Kernel, where: Situation, *, waiting: bool = False) -> None:
+    """Raise Busy where a change of the project is under way or was broken off: what is there is not what stays.
+
+    With `waiting` one that is whole and waits to be confirmed will do.
+    """
     journal = where.store.journal()
-    if journal is not None:
+    if journal is not None and not (waiting and journal.waits):
         with lock_of(kernel, where.project, journal.host, journal.lab):
             no_journal(where.project, where.host)

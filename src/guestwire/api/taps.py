@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from guestwire.api.work import no_journal
 from guestwire.errors import NotPermitted, UsageError
 from guestwire.frames.tap import Tap, Tun
 from guestwire.kinds.link import Link
@@ -39,8 +40,10 @@ def add_tap(
     """Make a tap or tun that persists, up and marked; its entry in `list_taps`.
 
     `owner` and `group` are names or numbers; without both it is root's. Raises UsageError (the name is taken, or there
-    is no such user), NotPermitted or Unavailable, with nothing left behind.
+    is no such user), NotPermitted, Unavailable, or Busy where a change of the host is unsettled, with nothing left
+    behind.
     """
+    no_journal("", netns or "")
     user = None if owner is None else _known("user", owner, user_number(owner))
     members = None if group is None else _known("group", group, group_number(group))
     kind = Tun if tun else Tap
@@ -86,8 +89,10 @@ def find_tap(name: str, netns: str | None = None) -> dict[str, Any]:
 def delete_tap(name: str, netns: str | None = None) -> None:
     """Delete a tap or tun that `add_tap` made, also where a program holds it.
 
-    Raises UsageError where there is none, or somebody else made it; nothing is deleted then.
+    Raises UsageError where there is none, or somebody else made it, Busy where a change of the host is unsettled;
+    nothing is deleted then.
     """
+    no_journal("", netns or "")
     found = find_tap(name, netns)
     if found["project"] != NO_PROJECT:
         _refuse(found)

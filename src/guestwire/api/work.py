@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from guestwire import rootless
-from guestwire.apply import Store, locked, projects
+from guestwire.apply import Journal, Store, locked, projects
 from guestwire.errors import Busy
 from guestwire.kinds import kinds
 from guestwire.linux import namespaces
@@ -53,7 +54,7 @@ def usual_file(path: str | None, project: str | None) -> str:
     """The file that is meant where none is named: this folder's, else that of the named or only project."""
     if path is not None or (project is None and os.path.exists(DEFAULT_FILE)):
         return path or DEFAULT_FILE
-    states = [Store(name).state() for name in projects() if project in (None, name)]
+    states = [Store(name).standing() for name in projects() if project in (None, name)]
     files = [state.file for state in states if state is not None and state.file and os.path.isabs(state.file)]
     return files[0] if len(files) == 1 else DEFAULT_FILE
 
@@ -76,10 +77,32 @@ def no_journal(project: str, host: str) -> None:
     for other in projects():
         journal = Store(other).journal()
         if journal is not None and (other == project or journal.host == host):
-            raise Busy(
-                f"a change of project {other} was broken off (process {journal.pid}), and its journal is unsettled.",
-                hint=f"`guestwire rollback --project {other}` settles it.",
-            )
+            raise _busy(other, journal)
+
+
+def _busy(project: str, journal: Journal) -> Busy:
+    back = f"`guestwire rollback --project {project}` takes it back"
+    if journal.is_under_way:
+        return Busy(
+            f"another guestwire (process {journal.pid}) is at work on project {project}.",
+            hint="Try again when it is done.",
+        )
+    if not journal.waits:
+        return Busy(
+            f"a change of project {project} was broken off (process {journal.pid}), and its journal is unsettled.",
+            hint=f"`guestwire rollback --project {project}` settles it.",
+        )
+    keep = f"`guestwire confirm --project {project}` keeps the change"
+    timer = Store(project).timer()
+    if timer is not None and timer.lives:
+        return Busy(f"project {project} is waiting for confirm, {_seconds(journal)} left.", hint=f"{keep}, {back}.")
+    gone = f"and the process that was to take it back{f' ({timer.pid})' if timer else ''} is gone"
+    over = "project {0} is waiting for confirm, {1} left," if journal.left > 0 else "project {0} was not confirmed,"
+    return Busy(f"{over.format(project, _seconds(journal))} {gone}.", hint=f"{back}, {keep}.")
+
+
+def _seconds(journal: Journal) -> str:
+    return f"{max(0, math.ceil(journal.left))} s"
 
 
 def related(project: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from guestwire.apply.lock import locked
 from guestwire.apply.preflight import preflight
-from guestwire.apply.store import Journal, State, Store, projects
-from guestwire.apply.transaction import apply, settle
+from guestwire.apply.store import Journal, State, Store, Timer, projects
+from guestwire.apply.transaction import Confirm, apply, settle
 
-__all__ = ["Journal", "State", "Store", "apply", "locked", "preflight", "projects", "settle"]
+__all__ = ["Confirm", "Journal", "State", "Store", "Timer", "apply", "locked", "preflight", "projects", "settle"]

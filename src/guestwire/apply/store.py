@@ -1,5 +1,8 @@
 """What the kernel can't hold of a project: its file's place, what it borrowed, and the journal of an unsettled change.
 
+A journal of `up --confirm` says how long it shall wait, and once the change is whole, until when. Beside it lies the
+pid of the process that takes the change back then (api/timer.py).
+
 It lies under /run/guestwire/PROJECT/, which a reboot forgets as the kernel forgets the rest. Files are written beside
 and renamed, so each is whole or not there; nothing is synced, since what a power cut loses here it loses in the kernel
 too.
@@ -10,16 +13,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from guestwire.errors import Unavailable
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.mark import RUN
+from guestwire.kinds.process import end
+from guestwire.linux.userns import started
 from guestwire.picture import Key
 from guestwire.plan import Plan
 
-__all__ = ["Entry", "Journal", "State", "Store", "projects"]
+__all__ = ["Entry", "Journal", "State", "Store", "Timer", "projects"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Journal:
-    """A change that was begun and not settled. Past its commit point it can only be finished."""
+    """A change that was begun and not settled. Past its commit point it can only be finished.
+
+    `pid` and `start` are of the process that made it. `confirm` are the seconds that it shall wait to be confirmed,
+    None where it needn't be; `deadline` is until when it waits, on the monotonic clock, None where it isn't whole.
+    """
 
     host: str
     entries: tuple[Entry, ...]
@@ -81,12 +91,44 @@ class Journal:
     after: State | None
     committed: bool
     pid: int
+    start: int
+    confirm: int | None = None
+    deadline: float | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the change is whole, and waits to be confirmed."""
+        return self.deadline is not None and not self.committed
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left to confirm it; below 0 where that time is over."""
+        return (self.deadline or 0) - time.monotonic()
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the process that makes the change is at it yet."""
+        return self.deadline is None and started(self.pid) == self.start
 
     @property
     def lab(self) -> bool:
         """Whether the project is, or was to be, in a lab."""
         state = self.after or self.before
         return bool(state and state.lab)
+
+
+@dataclass(frozen=True)
+class Timer:
+    """The process that takes a change back unless it is confirmed in time; `unit` is its systemd service, or ""."""
+
+    pid: int
+    start: int
+    unit: str = ""
+
+    @property
+    def lives(self) -> bool:
+        """Whether it is there."""
+        return started(self.pid) == self.start
 
 
 class Store:
@@ -97,6 +139,7 @@ class Store:
         self.folder = f"{root}{RUN}/{project}"
         self._journal = f"{self.folder}/journal"
         self._state = f"{self.folder}/state.json"
+        self._timer = f"{self.folder}/timer.json"
 
     def state(self) -> State | None:
         """The project as it was last left, or None where it isn't up.
@@ -124,8 +167,15 @@ class Store:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._state)
 
-    def begin(self, plan: Plan, host: str, after: State | None) -> None:
+    def standing(self) -> State | None:
+        """The project as it stands now: also a change that waits to be confirmed counts."""
+        journal = self.journal()
+        return journal.after if journal is not None and journal.waits else self.state()
+
+    def begin(self, plan: Plan, host: str, after: State | None, confirm: int | None = None) -> None:
         """Write the journal of a change that is about to be made: for each key that it touches, what was there.
+
+        With `confirm` it shall wait so many seconds to be confirmed.
 
         Raises OSError (say ENOSPC) with nothing written; then no step may run.
         """
@@ -133,6 +183,8 @@ class Store:
         head = {
             "host": host,
             "pid": os.getpid(),
+            "start": started(os.getpid()),
+            "confirm": confirm,
             "before": before and before.to_json(),
             "after": after and after.to_json(),
         }
@@ -150,6 +202,26 @@ class Store:
         with open(self._journal, "a") as file:
             file.write("commit\n")
 
+    def wait(self, deadline: float) -> None:
+        """Note that the change is whole, and until when it waits to be confirmed. Raises OSError with nothing noted.
+
+        The journal is renamed to its place again, which who watches the folder sees.
+        """
+        with open(self._journal) as file:
+            self._put(self._journal, f"{file.read()}waiting {deadline}\n")
+
+    def tell_timer(self, timer: Timer) -> None:
+        """Note who will take the change back."""
+        self._put(self._timer, json.dumps(timer.__dict__))
+
+    def timer(self) -> Timer | None:
+        """Who will take the change back, or was to and has ended; None where nobody."""
+        try:
+            with open(self._timer) as file:
+                return Timer(**json.load(file))
+        except FileNotFoundError:
+            return None
+
     def journal(self) -> Journal | None:
         """The journal of an unsettled change, or None."""
         try:
@@ -158,19 +230,25 @@ class Store:
         except FileNotFoundError:
             return None
         head = json.loads(first)
-        committed = bool(rest) and rest[-1] == "commit"
+        said = dict([*line.split(), ""][:2] for line in rest if not line.startswith("["))
+        deadline = float(said["waiting"]) if "waiting" in said else None
         entries = []
-        for line in rest[:-1] if committed else rest:
+        for line in (line for line in rest if line.startswith("[")):
             *key, old, mac, marked, goes = json.loads(line)
             entries.append(Entry(Key(*key), None if old is None else _thing(old), mac, marked, goes))
         before, after = (State.from_json(head[name]) if head[name] else None for name in ("before", "after"))
-        return Journal(head["host"], tuple(entries), before, after, committed, head["pid"])
+        made_by = head["pid"], head["start"]
+        return Journal(
+            head["host"], tuple(entries), before, after, "commit" in said, *made_by, head["confirm"], deadline
+        )
 
     def settled(self) -> None:
         """Forget the journal; where the project isn't up, its folder too, with what its processes left there.
 
-        None of them lives any more: a socket or pid file is that of one which was killed.
+        None of them lives any more: a socket or pid file is that of one which was killed. Who was to take the change
+        back ends, unless that is us.
         """
+        timer = self.timer()
         if self.state() is None:
             with contextlib.suppress(FileNotFoundError):
                 for entry in list(os.scandir(self.folder)):
@@ -178,6 +256,10 @@ class Store:
                         os.unlink(entry.path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._journal)
+        if timer is not None and timer.lives and timer.pid != os.getpid():
+            end(timer.pid)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._timer)
         for folder in (self.folder, RUN):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)

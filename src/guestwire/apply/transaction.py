@@ -3,6 +3,9 @@
 Undoing is planning: the journal says how each touched key was, what is now is read afresh, and the steps between the
 two are made and run like any others. So it needs no record of how far the change had come, it can be repeated, and it
 is the same after a refused step, after Ctrl-C, and after kill -9 by whichever command comes next.
+
+Before the first step that can't be undone the change is judged: by what measures whether it does what it shall, and
+where it is to be confirmed by a person. Who says no has it taken back as a refused step has.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from guestwire.apply.store import Entry, Journal, State, Store
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Refused, Unavailable
@@ -27,9 +30,9 @@ from guestwire.linux.rtnetlink import AF_BRIDGE, dump_neighbours
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Picture
 from guestwire.plan import REST, Act, Plan, Step, make_plan
-from guestwire.signals import noted, too_late
+from guestwire.signals import Stop, noted, too_late
 
-__all__ = ["apply", "settle"]
+__all__ = ["Confirm", "apply", "settle"]
 
 END = 15  # seconds that the kernel gets to end namespaces whose links hang on a NIC that stays
 PATIENCE = 3  # seconds that a MAC which is wanted on such a NIC gets to become free, and a lease to come again
@@ -37,26 +40,54 @@ FAULT = "GUESTWIRE_FAULT"
 NOTHING = "Without one nothing could be undone, so nothing was done."
 
 
-def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | None) -> None:
+@dataclass(frozen=True)
+class Confirm:
+    """That a change is to be confirmed within so many seconds from when it is whole.
+
+    `begin` starts who takes it back otherwise. It is called before the first step, so that whoever dies midway, it is
+    settled; raises GuestwireError or OSError.
+    """
+
+    seconds: int
+    begin: Callable[[], None]
+
+
+def apply(
+    kernel: Kernel,
+    plan: Plan,
+    store: Store,
+    host: str,
+    after: State | None,
+    accept: Callable[[], None] | None = None,
+    confirm: Confirm | None = None,
+) -> None:
     """Carry out a plan; `after` is the project's state then, None where nothing is left of it.
 
-    Raises Refused, Unavailable, NotPermitted or Interrupted with the host as it was before, or, where not even that
-    could be had, with what is left said and the journal kept for `rollback`. The kernel object is closed in that case.
+    `accept` is called once all is done that can be undone, and raises GuestwireError (say Rejected) to have it taken
+    back. With `confirm` it stays at that: the journal waits for `settle`, with what can't be undone yet to do.
+
+    Raises Refused, Unavailable, NotPermitted, Interrupted or what `accept` raised, with the host as it was before, or,
+    where not even that could be had, with what is left said and the journal kept for `rollback`. The kernel object is
+    closed in that case.
     """
     fault = _Fault(os.environ.get(FAULT, ""))
     with noted() as stop:
         try:
-            store.begin(plan, host, after)
+            store.begin(plan, host, after, confirm.seconds if confirm is not None else None)
         except OSError as error:
             raise Refused(f"the journal can't be written: {error.strerror} ({store.folder}).", hint=NOTHING) from error
-        committed = False
+        committed = accepted = False
         try:
+            if confirm is not None:
+                confirm.begin()
             _wait_for_macs(kernel, plan)
             for act in _acts(kernel, plan):
                 if stop.asked and not committed:
                     raise Interrupted("interrupted; all was undone.")
                 if act.step.action == "delete" and isinstance(act.step.value, Namespace) and not committed:
-                    _check(kernel)
+                    accepted = _accepted(kernel, accept, stop)
+                    if confirm is not None:
+                        break
                     store.commit()
                     committed = True
                 fault.strike(kernel)
@@ -64,7 +95,8 @@ def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | No
                 if kernel.failures and not committed:
                     break
             _check(kernel)
-        except (OSError, Interrupted) as error:
+            accepted = accepted or _accepted(kernel, accept, stop)
+        except (OSError, GuestwireError) as error:
             failed = _first(kernel, error)
             if committed:
                 raise Refused(*_told([failed]), hint="`guestwire rollback` goes on from there.") from error
@@ -72,13 +104,31 @@ def apply(kernel: Kernel, plan: Plan, store: Store, host: str, after: State | No
             raise _undone(store, failed) from error
         fault.strike(kernel, only="kill")
         try:
-            store.write(after)
+            store.write(after) if confirm is None else store.wait(time.monotonic() + confirm.seconds)
         except OSError as error:
             kernel.close()
             raise (_unwritten(store, error) if committed else _undone(store, (None, error))) from error
         fault.strike(kernel, only="kill")
-        store.settled()
+        if confirm is None:
+            store.settled()
         too_late()
+
+
+def _accepted(kernel: Kernel, accept: Callable[[], None] | None, stop: Stop) -> bool:
+    """Have the change judged, which a signal may end; raises what is against it."""
+    _check(kernel)
+    if accept is not None:
+        kernel.do_last()
+        stop.interrupts = True
+        try:
+            if stop.asked:
+                raise KeyboardInterrupt
+            accept()
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; all was undone.") from None
+        finally:
+            stop.interrupts = False
+    return True
 
 
 def settle(store: Store) -> bool:
@@ -116,7 +166,7 @@ def _undone(store: Store, failed: tuple[Step | None, Exception]) -> GuestwireErr
         return Refused(
             *_told([failed]), Problem("and not all could be undone; `guestwire rollback` tries again:"), *left.problems
         )
-    if isinstance(error, Interrupted):
+    if isinstance(error, GuestwireError):
         return error
     number = error.errno if isinstance(error, OSError) else None
     kinds_of_error = {1: NotPermitted, 13: NotPermitted, 95: Unavailable}
@@ -131,7 +181,7 @@ def _check(kernel: Kernel) -> None:
 
 def _first(kernel: Kernel, error: Exception) -> tuple[Step | None, Exception]:
     """The first thing that went wrong: what follows it in the same batch are its consequences."""
-    if isinstance(error, Interrupted):
+    if isinstance(error, GuestwireError):
         return None, error
     token = kernel.token
     if isinstance(error, OSError) and not kernel.failures:

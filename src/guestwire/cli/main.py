@@ -63,7 +63,8 @@ def _report(error: GuestwireError, words: Sequence[str]) -> int:
 
         documents = [_document(problem, error.code) for problem in problems]
         with suppress(GuestwireError):  # it can't be written; the code still says it
-            put(json.dumps({"error": documents[0], "errors": documents}, indent=2, ensure_ascii=False) + "\n")
+            document = {"error": documents[0], "errors": documents, **error.details}
+            put(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     else:
         tell("".join(f"guestwire: {problem}\n" for problem in problems))
     return error.code

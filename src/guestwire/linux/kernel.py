@@ -59,9 +59,7 @@ class Kernel:
 
     def close(self) -> None:
         """Close every socket and descriptor, and do what was left for the end; what is queued is dropped."""
-        for word, function in self._last.items():
-            function(word)
-        self._last.clear()
+        self.do_last()
         for sock in self._sockets.values():
             sock.close()
         for fd in self._fds.values():
@@ -105,6 +103,12 @@ class Kernel:
     def at_last(self, word: str, function: Callable[[str], None]) -> None:
         """Have a function called with a word when the conversation is closed; once, however often it is asked for."""
         self._last[word] = function
+
+    def do_last(self) -> None:
+        """Do what was left for the end now."""
+        for word, function in self._last.items():
+            function(word)
+        self._last.clear()
 
     def create_namespace(self, name: str) -> None:
         """Make a named namespace; raises FileExistsError where the name is taken."""

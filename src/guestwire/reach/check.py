@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from guestwire.linux.kernel import Kernel
-from guestwire.reach.expectation import alone, evaluate, questions
+from guestwire.reach.expectation import QuestionKey, alone, evaluate, pairs, questions
 from guestwire.reach.probe import Answer, Probe
-from guestwire.reach.report import Ledger, Report
+from guestwire.reach.report import Expected, Ledger, Report
 from guestwire.reach.settle import settle
 from guestwire.reach.station import FAMILIES, Station, common_families, target_address
 from guestwire.reach.waves import PATIENCE, Surroundings, measure
-from guestwire.spec import Expectation
 
-__all__ = ["Progress", "check"]
+if TYPE_CHECKING:
+    from guestwire.spec import Expectation
+
+__all__ = ["Progress", "check", "judge"]
 
 Progress = Callable[[int, int], None]
 """Is told how many of how many probes are done."""
@@ -42,6 +45,20 @@ def check(
     Unavailable where the kernel's neighbour table is full and stays so, OSError where the kernel refuses to look.
     """
     return _Check(kernel, stations, progress, timeout).report(expectations, members)
+
+
+def judge(
+    kernel: Kernel,
+    stations: Sequence[Station],
+    expectations: Sequence[Expectation],
+    members: Callable[[str], Sequence[str]] = alone,
+    timeout: float = PATIENCE,
+) -> tuple[Expected, ...]:
+    """Judge expectations, and measure no more than they ask; else as `check`.
+
+    Addresses that are tentative yet aren't waited for.
+    """
+    return _Check(kernel, stations, None, timeout).judged(expectations, members)
 
 
 class _Check:
@@ -79,15 +96,40 @@ class _Check:
 
     def report(self, expectations: Sequence[Expectation], members: Callable[[str], Sequence[str]]) -> Report:
         by_name = {station.name: station for station in self._stations}
-        asked = questions(expectations, members, by_name)
-        self._total = self._count() + len(asked)
+        self._total = self._count() + len(questions(expectations, members, by_name))
         settle(self._kernel, [station.netns for station in self._stations if station.netns is not None])
         self._measure(self._numbers(), self._probe, lambda n, answer: self._ledger.enter(n, *answer))
         self._enter_the_unmeasured()
+        found = self._answers(expectations, members, by_name)
+        return Report(self._ledger, evaluate(expectations, members, by_name, self._ledger, found))
+
+    def judged(
+        self, expectations: Sequence[Expectation], members: Callable[[str], Sequence[str]]
+    ) -> tuple[Expected, ...]:
+        by_name = {station.name: station for station in self._stations}
+        places = {station.name: place for place, station in enumerate(self._stations)}
+        asked = [
+            (places[source.name], places[target.name])
+            for expectation in expectations
+            if expectation.port is None
+            for source, target in pairs(expectation, members, by_name)
+        ]
+        numbers = dict.fromkeys(number for one, other in asked for number in self._one_way(one, other))
+        self._measure(iter(numbers), self._probe, lambda n, answer: self._ledger.enter(n, *answer))
+        found = self._answers(expectations, members, by_name)
+        return evaluate(expectations, members, by_name, self._ledger, found)
+
+    def _answers(
+        self,
+        expectations: Sequence[Expectation],
+        members: Callable[[str], Sequence[str]],
+        by_name: Mapping[str, Station],
+    ) -> dict[QuestionKey, Answer]:
+        """What came of the port probes."""
+        asked = questions(expectations, members, by_name)
         answers: dict[int, Answer] = {}
         self._measure(range(len(asked)), lambda n: asked[n].probe, answers.__setitem__)
-        found = {question.key: answers[n] for n, question in enumerate(asked)}
-        return Report(self._ledger, evaluate(expectations, members, by_name, self._ledger, found))
+        return {question.key: answers[n] for n, question in enumerate(asked)}
 
     def _measure(
         self, numbers: Iterator[int] | range, probe: Callable[[int], Probe], record: Callable[[int, Answer], None]

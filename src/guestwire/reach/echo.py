@@ -20,12 +20,12 @@ from guestwire.reach.probe import Answer, Probe, icmp_error
 from guestwire.reach.sockets import DOMAIN, hear_errors, sending_failed, unreachables
 from guestwire.reach.station import Family
 
-__all__ = ["Echo"]
+__all__ = ["REPLY", "Echo", "echo_request", "raw_socket"]
 
 # include/uapi/linux/{icmp,icmpv6}.h
 _SOL_RAW, _ICMP_FILTER, _ICMPV6_FILTER = 255, 1, 1
 _REQUEST: dict[Family, int] = {4: 8, 6: 128}
-_REPLY: dict[Family, int] = {4: 0, 6: 129}
+REPLY: dict[Family, int] = {4: 0, 6: 129}
 
 _PACKET = struct.Struct("!BBHHHII")  # type, code, checksum, id, sequence; then the wave's number and the probe's
 _NUMBERS = struct.Struct("!II")
@@ -72,7 +72,7 @@ class Echo:
             _, oldest = self._open.popitem(last=False)
             del self._owners[oldest.fileno()]
             oldest.close()  # which takes it out of the epoll
-        found = self._open[key] = _raw_socket(self._kernel, netns, family)
+        found = self._open[key] = raw_socket(self._kernel, netns, family)
         self._owners[found.fileno()] = key
         self._epoll.register(found.fileno(), select.EPOLLIN)
         return found
@@ -87,15 +87,17 @@ class Echo:
         return sending_failed(self._kernel, probe, error)
 
 
-def _raw_socket(kernel: Kernel, netns: str, family: Family) -> socket.socket:
+def raw_socket(kernel: Kernel, netns: str, family: Family, wanted: int | None = None) -> socket.socket:
+    """A raw socket of ICMP that gets one type of message, echo replies where none is `wanted`."""
+    wanted = REPLY[family] if wanted is None else wanted
     kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
     with kernel.inside(netns):
         sock = socket.socket(DOMAIN[family], kind, socket.IPPROTO_ICMP if family == 4 else socket.IPPROTO_ICMPV6)
     if family == 4:
-        sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF ^ 1 << _REPLY[4]))
+        sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF ^ 1 << wanted))
     else:
         blocked = [0xFFFFFFFF] * 8
-        blocked[_REPLY[6] >> 5] ^= 1 << (_REPLY[6] & 31)
+        blocked[wanted >> 5] ^= 1 << (wanted & 31)
         sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, struct.pack("=8I", *blocked))
     hear_errors(sock, family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
@@ -108,7 +110,8 @@ def _checksum(packet: bytes) -> int:
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def _packet(family: Family, nonce: int, number: int) -> bytes:
+def echo_request(family: Family, nonce: int, number: int) -> bytes:
+    """An echo request with these numbers in it, which its reply brings back."""
     fields = (nonce & 0xFFFF, number & 0xFFFF, nonce, number)
     packet = _PACKET.pack(_REQUEST[family], 0, 0, *fields)
     # The checksum of ICMPv6 covers the addresses too; the kernel fills it in (RFC 3542 3.1).
@@ -158,7 +161,7 @@ class _Exchange:
 
     def _send(self, number: int, probe: Probe) -> None:
         sock = self._echo.socket(probe.netns, probe.family)
-        packet = _packet(probe.family, self._nonce, number)
+        packet = echo_request(probe.family, self._nonce, number)
         while True:
             try:
                 sock.sendto(packet, (probe.target, 0))
@@ -199,7 +202,7 @@ class _Exchange:
                 continue  # an ICMP error that was pending; the queue has it
             start = (data[0] & 15) * 4 if family == 4 else 0
             number = self._number(data, start + 8)
-            if number is None or data[start] != _REPLY[family]:
+            if number is None or data[start] != REPLY[family]:
                 continue
             probe = self._wave[number]
             if (probe.netns, probe.family, probe.target) != (netns, family, sender[0]) or number not in self._silent:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from guestwire.reach.probe import Answer, Probe, ProbeProto
 from guestwire.reach.report import Expected, Ledger
 from guestwire.reach.station import Family, Station, common_families, target_address
-from guestwire.spec import Expectation
 
-__all__ = ["Question", "QuestionKey", "alone", "evaluate", "questions"]
+if TYPE_CHECKING:
+    from guestwire.spec import Expectation
+
+__all__ = ["Question", "QuestionKey", "alone", "evaluate", "pairs", "questions"]
 
 Members = Callable[[str], Sequence[str]]
 _EXAMPLES = 3  # pairs named in a reason
@@ -44,7 +46,7 @@ def questions(expectations: Sequence[Expectation], members: Members, stations: M
     for expectation in expectations:
         if expectation.proto is None or expectation.port is None:
             continue
-        for source, target in _pairs(expectation, members, stations):
+        for source, target in pairs(expectation, members, stations):
             for family in common_families(source, target):
                 address = target_address(source, target, family)
                 if source.netns is None or address is None:
@@ -74,9 +76,10 @@ def evaluate(
     return tuple(judge.judged(expectation) for expectation in expectations)
 
 
-def _pairs(
+def pairs(
     expectation: Expectation, members: Members, stations: Mapping[str, Station]
 ) -> Iterator[tuple[Station, Station]]:
+    """Whom an expectation means: each asker with each that is asked."""
     for source in members(expectation.source):
         for target in members(expectation.target):
             if source != target and source in stations and target in stations:
@@ -98,10 +101,10 @@ class _Judge(NamedTuple):
                     return Expected(expectation.text, None, f"there is no {member} here")
                 if station.netns is None and not station.families:
                     return Expected(expectation.text, None, f"nothing says which address {member} has here")
-        pairs = list(_pairs(expectation, self.members, self.stations))
-        if not pairs:
+        meant = list(pairs(expectation, self.members, self.stations))
+        if not meant:
             return Expected(expectation.text, None, f"{expectation.source} is nobody but {expectation.target}")
-        seen = [(f"{s.name} → {t.name}", answer) for s, t in pairs for answer in self._answers(expectation, s, t)]
+        seen = [(f"{s.name} → {t.name}", answer) for s, t in meant for answer in self._answers(expectation, s, t)]
         return Expected(expectation.text, *_verdict(expectation.reaches, seen))
 
     def _answers(self, expectation: Expectation, source: Station, target: Station) -> Iterator[Answer]:

@@ -11,14 +11,19 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import sys
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import NetlinkError, Request, attribute
+from guestwire.linux.netlink import NetlinkError, Request, attribute, attributes
 from guestwire.linux.rtnetlink import (
     NDA_DST,
     RTA_DST,
+    RTA_GATEWAY,
+    RTA_OIF,
+    RTA_PREFSRC,
     RTM_DELNEIGH,
     NeighbourMessage,
     dump_neighbours,
@@ -26,7 +31,7 @@ from guestwire.linux.rtnetlink import (
 )
 from guestwire.reach.station import Family
 
-__all__ = ["Footprint", "Table", "has_route", "next_hops", "read_table"]
+__all__ = ["Footprint", "Table", "Way", "next_hops", "read_table", "way_to"]
 
 # include/uapi/linux/neighbour.h
 _NUD_INCOMPLETE, _NUD_REACHABLE, _NUD_FAILED, _NUD_NOARP, _NUD_PERMANENT = 0x01, 0x02, 0x20, 0x40, 0x80
@@ -162,12 +167,22 @@ def next_hops(kernel: Kernel, netns: str) -> frozenset[str]:
     return frozenset(route.gateway for route in dump_routes(kernel.socket(netns)) if route.gateway)
 
 
-def has_route(kernel: Kernel, netns: str, family: Family, target: str) -> bool:
-    """Whether the namespace has a way to `target`; a blackhole or the like is none (inet6_rtm_getroute)."""
+class Way(NamedTuple):
+    """The first hop to somewhere: out of the link of that number, by a gateway or "" where it is on the link itself."""
+
+    link: int
+    gateway: str
+    source: str
+
+
+def way_to(kernel: Kernel, netns: str, family: Family, target: str) -> Way | None:
+    """The namespace's way to `target`; a blackhole or the like is none (inet6_rtm_getroute)."""
     number, size = (socket.AF_INET, 32) if family == 4 else (socket.AF_INET6, 128)
     body = _RTMSG.pack(number, size, 0, 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, socket.inet_pton(number, target))
     try:
-        kernel.socket(netns).ask(Request(_RTM_GETROUTE, 0, body))
+        answer = kernel.socket(netns).ask(Request(_RTM_GETROUTE, 0, body))
     except NetlinkError:
-        return False
-    return True
+        return None
+    get = attributes(answer, _RTMSG.size).get
+    gateway, source = (socket.inet_ntop(number, data) if data else "" for data in (get(RTA_GATEWAY), get(RTA_PREFSRC)))
+    return Way(int.from_bytes(get(RTA_OIF, b""), sys.byteorder), gateway, source)

@@ -11,7 +11,7 @@ from typing import Any
 from guestwire.places import is_lab_namespace
 from guestwire.plan import Plan, Step
 
-__all__ = ["cabled", "done", "host", "listed", "planned", "removed", "standing", "table"]
+__all__ = ["accepted", "cabled", "done", "host", "listed", "planned", "removed", "standing", "table", "waits"]
 
 MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
 FEW = 8  # changes around a lab's host that are still told one by one
@@ -34,6 +34,37 @@ def done(project: str, plan: Plan, *, lab: bool) -> str:
         return f"{project}: nothing to do.\n"
     place = " in its lab" if lab else ""
     return f"{project} is up{place}: {_counts(plan.steps)}.\n"
+
+
+def accepted(document: Mapping[str, Any]) -> list[str]:
+    """What is to be said of a change that was kept: expectations that fail, and those that can't be measured."""
+    judged = sorted(document.get("expectations", ()), key=lambda each: not each["before"])
+    lines = []
+    for each in (each for each in judged if each["held"] is False):
+        since = ", which held before the change" if each["before"] else ""
+        lines.append(f"expected: {each['text']}{since}; but {each['why']}. It was kept all the same.")
+    unknown = [each for each in judged if each["held"] is None]
+    lines += [f"expected: {each['text']}; that can't be measured: {each['why']}." for each in unknown[:FEW]]
+    if len(unknown) > FEW:
+        lines.append(f"{len(unknown) - FEW:,} more expectations can't be measured from here.")
+    return lines
+
+
+def waits(project: str, document: Mapping[str, Any]) -> str:
+    """What to do about a change that waits to be confirmed; nothing where none does."""
+    confirm = document.get("confirm")
+    if not confirm:
+        return ""
+    if confirm["unit"]:
+        who = f"by the systemd service {confirm['unit']}"
+    else:
+        who = f"by process {confirm['pid']}, which is detached from this terminal"
+    ends = sum(each["action"] == "delete" and each["kind"] == "namespace" for each in document["changes"])
+    later = f" Only then {_plural('namespace', ends)} {'is' if ends == 1 else 'are'} ended." if ends else ""
+    return (
+        f"It waits to be confirmed: `guestwire confirm --project {project}` keeps it.{later}\n"
+        f"Without that all is taken back in {confirm['seconds']} s, {who}.\n"
+    )
 
 
 def removed(project: str, plan: Plan) -> str:
@@ -151,9 +182,11 @@ def listed(documents: Sequence[Mapping[str, Any]]) -> str:
     rows = [("PROJECT", "HOST", "NAMESPACES", "FILE")]
     for each in documents:
         host = "lab" if each["lab"] else "-" if each["lab"] is None else each["host"] or "this host"
-        note = (
-            "unsettled journal: guestwire rollback" if each["unsettled"] else each["file"] or "known by its marks alone"
-        )
+        note = each["file"] or "known by its marks alone"
+        if each["confirm"] is not None:
+            note = f"waiting for confirm, {each['confirm']} s left: guestwire confirm, or rollback"
+        elif each["unsettled"]:
+            note = "unsettled journal: guestwire rollback"
         rows.append((each["project"], host, str(each["namespaces"]), note))
     return table(rows)
 

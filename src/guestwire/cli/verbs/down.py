@@ -15,8 +15,12 @@ VERB = Verb(
         FILE,
         LAB,
         Argument("--project", "the project to remove; then no file is needed", value="NAME"),
+        Argument("--no-guard", "don't see to it that this host reaches whom it reaches now"),
     ),
-    details="Only what bears guestwire's mark is removed. It goes on past what can't be removed, and reports it all.",
+    details="""\
+Only what bears guestwire's mark is removed. It goes on past what can't be removed, and reports it all. As with `up`
+all is as it was, with exit code 1, where this host wouldn't reach a gateway, a DNS server or your ssh client any
+more.""",
     examples=(
         ("guestwire down", "remove the project of guestwire.yaml in this folder"),
         ("guestwire down --project demo", "remove the project `demo`, wherever its file is"),
@@ -30,6 +34,6 @@ def run(args: Namespace) -> int:
     from guestwire.cli.terminal import emit
     from guestwire.show.words import removed
 
-    made = api.down(args.file, project=args.project, netns=args.netns)
+    made = api.down(args.file, project=args.project, netns=args.netns, guard=not args.no_guard)
     emit(args, made.to_json(), lambda: removed(made.project, made.plan))
     return 0

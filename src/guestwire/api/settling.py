@@ -1,0 +1,77 @@
+"""confirm and rollback: what settles a change that waits to be confirmed, or was broken off. Neither needs the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from guestwire import rootless
+from guestwire.api.work import get_in, lock_of
+from guestwire.apply import Journal, Store, projects, settle
+from guestwire.errors import Busy, Rejected
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.userns import capable
+
+__all__ = ["confirm", "rollback"]
+
+LOST = "Where its time was over, all is as it was before."
+
+
+def rollback(project: str | None = None) -> list[str]:
+    """Settle what commands that were broken off left behind, of one project or of all; says what was settled, and how.
+
+    A change that waits to be confirmed is taken back. Raises Refused with all that could not be done; what is left then
+    stays in the journal, to be tried again.
+    """
+    settled = []
+    for store in _unsettled(project):
+        with _locked(store) as journal:
+            if journal is not None:
+                how = "all was undone" if settle(store) else "finished, as it was past undoing"
+                settled.append(f"{store.project}: {how}.")
+    return settled
+
+
+def confirm(project: str | None = None) -> list[str]:
+    """Keep changes that wait to be confirmed, of one project or of all, and carry out what couldn't be undone.
+
+    Says what was confirmed. Raises Rejected where nothing waits, and Busy where a change was broken off before it was
+    whole; nothing is done then. Raises Refused as `rollback` does.
+    """
+    confirmed = []
+    for store in _unsettled(project):
+        with _locked(store) as journal:
+            if journal is None:
+                continue
+            if not (journal.waits or journal.committed):
+                raise Busy(
+                    f"a change of project {store.project} was broken off before it was whole (process {journal.pid}).",
+                    hint=f"`guestwire rollback --project {store.project}` takes it back.",
+                )
+            if not journal.committed:
+                store.commit()
+            settle(store)
+            confirmed.append(f"{store.project}: confirmed.")
+    if not confirmed:
+        raise Rejected(f"nothing{f' of project {project}' if project else ''} is waiting to be confirmed.", hint=LOST)
+    return confirmed
+
+
+def _unsettled(project: str | None) -> list[Store]:
+    """The stores of the project, or of all on this host, that have a journal; in an ordinary user's lab where it is."""
+    mine = [holder.project for holder in rootless.holders()] if not capable() else []
+    if mine and (project in mine or len(mine) == 1):
+        get_in(project or mine[0], lab=False, changes=True)
+    stores = [Store(name) for name in (projects() if project is None else [project])]
+    return [store for store in stores if store.journal() is not None]
+
+
+@contextmanager
+def _locked(store: Store) -> Iterator[Journal | None]:
+    """The journal, with its host locked; None where it was settled meanwhile."""
+    journal = store.journal()
+    if journal is None:
+        yield None
+        return
+    with Kernel() as kernel, lock_of(kernel, store.project, journal.host, journal.lab):
+        yield store.journal()
