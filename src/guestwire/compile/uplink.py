@@ -1,12 +1,12 @@
-"""What a network may do with an uplink: the checks that need the host, and taking its addresses and routes along."""
+"""What a network may do with an uplink: the checks that need the host, and taking along all that the NIC has."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from guestwire.compile.carried import carry
 from guestwire.compile.site import Site
-from guestwire.kinds import Link, Thing
-from guestwire.kinds.address import Address
+from guestwire.kinds import Link
 from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.port import Port
@@ -86,25 +86,6 @@ def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
 
 
 def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
-    """Make a NIC a port of our bridge, and move its addresses and routes there: on a port they would be dead.
-
-    So would a DHCP client be. It asks on the bridge anew, which has the NIC's MAC, so it gets the address that it had.
-    """
-    addresses = [a for a in site.base.of(Address, site.host) if a.link == link.name]
-    if addresses and not site.lab:
-        held = ", ".join(address.interface for address in addresses)
-        message = (
-            f"uplink {link.name} holds {held}, and moving a real host's addresses isn't built yet: it could cut it off."
-        )
-        site.refuse(network.at("uplink"), message, "Try it with --lab, use a NIC without addresses, or type macvtap.")
-        return
-    for value in [value for value in site.base if isinstance(value, Thing) and value.netns == site.host]:
-        moved = value.moved(link.name, bridge)
-        if moved is None:
-            continue
-        if moved.key == value.key or not isinstance(value, Address):
-            site.desired.borrowed.add(value.key)
-        else:
-            site.banish(value)
-        site.add(moved)
+    """Make a NIC a port of our bridge, and move there what it has: on a port it would be dead."""
+    carry(site, network, link, bridge)
     site.take(replace(link, up=True, master=bridge, port=Port()))

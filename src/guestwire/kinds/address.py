@@ -57,6 +57,7 @@ KEPT_FLAGS = sum(FLAGS.values())
 IFA_RT_PRIORITY = 9
 KERNEL_RA, KERNEL_LINK_LOCAL = 2, 3  # IFAPROT_KERNEL_RA, IFAPROT_KERNEL_LL, include/uapi/linux/if_addr.h
 FOREVER = 0xFFFFFFFF
+LONGEST = 15  # of a label: IFNAMSIZ without the zero byte
 PROMOTE = "/proc/sys/net/ipv4/conf/{}/promote_secondaries"
 _IFADDR = struct.Struct("=BBBBi")
 
@@ -74,7 +75,7 @@ class AnyAddress(Thing):
     flags: int | None = setting()
     broadcast: str | None = setting()
     label: str | None = setting()
-    """Of IPv4: a name that begins with the link's, as `eth0:1`."""
+    """Of IPv4: a name that begins with the link's, as `eth0:1`. On another link it is that one's, if it fits."""
     scope: int | None = setting()
     metric: int | None = setting()
     """Of the route to its prefix; 0 is the kernel's usual one."""
@@ -126,6 +127,11 @@ class AnyAddress(Thing):
         return f"{self.address}/{self.prefix}"
 
     @property
+    def place(self) -> tuple[str, str]:
+        """The namespace, and address and prefix length: the same on another link."""
+        return self.netns, self.interface
+
+    @property
     def family(self) -> int:
         """4 or 6."""
         return 6 if ":" in self.address else 4
@@ -149,7 +155,8 @@ class AnyAddress(Thing):
     def moved(self, old: str, new: str) -> Self | None:
         if self.link != old:
             return None
-        label = f"{new}{self.label.removeprefix(old)}" if self.label and self.label.startswith(old) else self.label
+        label = f"{new}{self.label.removeprefix(old)}" if self.label else None
+        label = None if label and len(label) > LONGEST else label
         return replace(self, name=f"{self.interface} {new}", link=new, label=label)
 
     def uncarried(self) -> str | None:
