@@ -43,6 +43,7 @@ def main() -> None:
 def _during(command: str, flows: dict[str, Flow], streams: list[_Stream]) -> dict[str, object]:
     """What is lost while a command runs, and the longest that an answer over TCP took (ms)."""
     running: subprocess.Popen[bytes] | None = None
+    going: list[Flow | _Stream] = [*flows.values(), *streams]
     for flow in flows.values():
         flow.waiting.clear()
     before = {name: flow.sent for name, flow in flows.items()}
@@ -52,10 +53,10 @@ def _during(command: str, flows: dict[str, Flow], streams: list[_Stream]) -> dic
             running = subprocess.Popen(["sh", "-euc", command], stdout=2, env=os.environ)
         rounds += 1
         after += running is not None and running.poll() is not None
-        for each in (*flows.values(), *streams):
+        for each in going:
             each.send()
-        _receive([*flows.values(), *streams], EVERY)
-    _receive([*flows.values(), *streams], LAST, whole=False)
+        _receive(going, EVERY)
+    _receive(going, LAST, whole=False)
     assert running is not None
     return {
         "code": running.returncode,

@@ -17,9 +17,9 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from guestwire.kinds.hop import RTA_FLOW, RTA_METRICS, RTA_MULTIPATH, Hop, metrics, metrics_attribute, metrics_words
 from guestwire.kinds.mark import PROTOCOL
@@ -39,7 +39,7 @@ from guestwire.linux.rtnetlink import (
 )
 from guestwire.picture import Value, fact, fixed, passing, setting
 
-__all__ = ["RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "AnyRoute", "Route", "TableRoute"]
+__all__ = ["RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "AnyRoute", "Route", "TableRoute", "told_apart"]
 
 RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9
 RT_TABLE_MAIN, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 0, 253, 1
@@ -154,17 +154,14 @@ class AnyRoute(Thing):
     def fleeting(self) -> bool:
         return self.protocol == RTPROT_RA
 
-    def apart(self) -> Self:
-        """The same under a longer name, for where there is another that has the same."""
-        return replace(self, name=f"{self.name} dev {self.link} via {self.gateway} type {self.type}")
-
     def can_return(self) -> bool:
         return self.until is None or self.until > time.monotonic()
 
     def moved(self, old: str, new: str) -> Self | None:
         if self.link == old:
-            value = replace(self, link=new)
-            return replace(value, name=self.name.replace(f"dev {old}", f"dev {new}")) if self.fleeting else value
+            words = self.name.split()
+            named = [new if before == "dev" else word for before, word in zip(["", *words], words, strict=False)]
+            return replace(self, link=new, name=" ".join(named))
         if any(hop.link == old for hop in self.hops or ()):
             hops = tuple(hop._replace(link=new) if hop.link == old else hop for hop in self.hops or ())
             return replace(self, hops=hops)
@@ -293,6 +290,9 @@ class AnyRoute(Thing):
         return replace(value, hops=tuple(Hop(*hop) for hop in value.hops)) if value.hops else value
 
 
+R = TypeVar("R", bound=AnyRoute)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(AnyRoute):
     """A route of the main table."""
@@ -318,12 +318,20 @@ class TableRoute(AnyRoute):
     @classmethod
     def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:
         names = {number: link.name for number, link in links.items()}
-        found: dict[str, Thing] = {}
-        for seen in dump_routes(kernel.socket(netns), main=False):
-            if seen.protocol != RTPROT_KERNEL:
-                value = cls._seen(netns, names.get(seen.oif, ""), None, seen, names)
-                found.setdefault(value.name if value.name not in found else (value := value.apart()).name, value)
-        return list(found.values())
+        told = (seen for seen in dump_routes(kernel.socket(netns), main=False) if seen.protocol != RTPROT_KERNEL)
+        return [*told_apart(cls._seen(netns, names.get(seen.oif, ""), None, seen, names) for seen in told)]
+
+
+def told_apart(routes: Iterable[R]) -> Iterator[R]:
+    """The routes of a namespace, those of one name under longer ones, whichever stands first."""
+    found: dict[str, list[R]] = {}
+    for route in routes:
+        found.setdefault(route.name, []).append(route)
+    for name, same in found.items():
+        if len(same) == 1 or same[0].fleeting:
+            yield same[-1]
+        else:
+            yield from (replace(r, name=f"{name} dev {r.link} via {r.gateway} type {r.type}") for r in same)
 
 
 def _name(

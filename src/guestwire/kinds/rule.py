@@ -24,6 +24,9 @@ RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
 FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_GOTO, FRA_PRIORITY, FRA_FWMARK, FRA_FLOW, FRA_TUN_ID = 1, 2, 3, 4, 6, 10, 11, 12
 FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_FWMASK, FRA_OIFNAME, FRA_PAD = 13, 14, 15, 16, 17, 18
 FRA_L3MDEV, FRA_UID_RANGE, FRA_PROTOCOL, FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE = 19, 20, 21, 22, 23, 24
+FRA_DSCP, FRA_SPORT_MASK, FRA_DPORT_MASK, FRA_DSCP_MASK = 25, 28, 29, 30
+WHOLE = {FRA_SPORT_MASK: b"\xff\xff", FRA_DPORT_MASK: b"\xff\xff", FRA_DSCP_MASK: b"\x3f"}
+"""Masks that leave nothing out, which newer kernels tell where nobody gave one."""
 FIB_RULE_INVERT = 2
 ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}  # FR_ACT_*
 TO_TABLE, GOTO = 1, 2
@@ -37,7 +40,7 @@ NUMBERS = {
     "suppress_prefix": FRA_SUPPRESS_PREFIXLEN,
     "table": FRA_TABLE,
 }
-BYTES = {"protocol": FRA_PROTOCOL, "ip_protocol": FRA_IP_PROTO, "l3mdev": FRA_L3MDEV}
+BYTES = {"protocol": FRA_PROTOCOL, "ip_protocol": FRA_IP_PROTO, "l3mdev": FRA_L3MDEV, "dscp": FRA_DSCP}
 NAMES = {"iif": FRA_IIFNAME, "oif": FRA_OIFNAME}
 RANGES = {
     "uids": (FRA_UID_RANGE, struct.Struct("=II")),
@@ -84,6 +87,7 @@ class Rule(Thing):
     realms: int = fixed(0)
     tunnel: int = fixed(0)
     l3mdev: int = fixed(0)
+    dscp: int = fixed(0)
     protocol: int = fixed(0)
     """Who made it, as of a route."""
     unknown: tuple[int, ...] = fact(())
@@ -112,7 +116,7 @@ class Rule(Thing):
         if FRA_TUN_ID in found:
             own["tunnel"] = _U64.unpack(found[FRA_TUN_ID])[0]
         own |= {name: None for name in ("suppress_group", "suppress_prefix") if own.get(name) == UNSET}
-        unknown = tuple(sorted(found.keys() - TOLD))
+        unknown = tuple(sorted(kind for kind in found.keys() - TOLD if found[kind] != WHOLE.get(kind)))
         version = 6 if family == socket.AF_INET6 else 4
         inverted = bool(flags & FIB_RULE_INVERT)
         value = cls(
@@ -172,6 +176,7 @@ class Rule(Thing):
         words += ["from", self.source or "all"]
         words += ["to", self.destination] if self.destination else []
         words += ["tos", f"{self.tos:#x}"] if self.tos else []
+        words += ["dscp", self.dscp] if self.dscp else []
         words += ["fwmark", f"{self.mark:#x}/{self.mask:#x}"] if self.mark or self.mask else []
         words += ["iif", self.iif] if self.iif else []
         words += ["oif", self.oif] if self.oif else []

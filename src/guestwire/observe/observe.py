@@ -14,7 +14,7 @@ from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.mark import read_alias
 from guestwire.kinds.namespace import LO, Namespace
 from guestwire.kinds.nic import Nic
-from guestwire.kinds.route import Route
+from guestwire.kinds.route import Route, told_apart
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import (
     LinkMessage,
@@ -140,8 +140,10 @@ class _Reader:
                 value = Address.parse(netns, link, owners.get((netns, link)) or owner, address)
                 if value is not None:
                     picture.add(value)
+        routes = []
         for route in dump_routes(sock):
             link = names.get(route.oif, "")
             parsed = Route.parse(netns, link, owners.get((netns, link)) or owner, route, names)
             if parsed is not None:
-                picture.add(parsed if parsed.key not in picture or parsed.fleeting else parsed.apart())
+                routes.append(parsed)
+        picture.add(*told_apart(routes))
