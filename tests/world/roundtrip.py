@@ -9,8 +9,8 @@ import sys
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.linklocal import LinkLocal
 from guestwire.kinds.neighbour import Neighbour
-from guestwire.kinds.route import TableRoute
 from guestwire.kinds.rule import Rule
+from guestwire.kinds.tableroute import TableRoute
 from guestwire.linux.kernel import Kernel
 from guestwire.observe import look_up, observe
 from guestwire.picture import Key, Picture

@@ -14,16 +14,17 @@ from guestwire.compile.site import Site
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.linklocal import LinkLocal
 from guestwire.kinds.neighbour import Neighbour
+from guestwire.kinds.prefixroute import PrefixRoute
 from guestwire.kinds.proxy import Proxy
-from guestwire.kinds.route import TableRoute
 from guestwire.kinds.rule import Rule
 from guestwire.kinds.sysctl import Sysctl
+from guestwire.kinds.tableroute import TableRoute
 from guestwire.picture import Key
 from guestwire.spec.models import Network
 
 __all__ = ["carry", "has_link_local", "to_look_up"]
 
-ASKED = (LinkLocal, Neighbour, Proxy, Rule, TableRoute)
+ASKED = (LinkLocal, Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
 """The kinds of what is read only where somebody asks."""
 SETTINGS = {
     4: """

@@ -35,11 +35,10 @@ from guestwire.linux.rtnetlink import (
     RTM_DELROUTE,
     RTM_NEWROUTE,
     RouteMessage,
-    dump_routes,
 )
 from guestwire.picture import Value, fact, fixed, passing, setting
 
-__all__ = ["RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "AnyRoute", "Route", "TableRoute", "told_apart"]
+__all__ = ["RTPROT_KERNEL", "RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "AnyRoute", "Route", "told_apart"]
 
 RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9
 RT_TABLE_MAIN, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 0, 253, 1
@@ -152,7 +151,7 @@ class AnyRoute(Thing):
 
     @property
     def fleeting(self) -> bool:
-        return self.protocol == RTPROT_RA
+        return self.protocol in (RTPROT_RA, RTPROT_KERNEL)
 
     def can_return(self) -> bool:
         return self.until is None or self.until > time.monotonic()
@@ -307,21 +306,6 @@ class Route(AnyRoute):
         return None if seen.protocol == RTPROT_KERNEL else cls._seen(netns, link, owner, seen, links)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableRoute(AnyRoute):
-    """A route of another table, which packets are led to by a rule."""
-
-    KIND: ClassVar[str] = "table route"
-    DUMPED: ClassVar[bool] = True
-    MARKED: ClassVar[bool] = False
-
-    @classmethod
-    def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:
-        names = {number: link.name for number, link in links.items()}
-        told = (seen for seen in dump_routes(kernel.socket(netns), main=False) if seen.protocol != RTPROT_KERNEL)
-        return [*told_apart(cls._seen(netns, names.get(seen.oif, ""), None, seen, names) for seen in told)]
-
-
 def told_apart(routes: Iterable[R]) -> Iterator[R]:
     """The routes of a namespace, those of one name under longer ones, whichever stands first."""
     found: dict[str, list[R]] = {}
@@ -353,6 +337,8 @@ def _name(
     words += ["table", table] if table != RT_TABLE_MAIN else []
     if protocol == RTPROT_RA:  # each router's on each link stands beside the others
         words += ["ra", "via", gateway, "dev", link]
+    if protocol == RTPROT_KERNEL:
+        words += ["dev", link]
     return " ".join(map(str, words))
 
 

@@ -148,17 +148,16 @@ class _Planner:
         ended = {value.name for value in away if isinstance(value, Namespace)}
         roots = _roots(away)
         known = {value.key for value in roots}
-        for value in roots:
+
+        def moves(value: Thing) -> bool:
+            if isinstance(value, AnyAddress) and value.place in coming:
+                return True
             foreign = value.key in self.desired.absent and value.owner != self.project
-            moves = foreign and type(value).moved is not Thing.moved and value.RANK < PROCESSES
-            yield Step("delete", value, moves=moves or (isinstance(value, AnyAddress) and value.place in coming))
-        for key, value in self._closure(away).items() if coming else ():
-            if (
-                isinstance(value, AnyAddress)
-                and value.place in coming
-                and key not in known
-                and value.netns not in ended
-            ):
+            return foreign and type(value).moved is not Thing.moved and value.RANK < PROCESSES
+
+        yield from (Step("delete", value, moves=moves(value)) for value in roots)
+        for key, value in self._closure(away).items():
+            if key not in known and value.netns not in ended and moves(value):
                 yield Step("delete", value, moves=True)
 
     def _differs(self, value: Thing, have: Thing) -> bool:

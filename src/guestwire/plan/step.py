@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key
@@ -84,7 +85,9 @@ class Step:
         value = self.value
         if self.action == "delete":
             if self.moves:
-                return [Act((SET, value.netns, AWAY), self)]
+                # The kernel takes temporary addresses away with the one that they were made from.
+                sooner = isinstance(value, AnyAddress) and value.temporary
+                return [Act((SET, value.netns, AWAY - sooner), self)]
             ends = isinstance(value, Namespace)
             stage = REPLACE if self.early else END if ends else DELETE
             return [Act((stage, -value.RANK, value.netns), self)]
