@@ -20,7 +20,7 @@ from guestwire.linux.kernel import Kernel
 from guestwire.observe import observe
 from guestwire.picture import Picture
 
-__all__ = ["main"]
+__all__ = ["Flow", "main"]
 
 EVERY = 0.008  # seconds
 LAST = 2.0  # seconds that the last answers get
@@ -35,7 +35,7 @@ def main() -> None:
         names = namespaces.names()
         picture = observe(kernel, "", names)
         flows = [
-            _Flow(kernel, near, address)
+            Flow(kernel, near, address)
             for number in range(1, PAIRS + 1)
             for near, far in [(f"{project}-still-{number}", f"{project}-still-{100 - number}")]
             for address in _addresses(picture, far)
@@ -52,7 +52,9 @@ def _addresses(picture: Picture, netns: str) -> list[str]:
     return [address.address for address in picture.of(Address, netns)]
 
 
-class _Flow:
+class Flow:
+    """Echo requests from a namespace to an address; `waiting` are the numbers of those that nobody has answered."""
+
     def __init__(self, kernel: Kernel, netns: str, address: str) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.kind, protocol = ECHO[6 if ":" in address else 4]
@@ -78,7 +80,7 @@ class _Flow:
             pass
 
 
-def _during(flows: list[_Flow], path: str) -> int:
+def _during(flows: list[Flow], path: str) -> int:
     running = subprocess.Popen([sys.executable, "-m", "guestwire", "up", path], stdout=2)
     while running.poll() is None:
         for flow in flows:
@@ -87,7 +89,7 @@ def _during(flows: list[_Flow], path: str) -> int:
     return running.returncode
 
 
-def _receive(flows: list[_Flow], seconds: float) -> None:
+def _receive(flows: list[Flow], seconds: float) -> None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and any(flow.waiting for flow in flows):
         for flow in select.select([flow.socket for flow in flows], [], [], left)[0]:
@@ -96,5 +98,5 @@ def _receive(flows: list[_Flow], seconds: float) -> None:
         select.select([], [], [], left)
 
 
-def _finish(flows: list[_Flow]) -> None:
+def _finish(flows: list[Flow]) -> None:
     _receive(flows, LAST)

@@ -2,16 +2,23 @@
 
 Of a link only what we set is lent: its master and port, whether it is up, and for a passthru child its MAC. What
 somebody else has set since stays as it is. Where another project needs a loan yet, it goes on to that one.
+
+What lies on our bridge without our mark is the host's, and on its NIC but for us: what went there with the NIC, what a
+router has told since, what a client was leased, what somebody has added. It goes with the NIC, with the lifetimes that
+it has by then. So what has a lifetime comes back only where it is still there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from guestwire.apply import State, Store, projects
-from guestwire.kinds import Link, Thing
+from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.macvlan import Macvlan
+from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.sysctl import Sysctl
 from guestwire.picture import Desired, Key, Picture
 
@@ -40,7 +47,7 @@ def without_us(seen: Picture, host: str, project: str, loans: Mapping[Key, Thing
     for link in base.of(Link):
         if (link.netns, link.master or "") in ours:  # its loan may be lost, as with /run; it is ours all the same
             base.add(replace(link, master="", port=None))
-    base.add(*_as_lent(seen, project, loans))
+    base.add(*_as_lent(seen, project, loans, _moved(seen, project)))
     return base
 
 
@@ -51,10 +58,17 @@ def give_back(
 
     Not what one of the `heirs`, other projects by what they use, needs yet.
     """
-    for value in _as_lent(seen, project, loans):
+    moves = [
+        (bridge, nic) for bridge, nic in _moved(seen, project) if nic.key in loans or bridge.key not in desired.picture
+    ]
+    for value in _as_lent(seen, project, loans, moves):
         if value.key not in heirs:
             desired.borrowed.add(value.key)
             desired.picture.add(value)
+    for value, moved in _carried(seen, moves):
+        if value.key != moved.key:
+            desired.borrowed.add(value.key)
+            desired.absent.add(value.key)
 
 
 def hand_over(loans: Mapping[Key, Thing], heirs: Mapping[Key, str]) -> None:
@@ -75,7 +89,10 @@ def to_look_up(state: State | None) -> dict[Key, None]:
     if state is None:
         return {}
     overruling = [loan.overruled_by for loan in state.loans.values() if isinstance(loan, Sysctl)]
-    return dict.fromkeys([*state.named, *state.loans, *(key for key in overruling if key is not None)])
+    netns = {loan.netns for loan in state.loans.values() if isinstance(loan, Link)}
+    movable = [kind for kind in kinds().values() if kind.DUMPED and kind.moved is not Thing.moved]
+    moved = [Key("", each, kind.KIND, "") for each in netns for kind in movable]
+    return dict.fromkeys([*state.named, *state.loans, *(key for key in overruling if key is not None), *moved])
 
 
 def claim(seen: Picture, state: State | None) -> None:
@@ -89,16 +106,46 @@ def claim(seen: Picture, state: State | None) -> None:
             seen.add(replace(value, owner=state.project))
 
 
-def _as_lent(seen: Picture, project: str, loans: Mapping[Key, Thing]) -> list[Thing]:
-    """What was lent as it was, as far as the links that it needs are there.
+def _moved(seen: Picture, project: str) -> list[tuple[Link, Link]]:
+    """Our bridges, each with the host's NIC that is a port of it: one that isn't ours."""
+    links = {link.place: link for link in seen.of(Link)}
+    ports = [link for link in links.values() if link.master and link.owner is None]
+    masters = ((links.get((port.netns, port.master or "")), port) for port in ports)
+    return [(master, port) for master, port in masters if master is not None and master.owner == project]
+
+
+def _carried(seen: Picture, moves: Iterable[tuple[Link, Link]]) -> Iterator[tuple[Thing, Thing]]:
+    """What lies on our bridges and isn't ours, each with what it is on the NIC."""
+    for bridge, nic in moves:
+        for value in seen:
+            if isinstance(value, Thing) and value.netns == bridge.netns and value.owner != bridge.owner:
+                moved = value.moved(bridge.name, nic.name)
+                if moved is not None:
+                    yield value, moved
+
+
+def _as_lent(
+    seen: Picture, project: str, loans: Mapping[Key, Thing], moves: Iterable[tuple[Link, Link]]
+) -> list[Thing]:
+    """What was lent as it was, as far as the links that it needs are there; and what has moved along with it.
 
     A link is as it is now, but for what of it we have set since it was lent.
     """
+    moves = list(moves)
+    carried = {moved.key: moved for _, moved in _carried(seen, moves)}
+    away = {nic.place for _, nic in moves}
     links = {(link.netns, link.name): link for link in seen.of(Link)}
     taken = {c.parent for c in seen.of(Macvlan) if c.mode == "passthru" and c.owner == project}
     found: list[Thing] = []
     for loan in loans.values():
         if not isinstance(loan, Link):
+            now = carried.pop(loan.key, None)
+            if isinstance(loan, AnyAddress | AnyRoute) and (loan.until is not None or loan.fleeting):
+                if isinstance(now, AnyAddress | AnyRoute):
+                    passed: dict[str, Any] = {"until": now.until}
+                    loan = replace(loan, **passed)
+                elif not away.isdisjoint(loan.on_links()):
+                    continue
             if links.keys() >= set(loan.on_links()) and not _overruled(seen, loan):
                 found.append(loan)
             continue
@@ -110,7 +157,7 @@ def _as_lent(seen: Picture, project: str, loans: Mapping[Key, Thing]) -> list[Th
         if have.master == loan.master or (master is not None and master.owner == project):
             have = replace(have, master=loan.master, port=loan.port)
         found.append(replace(have, up=loan.up, mac=loan.mac if place in taken else have.mac))
-    return found
+    return [*found, *carried.values()]
 
 
 def _overruled(seen: Picture, loan: Thing) -> bool:

@@ -26,7 +26,8 @@ from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.rtnetlink import AF_BRIDGE, dump_neighbours
+from guestwire.linux.neighbours import dump_neighbours
+from guestwire.linux.rtnetlink import AF_BRIDGE
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Picture
 from guestwire.plan import REST, Act, Plan, Step, make_plan
@@ -239,7 +240,7 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     left = [
         f"{key.kind} {key.name}{f' in namespace {key.netns}' if key.netns else ''}"
         for key, value in desired.picture.values.items()
-        if isinstance(value, Thing) and ((found := now.get(key)) is None or value.differs(found))
+        if isinstance(value, Thing) and value.can_return() and ((found := now.get(key)) is None or value.differs(found))
     ] + [f"{key.kind} {key.name}" for key in desired.absent if key in now]
     if left and not problems:
         return [Problem(f"not as it was before: {name}.") for name in left]

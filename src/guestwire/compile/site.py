@@ -121,6 +121,13 @@ class Site:
         self.desired.absent.add(value.key)
         self.desired.picture.remove(value.key)
 
+    def move(self, value: Thing, moved: Thing) -> None:
+        """Want something that isn't ours to be on another link instead, where it stays somebody else's."""
+        if moved.key != value.key:
+            self.banish(value)
+        self.desired.borrowed |= {value.key, moved.key}
+        self.add(moved)
+
     def refuse(self, where: Where, message: str, hint: str | None = None) -> None:
         """Note that the file is wrong for this host."""
         problem = self.file.problem(where, message, hint)

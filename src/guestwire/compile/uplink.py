@@ -1,17 +1,15 @@
-"""What a network may do with an uplink: the checks that need the host, and taking its addresses and routes along."""
+"""What a network may do with an uplink: the checks that need the host, and taking along all that the NIC has."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from guestwire.compile.carried import carry
 from guestwire.compile.site import Site
 from guestwire.kinds import Link
-from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
-from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.port import Port
-from guestwire.kinds.route import Route
 from guestwire.spec.models import Network
 
 __all__ = ["LEAST_MTU_IPV6", "enslave", "find", "raise_up"]
@@ -88,24 +86,6 @@ def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
 
 
 def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
-    """Make a NIC a port of our bridge, and move its addresses and routes there: on a port they would be dead.
-
-    So would a DHCP client be. It asks on the bridge anew, which has the NIC's MAC, so it gets the address that it had.
-    """
-    addresses = [a for a in site.base.of(Address, site.host) if a.link == link.name]
-    if addresses and not site.lab:
-        held = ", ".join(address.interface for address in addresses)
-        message = (
-            f"uplink {link.name} holds {held}, and moving a real host's addresses isn't built yet: it could cut it off."
-        )
-        site.refuse(network.at("uplink"), message, "Try it with --lab, use a NIC without addresses, or type macvtap.")
-        return
-    for route in [r for r in site.base.of(Route, site.host) if r.link == link.name]:
-        site.desired.borrowed.add(route.key)
-        site.add(route.moved(bridge, site.project))
-    for address in addresses:
-        site.banish(address)
-        site.add(address.moved(bridge, site.project))
-    for client in [client for client in site.base.of(DhcpClient, site.host) if client.link == link.name]:
-        site.add(client.moved(bridge))
+    """Make a NIC a port of our bridge, and move there what it has: on a port it would be dead."""
+    carry(site, network, link, bridge)
     site.take(replace(link, up=True, master=bridge, port=Port()))

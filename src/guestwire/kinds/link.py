@@ -92,6 +92,11 @@ class Link(Thing):
         hint = f"Load its module (modprobe {kind}), or use a kernel that has it."
         return Problem(f"this kernel has no {kind} (Unknown device type).", hint)
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The namespace, and the name there."""
+        return self.netns, self.name
+
     def claim(self) -> tuple[object, ...] | None:
         """What no other link can have at the same time, or None."""
         return None

@@ -17,7 +17,10 @@ Forwarding, of all of them, is the one that drags others along (net/ipv4/devinet
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from guestwire.kinds.thing import Thing
@@ -52,15 +55,19 @@ class Sysctl(Thing):
 
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> Sysctl | None:
-        def contents() -> str | None:
-            try:
-                with open(f"{FOLDER}/{key.name}") as file:
-                    return file.read().strip()
-            except FileNotFoundError:
-                return None
+        found: Thing | None = next(iter(cls.read_all(kernel, [key])), None)
+        assert found is None or isinstance(found, Sysctl)
+        return found
 
-        content = kernel.call(key.netns, contents)
-        return None if content is None else cls(netns=key.netns, name=key.name, content=content)
+    @classmethod
+    def read_all(cls, kernel: Kernel, keys: Iterable[Key]) -> Iterator[Thing]:
+        """Those of each namespace in one go: a link alone has a hundred."""
+        names: dict[str, list[str]] = {}
+        for key in keys:
+            names.setdefault(key.netns, []).append(key.name)
+        for netns, these in names.items():
+            for name, content in kernel.call(netns, partial(_contents, these)).items():
+                yield cls(netns=netns, name=name, content=content)
 
     @property
     def link(self) -> str | None:
@@ -120,3 +127,12 @@ class Sysctl(Thing):
 
     def _where(self) -> str:
         return f"ip netns exec {self.netns} " if self.netns else ""
+
+
+def _contents(names: Iterable[str]) -> dict[str, str]:
+    """What is in the files of those names, in the namespace that this thread is in."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(FileNotFoundError), open(f"{FOLDER}/{name}") as file:
+            found[name] = file.read().strip()
+    return found

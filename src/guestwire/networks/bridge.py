@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from guestwire.compile import Gateway, Seat, Site
+from guestwire.compile.carried import has_link_local, to_look_up
 from guestwire.compile.dhcp import check_dhcp, serve
 from guestwire.compile.firewall import Flow
 from guestwire.compile.gateway import guard, host_forwards
@@ -96,6 +97,7 @@ class Bridge(Gateway):
     def build(self, site: Site) -> None:
         name, long = site.name(self.name)
         mac = site.mac(self.name)
+        link_local = None
         if self.uplink is not None:
             link = find(site, self, self.uplink)
             if isinstance(link, BridgeLink):
@@ -115,6 +117,8 @@ class Bridge(Gateway):
                 return
             enslave(site, self, link, name)
             mac = link.mac or mac
+            made = Key("", site.host, BridgeLink.KIND, name) not in site.seen
+            link_local = False if made and has_link_local(site, link) else None
         check_subnets(site, self)
         owner = site.project
         site.add(
@@ -127,6 +131,7 @@ class Bridge(Gateway):
                 mtu=self._least_mtu(site),
                 stp=self.stp,
                 master="",
+                link_local=link_local,
             )
         )
         site.add(*(Address.on(site.host, name, str(host), owner) for host in self.hosts()))
@@ -148,7 +153,10 @@ class Bridge(Gateway):
         self._must_pass_bridged(site, name)
 
     def looks_at(self, seen: Picture, host: str) -> Iterable[Key]:
-        return [*super().looks_at(seen, host), *(Key("", host, Sysctl.KIND, path) for path in NF_CALL.values())]
+        yield from super().looks_at(seen, host)
+        yield from (Key("", host, Sysctl.KIND, path) for path in NF_CALL.values())
+        if self.uplink is not None:
+            yield from to_look_up(host, self.uplink)
 
     def _must_pass_bridged(self, site: Site, name: str) -> None:
         """Note what a firewall must let pass: between guests, where bridged frames are shown to it; to our server."""

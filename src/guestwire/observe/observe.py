@@ -14,7 +14,7 @@ from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.mark import read_alias
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic
-from guestwire.kinds.route import Route
+from guestwire.kinds.route import Route, told_apart
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, dump_routes, namespace_id
 from guestwire.picture import Key, Picture
@@ -134,6 +134,8 @@ class _Reader:
                 value = Address.parse(netns, link, owners.get((netns, link)) or owner, address)
                 if value is not None:
                     picture.add(value)
+        routes = []
         for route in dump_routes(sock):
             link = names.get(route.oif, "")
-            picture.add(Route.parse(netns, link, owners.get((netns, link)) or owner, route))
+            routes.append(Route.parse(netns, link, owners.get((netns, link)) or owner, route, names))
+        picture.add(*told_apart(routes))

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from guestwire.errors import FileError, Problem
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.file import File
 from guestwire.kinds.mark import NO_PROJECT
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
 from guestwire.kinds.route import Route
 from guestwire.picture import Desired, Key, Picture
-from guestwire.plan.step import Act, Step
+from guestwire.plan.step import PROCESSES, Act, Step
 
 __all__ = ["Plan", "make_plan"]
 
@@ -94,8 +95,8 @@ class _Planner:
         self.problems: list[Problem] = []
 
     def plan(self, sweep: bool) -> Plan:
-        wanted = [(key, value) for key, value in self.desired.picture.values.items() if isinstance(value, Thing)]
-        values = [value for _, value in wanted]
+        values = _as_listed([value for value in self.desired.picture if isinstance(value, Thing)])
+        wanted = [(value.key, value) for value in values]
         replaced = [old for key, value in wanted if (old := self._in_the_way(key, value)) is not None]
         if self.problems:
             raise FileError(*self.problems)
@@ -108,11 +109,11 @@ class _Planner:
         for key, value in wanted:
             have = self.observed.get(key)
             if have is None or key in lost:
-                steps.append(Step("create", value))
+                steps += [Step("create", value)] if value.can_return() else []
             elif isinstance(have, Thing) and self._differs(value, have):
                 steps += self._changes(value, have)
         away = [value for value in away if value.key not in lost]
-        steps += [Step("delete", value) for value in _roots(away)]
+        steps += self._endings(steps, away)
         deleted = {step.key for step in steps if step.action == "delete"}
         deleted |= {key for value in self.observed if isinstance(value, Thing) for key in value.carries()}
         gone = {**lost, **self._closure(away)}
@@ -124,14 +125,42 @@ class _Planner:
 
         A macvlan that goes after its parent is down leaves the parent promiscuous.
         """
+        leaves = isinstance(have, Link) and have.master and self._leaves(value)
         if not (isinstance(value, Link) and isinstance(have, Link) and value.up is False and have.up):
-            yield Step("change", value, have)
+            yield Step("change", value, have, moves=bool(leaves))
             return
         first = replace(value, up=None)
         if self._differs(first, have):
-            yield Step("change", first, have)
+            yield Step("change", first, have, moves=bool(leaves))
             have = replace(value, up=True)
         yield Step("change", value, have, late=True)
+
+    def _leaves(self, value: Thing) -> bool:
+        """Whether a link is taken from its master once its addresses are on it, as nothing else needs it before."""
+        links = [link for link in self.desired.picture.of(Link) if link.key not in self.observed]
+        return isinstance(value, Link) and value.master == "" and all(value.place not in v.on_links() for v in links)
+
+    def _endings(self, steps: list[Step], away: list[Thing]) -> Iterator[Step]:
+        """How what isn't wanted goes.
+
+        An address that goes to another link is taken from the one that was as soon as it is there, though that link may
+        go as well: until then the host would send by either. So is whatever else of somebody else's moves.
+        """
+        coming = {v.place for step in steps if step.action == "create" and isinstance(v := step.value, AnyAddress)}
+        ended = {value.name for value in away if isinstance(value, Namespace)}
+        roots = _roots(away)
+        known = {value.key for value in roots}
+
+        def moves(value: Thing) -> bool:
+            if isinstance(value, AnyAddress) and value.place in coming:
+                return True
+            foreign = value.key in self.desired.absent and value.owner != self.project
+            return foreign and type(value).moved is not Thing.moved and value.RANK < PROCESSES
+
+        yield from (Step("delete", value, moves=moves(value)) for value in roots)
+        for key, value in self._closure(away).items():
+            if key not in known and value.netns not in ended and moves(value):
+                yield Step("delete", value, moves=True)
 
     def _differs(self, value: Thing, have: Thing) -> bool:
         remarked = isinstance(value, Link) and value.owner == self.project != have.owner
@@ -222,6 +251,22 @@ class _Planner:
                     found[other.key] = other
                     stack.append(other)
         return found
+
+
+def _as_listed(values: list[Thing]) -> list[Thing]:
+    """Values in an order of making in which the kernel lists them as they stand here.
+
+    IPv6 addresses of a link are listed the other way round than they came.
+    """
+    listed: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, value in enumerate(values):
+        if isinstance(value, AnyAddress) and value.family == 6 and value.settled:
+            listed[value.netns, value.link].append(place)
+    values = [*values]
+    for places in listed.values():
+        for place, value in zip(places, [values[place] for place in reversed(places)], strict=True):
+            values[place] = value
+    return values
 
 
 def _roots(going: list[Thing]) -> list[Thing]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key
@@ -17,6 +18,7 @@ REPLACE, MAKE, SET, RUN, DELETE, END, REST = range(7)
 LINKS_MADE = (
     30  # kinds below this rank are made in stage MAKE, so that in stage SET each namespace can be seen to in one go
 )
+DETACHED, AWAY = 57, 59  # in stage SET: what moves to another link is there, then, and goes from where it was
 PROCESSES = 60  # kinds from this rank on are started in stage RUN: all that they could talk to is set up then
 
 
@@ -62,7 +64,8 @@ class Step:
     """What is done to one key.
 
     `before` is the value that was there; `early` marks a deletion that makes room, `late` a change that has to wait
-    until what was deleted is gone.
+    until what was deleted is gone. `moves` marks what ends a move from link to link, right after it is made there: what
+    is taken from the one that was, and a NIC that leaves its bridge.
     """
 
     action: Literal["create", "change", "delete"]
@@ -70,6 +73,7 @@ class Step:
     before: Thing | None = None
     early: bool = False
     late: bool = False
+    moves: bool = False
 
     @property
     def key(self) -> Key:
@@ -80,13 +84,17 @@ class Step:
         """The calls it makes, each with its place in the order of the whole plan."""
         value = self.value
         if self.action == "delete":
+            if self.moves:
+                # The kernel takes temporary addresses away with the one that they were made from.
+                sooner = isinstance(value, AnyAddress) and value.temporary
+                return [Act((SET, value.netns, AWAY - sooner), self)]
             ends = isinstance(value, Namespace)
             stage = REPLACE if self.early else END if ends else DELETE
             return [Act((stage, -value.RANK, value.netns), self)]
         rank = value.rank()
         if self.action == "change":
             assert self.before is not None
-            rank = value.change_rank(self.before)
+            rank = DETACHED if self.moves else value.change_rank(self.before)
         if self.late:
             return [Act((REST, rank, value.netns), self)]
         first = Act(self._place(rank), self)

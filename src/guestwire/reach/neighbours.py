@@ -17,16 +17,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.neighbours import NDA_DST, NeighbourMessage, dump_neighbours
 from guestwire.linux.netlink import NetlinkError, Request, attribute, attributes
 from guestwire.linux.rtnetlink import (
-    NDA_DST,
     RTA_DST,
     RTA_GATEWAY,
     RTA_OIF,
     RTA_PREFSRC,
     RTM_DELNEIGH,
-    NeighbourMessage,
-    dump_neighbours,
     dump_routes,
 )
 from guestwire.reach.station import Family
