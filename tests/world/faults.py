@@ -30,7 +30,7 @@ from guestwire.linux.kernel import Kernel
 from guestwire.linux.programs import run_program
 from guestwire.observe import observe
 
-__all__ = ["WAYS", "Done", "Job", "forked", "main", "snapshot"]
+__all__ = ["WAYS", "Done", "Job", "forked", "load", "main", "snapshot"]
 
 SEED = 2
 WAYS = ("kill", "term", "int", "ENOBUFS", "EBUSY", "ENOSPC")
@@ -80,7 +80,7 @@ class _Run:
     def __init__(self, job: Job, done: Done) -> None:
         self.job, self.done = job, done
         self.empty = snapshot()
-        _load(job.file, job.lab)
+        load(job.file, job.lab)
         code, said = forked(self._base if job.base else self._act)
         if code in UNFIT:
             self.done.unfit = said
@@ -151,7 +151,7 @@ class _Run:
         return not (gone or new or other)
 
 
-def _load(file: str, lab: bool) -> None:
+def load(file: str, lab: bool) -> None:
     """Have guestwire load all that it loads only when it needs it: each fork would anew, for longer than it works."""
     with contextlib.suppress(GuestwireError):
         plan(file, lab=lab)
