@@ -19,10 +19,10 @@ test: ## run all tests (ARGS="-k word" for some); as root it installs what is mi
 	@tools/venv.sh dev
 	$(PYTHON) -m pytest $(ARGS)
 
-fault: ## break guestwire off at every step, not at a sample (minutes)
+fault: ## break guestwire off at every step of every example, not at a sample (minutes)
 	@tools/packages.sh test
 	@tools/venv.sh dev
-	GUESTWIRE_ALL_FAULTS=1 $(PYTHON) -m pytest -o timeout=900 tests/world/test_faults.py tests/world/test_strangers.py
+	GUESTWIRE_ALL_FAULTS=1 $(PYTHON) -m pytest -o timeout=1300 tests/world/test_faults.py tests/world/test_strangers.py
 
 lint: ## ruff, mypy and shellcheck: what tests/conventions runs too
 	@tools/venv.sh dev

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.sandbox import Sandbox, sandboxed
+
+# guestwire is started thousands of times: compiled anew each time, that would be a quarter of the tests' whole time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +25,14 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     """A machine of the test's own."""
     with sandboxed(tmp_path) as machine:
         yield machine
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How often guestwire was broken off, and how often something was left then."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    told = [each for report in reports for each in getattr(report, "user_properties", ())]
+    counts = {name: sum(int(value) for key, value in told if key == name) for name in ("injections", "leftovers")}
+    if counts["injections"]:
+        unfit = sorted({str(value) for key, value in told if key == "unfit"})
+        terminalreporter.line("{injections} injections, {leftovers} leftovers".format(**counts))
+        terminalreporter.line(f"not for this version on a real host: {', '.join(unfit)}") if unfit else None

@@ -34,7 +34,12 @@ class Sandbox:
         self.folder = folder
 
     def run(
-        self, *command: str, check: bool = True, text: str | None = None, env: Mapping[str, str] | None = None
+        self,
+        *command: str,
+        check: bool = True,
+        text: str | None = None,
+        env: Mapping[str, str] | None = None,
+        seconds: float = SECONDS,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the sandbox; `check` asserts that it ends with 0."""
         done = subprocess.run(
@@ -44,7 +49,7 @@ class Sandbox:
             input=text,
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(SOURCE), "GUESTWIRE_TRACEBACK": "1", **(env or {})},
-            timeout=SECONDS,
+            timeout=seconds,
             check=False,
         )
         assert not check or done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
@@ -64,10 +69,12 @@ class Sandbox:
         """Run the command line."""
         return self.run(sys.executable, "-m", "guestwire", *words, check=check, env=env)
 
-    def python(self, script: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def python(
+        self, script: str, *words: str, check: bool = True, seconds: float = SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run a Python script that can import guestwire and the tests."""
         path = f"{SOURCE}:{SOURCE.parent}"
-        return self.run(sys.executable, "-c", script, *words, check=check, env={"PYTHONPATH": path})
+        return self.run(sys.executable, "-c", script, *words, check=check, env={"PYTHONPATH": path}, seconds=seconds)
 
     def json(self, *words: str, code: int = 0) -> Any:
         """Run the command line with --json; its document. `code` is the exit code that it must end with."""

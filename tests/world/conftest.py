@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from tests.sandbox import Sandbox, sandboxed
+from tests.world.faults import Done, Job
+
+STRIKES = 1200  # seconds that the strikes of one test get
 
 
 @pytest.fixture
@@ -16,3 +22,23 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     folder: Path = tmp_path_factory.mktemp("second")
     with sandboxed(folder) as machine:
         yield machine
+
+
+@pytest.fixture
+def strike(sandbox: Sandbox, record_property: Callable[[str, object], None]) -> Callable[..., Done]:
+    """Does jobs in the sandbox, asserts that nothing was wrong, and has the strikes counted for the summary."""
+
+    def do(*jobs: Job) -> Done:
+        before = sandbox.snapshot()
+        words = json.dumps([asdict(job) for job in jobs])
+        said = sandbox.python("from tests.world.faults import main; main()", words, seconds=STRIKES).stdout
+        done = Done(**json.loads(said))
+        for name in ("injections", "leftovers"):
+            record_property(name, getattr(done, name))
+        if done.unfit:
+            record_property("unfit", os.environ["PYTEST_CURRENT_TEST"].split("::")[-1].split(" ")[0])
+        assert not done.wrong, "\n".join(done.wrong)
+        assert sandbox.snapshot() == before
+        return done
+
+    return do

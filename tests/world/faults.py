@@ -5,6 +5,8 @@ It runs in a sandbox. guestwire is loaded once; each attempt is a fork, which fa
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import random
@@ -12,25 +14,29 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from guestwire import api
+from guestwire.api import down, plan, rollback, up
 from guestwire.apply import Store
 from guestwire.errors import GuestwireError
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.cable import Cable
+from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.proxy import Proxy
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.programs import run_program
 from guestwire.observe import observe
 
-__all__ = ["Job", "forked", "main", "snapshot"]
+__all__ = ["WAYS", "Done", "Job", "forked", "load", "main", "snapshot"]
 
 SEED = 2
-CODES = {"fail": 71, "int": 130, "kill": -signal.SIGKILL}
+WAYS = ("kill", "term", "int", "ENOBUFS", "EBUSY", "ENOSPC")
+CODES = {"kill": -signal.SIGKILL, "term": 130, "int": 130}
+REFUSED = 71
+UNFIT = (65, 69)
 FOLDERS = ("/run", "/etc/netns")
 NAMED = "/run/netns"
 LENT = ("forwarding", "accept_ra", "proxy_ndp")
@@ -38,81 +44,98 @@ LENT = ("forwarding", "accept_ra", "proxy_ndp")
 
 @dataclass(frozen=True)
 class Job:
-    """What is broken off: `verb` with `file` on a host where `base` is up, or nothing; `most` of its steps, or all."""
+    """What is broken off: `verb` with `file` on a host where `base` is up, or nothing.
+
+    It is done in all `ways` at all points, or at `most` of these.
+    """
 
     verb: str
-    how: str
     lab: bool
     file: str
     base: str | None = None
     most: int | None = None
     project: str = "three"
+    ways: tuple[str, ...] = WAYS
 
-    def words(self) -> str:
-        """The job as JSON, for `main`."""
-        return json.dumps(asdict(self))
+
+@dataclass
+class Done:
+    """How often jobs were broken off, and left something then; all that was wrong; or why it can't be done here."""
+
+    injections: int = 0
+    leftovers: int = 0
+    wrong: list[str] = field(default_factory=list)
+    unfit: str = ""
 
 
 def main() -> None:
-    """Do the job that the first argument describes; print how many attempts were made and all that was wrong."""
-    run = _Run(Job(**json.loads(sys.argv[1])))
-    print(json.dumps({"steps": run.steps, "attempts": run.attempts, "committed": run.committed, "wrong": run.wrong}))
+    """Do the jobs that the first argument lists as JSON; print what came of them, a `Done`, likewise."""
+    done = Done()
+    for words in json.loads(sys.argv[1]):
+        _Run(Job(**words), done)
+    print(json.dumps(asdict(done)))
 
 
 class _Run:
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.attempts = self.committed = 0
-        self.wrong: list[str] = []
+    def __init__(self, job: Job, done: Done) -> None:
+        self.job, self.done = job, done
         self.empty = snapshot()
+        load(job.file, job.lab)
+        code, said = forked(self._base if job.base else self._act)
+        if code in UNFIT:
+            self.done.unfit = said
+            return
+        assert code == 0, f"{code}: {said}"
         self._prepared()
         _must(self._act)
         self.before = self._prepared()  # again, since it differs in what the change before let go of: addresses, say
-        self.steps = int(_must(self._act))
+        steps, writes = map(int, _must(self._act).split())
         self.after = snapshot()
         self.before = self._prepared()
-        chances = list(range(self.steps + 2 * (job.how == "kill")))
-        if job.most is not None and job.most < len(chances):
-            *others, last = chances
-            chances = [*sorted(random.Random(SEED).sample(others, job.most - 1)), last]
-        for number in chances:
-            self._attempt(number)
+        for way, number in _chosen(job, steps, writes):
+            self._attempt(way, number)
         _must(self._nothing)
         self._compare("at the end", self.empty)
 
     def _act(self) -> str:
-        made = api.up(self.job.file, lab=self.job.lab) if self.job.verb == "up" else api.down(self.job.file)
-        return str(len(made.plan.acts()))
+        """How many steps were done, and how often journal and state were written to."""
+        made = up(self.job.file, lab=self.job.lab) if self.job.verb == "up" else down(self.job.file)
+        ends = any(step.action == "delete" and isinstance(step.value, Namespace) for step in made.plan.steps)
+        return f"{len(made.plan.acts())} {3 + ends}"
 
     def _base(self) -> str:
         assert self.job.base is not None
-        api.up(self.job.base, lab=self.job.lab)
+        up(self.job.base, lab=self.job.lab)
         return ""
 
     def _nothing(self) -> str:
-        api.down(project=self.job.project)
+        down(project=self.job.project)
         return ""
 
     def _prepared(self) -> dict[str, object]:
         _must(self._nothing if self.job.base is None else self._base)
         return snapshot()
 
-    def _attempt(self, number: int) -> None:
-        job, where = self.job, f"{self.job.how}:{number}"
-        self.attempts += 1
-        code, said = forked(self._act, where)
+    def _attempt(self, way: str, number: int) -> None:
+        job = self.job
+        fault = f"{way}:{number}"
+        where = f"{job.verb} {job.project} {fault}"
+        self.done.injections += 1
+        code, said = forked(self._act, fault)
         journal = Store(job.project).journal()
         committed = bool(journal and journal.committed) or code == 0
-        if not (code == CODES[job.how] or (committed and code in (0, 71))):
-            self.wrong.append(f"{where}: ended with {code}: {said}")
+        if code != CODES.get(way, REFUSED) and (way == "kill" or not committed or code not in (0, REFUSED)):
+            self.done.wrong.append(f"{where}: ended with {code}: {said}")
         if journal:
             code, said = forked(_rollback)
             if code:
-                self.wrong.append(f"{where}: rollback ended with {code}: {said}")
-            if job.how == "int":
-                self.wrong.append(f"{where}: a journal was left")
-        self.committed += committed
+                self.done.wrong.append(f"{where}: rollback ended with {code}: {said}")
+            if way != "kill" and not committed:
+                self.done.wrong.append(f"{where}: a journal was left")
+        elif way == "kill":
+            self._prepared()  # the lock of who was killed goes with the next command
         good = self._compare(where, self.after if committed else self.before)
+        self.done.leftovers += not good
         if committed or not good:
             self.before = self._prepared()
 
@@ -124,12 +147,29 @@ class _Run:
             f"{key}: {wanted[key]} became {found[key]}" for key in wanted if key in found and found[key] != wanted[key]
         ]
         if gone or new or other:
-            self.wrong.append(f"{where}: {'; '.join((gone + new + other)[:4])}")
+            self.done.wrong.append(f"{where}: {'; '.join((gone + new + other)[:4])}")
         return not (gone or new or other)
 
 
+def load(file: str, lab: bool) -> None:
+    """Have guestwire load all that it loads only when it needs it: each fork would anew, for longer than it works."""
+    with contextlib.suppress(GuestwireError):
+        plan(file, lab=lab)
+    gc.freeze()
+    gc.disable()
+
+
+def _chosen(job: Job, steps: int, writes: int) -> list[tuple[str, int]]:
+    """Each way and the number of the point at which it strikes; of a sample the last point is one."""
+    points = [(way, number) for way in job.ways for number in range(writes + (steps if way != "ENOSPC" else 0))]
+    if job.most is None or job.most >= len(points):
+        return points
+    pick = random.Random(f"{SEED} {job.project} {job.verb} {job.lab}")
+    return [*sorted(pick.sample(points[:-1], job.most - 1)), points[-1]]
+
+
 def _rollback() -> str:
-    return "\n".join(api.rollback())
+    return "\n".join(rollback())
 
 
 def _must(call: Callable[[], str]) -> str:

@@ -1,4 +1,4 @@
-"""Does a list of actions among links, addresses and routes that aren't guestwire's, and tells which of them changed."""
+"""Does a list of actions among what others have on a host, and have there later, and tells what of theirs changed."""
 
 from __future__ import annotations
 
@@ -7,48 +7,93 @@ import subprocess
 import sys
 from functools import partial
 
-from guestwire import api
-from guestwire.apply import projects
-from tests.world.faults import forked, snapshot
+from guestwire.api import down, rollback, up
+from guestwire.apply import Store, projects
+from guestwire.linux import namespaces
+from tests.world.faults import forked, load, snapshot
+from tests.world.foreign import foreign
 
-__all__ = ["main"]
+__all__ = ["UNSETTLED", "main"]
 
 UPLINKS = ("eth0", "eth1", "eth2")  # the file names them, so they may be borrowed
+BROKEN_OFF = {0, 71, 130, -9}
+UNSETTLED = 75
 
 
 def main() -> None:
-    """Build what the first argument says with a shell, then do the actions of the second: [verb, file, fault] each."""
-    subprocess.run(["sh", "-eu"], input=sys.argv[1], text=True, check=True)
-    before = snapshot()
-    theirs = {key: value for key, value in before.items() if key.split()[-1] not in UPLINKS}
-    wrong = []
-    for number, (verb, path, fault) in enumerate(json.loads(sys.argv[2])):
+    """Build what the first argument says with a shell, then do the actions of the second.
+
+    Each is [verb, file, fault], or ["theirs", script, ""] for what others do meanwhile.
+    """
+    build, actions = sys.argv[1], json.loads(sys.argv[2])
+    for path in {path for verb, path, _ in actions if verb in ("up", "down")}:
+        load(path, lab=False)
+    _theirs(build)
+    host = _Host()
+    for number, (verb, path, fault) in enumerate(actions):
+        when = f"{number} {verb} {path} {fault}"
+        if verb == "theirs":
+            host.more(path)
+            continue
+        unsettled = any(Store(name).journal() for name in projects()) and verb != "rollback"
         code, said = forked(partial(_do, verb, path), fault)
-        if code not in ({0, 71, 130, -9} if fault else {0}):
-            wrong.append(f"{number} {verb} {path} {fault}: {code}: {said}")
-        wrong += _changed(f"{number} {verb} {path} {fault}", theirs)
-        if fault:
-            code, said = forked(lambda: "\n".join(api.rollback()))
-            wrong += [f"{number} rollback: {code}: {said}"] if code else []
-            wrong += _changed(f"{number} rollback", theirs)
+        if code not in ({UNSETTLED} if unsettled else BROKEN_OFF if fault else {0}):
+            host.wrong.append(f"{when}: {code}: {said}")
+        host.compare(when)
     for name in projects():
-        code, said = forked(partial(_do, "down", None, name))
-        wrong += [f"down {name}: {code}: {said}"] if code else []
-    wrong += _changed("at the end", before)
-    wrong += [f"left {key}" for key in snapshot() if key not in before]
-    print(json.dumps(wrong))
+        for verb in ("rollback", "down"):
+            code, said = forked(partial(_do, verb, None, name))
+            host.wrong += [f"{verb} {name}: {code}: {said}"] if code else []
+    host.finish()
+    print(json.dumps(host.wrong))
+
+
+class _Host:
+    """What is there without guestwire. What isn't an uplink's must be so at any time, the rest at the end."""
+
+    def __init__(self) -> None:
+        self.wrong: list[str] = []
+        self.names = ["", *namespaces.names()]
+        self.before = self.last = self._look()
+
+    def _look(self) -> dict[str, object]:
+        return snapshot() | foreign(self.names)
+
+    def more(self, script: str) -> None:
+        """Others do something; nothing that it makes must be an uplink's."""
+        known = set(namespaces.names())
+        _theirs(script)
+        self.names += [name for name in namespaces.names() if name not in known]
+        self.last, last = self._look(), self.last
+        self.before = self.before | {key: value for key, value in self.last.items() if last.get(key) != value}
+
+    def compare(self, when: str) -> None:
+        self.last = self._look()
+        theirs = {key: value for key, value in self.before.items() if key.split()[-1] not in UPLINKS}
+        self._changed(when, theirs)
+
+    def finish(self) -> None:
+        self.last = self._look()
+        self._changed("at the end", self.before)
+        self.wrong += [f"left {key}" for key in self.last if key not in self.before]
+
+    def _changed(self, when: str, wanted: dict[str, object]) -> None:
+        self.wrong += [
+            f"{when}: {key} was {value}, is {self.last.get(key)}"
+            for key, value in wanted.items()
+            if self.last.get(key) != value
+        ]
+
+
+def _theirs(script: str) -> None:
+    subprocess.run(["sh", "-eu"], input=script, text=True, check=True)
 
 
 def _do(verb: str, path: str | None, project: str | None = None) -> str:
+    if verb == "rollback":
+        return "\n".join(rollback(project))
     if verb == "up":
-        api.up(path)
+        up(path)
     else:
-        api.down(path, project=project)
+        down(path, project=project)
     return ""
-
-
-def _changed(when: str, wanted: dict[str, object]) -> list[str]:
-    found = snapshot()
-    return [
-        f"{when}: {key} was {value}, is {found.get(key)}" for key, value in wanted.items() if found.get(key) != value
-    ]

@@ -226,7 +226,7 @@ class Store:
         """The journal of an unsettled change, or None."""
         try:
             with open(self._journal) as file:
-                first, *rest = file.read().splitlines()
+                first, *rest, _ = file.read().split("\n")  # a commit that found no room for its end is none
         except FileNotFoundError:
             return None
         head = json.loads(first)

@@ -74,6 +74,7 @@ def apply(
     fault = _Fault(os.environ.get(FAULT, ""))
     with noted() as stop:
         try:
+            fault.strike(kernel, write=True)
             store.begin(plan, host, after, confirm.seconds if confirm is not None else None)
         except OSError as error:
             raise Refused(f"the journal can't be written: {error.strerror} ({store.folder}).", hint=NOTHING) from error
@@ -89,6 +90,7 @@ def apply(
                     accepted = _accepted(kernel, accept, stop)
                     if confirm is not None:
                         break
+                    fault.strike(kernel, write=True)
                     store.commit()
                     committed = True
                 fault.strike(kernel)
@@ -103,15 +105,15 @@ def apply(
                 raise Refused(*_told([failed]), hint="`guestwire rollback` goes on from there.") from error
             kernel.close()
             raise _undone(store, failed) from error
-        fault.strike(kernel, only="kill")
         try:
+            fault.strike(kernel, write=True)
             store.write(after) if confirm is None else store.wait(time.monotonic() + confirm.seconds)
+            fault.strike(kernel, write=True)
+            if confirm is None:
+                store.settled()
         except OSError as error:
             kernel.close()
             raise (_unwritten(store, error) if committed else _undone(store, (None, error))) from error
-        fault.strike(kernel, only="kill")
-        if confirm is None:
-            store.settled()
         too_late()
 
 
@@ -140,17 +142,20 @@ def settle(store: Store) -> bool:
     with noted():
         journal = store.journal()
         assert journal is not None
-        with Kernel() as kernel:
-            problems = (_forward if journal.committed else _back)(kernel, store, journal)
+        try:
+            with Kernel() as kernel:
+                problems = (_forward if journal.committed else _back)(kernel, store, journal)
+        except OSError as error:  # as when what is there can't be read
+            problems = _told([(None, error)])
         if problems:
             raise Refused(*problems)
         state = journal.after if journal.committed else journal.before
         try:
             if store.state() != state:
                 store.write(state)
+            store.settled()
         except OSError as error:
             raise _unwritten(store, error) from error
-        store.settled()
         return not journal.committed
 
 
@@ -362,22 +367,24 @@ def _emptied(left: Callable[[], int], seconds: float) -> bool:
 
 
 class _Fault:
-    """A fault asked for by GUESTWIRE_FAULT=fail:N, int:N or kill:N, N counting steps from 0, as tests do."""
+    """A fault that tests ask for: GUESTWIRE_FAULT=kill:N, term:N, int:N or an error by its name, as EBUSY:N.
+
+    N counts from 0 what is written and done, in order: the journal, each step, the commit point, the state, the end of
+    the journal. ENOSPC counts only what is written.
+    """
 
     def __init__(self, wish: str) -> None:
         self.how, _, number = wish.partition(":")
         self.left = int(number) if self.how else -1
 
-    def strike(self, kernel: Kernel, only: str = "") -> None:
-        """Called before each step; strikes when its turn has come, with all steps before it done."""
-        if not self.how or only not in ("", self.how):
+    def strike(self, kernel: Kernel, *, write: bool = False) -> None:
+        """Called before each; strikes when its turn has come, with all steps before it done."""
+        if not self.how or (self.how == "ENOSPC" and not write):
             return
         kernel.flush()
         self.left -= 1
         if self.left == -1:
-            if self.how == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
-            elif self.how == "int":
-                signal.raise_signal(signal.SIGINT)
-            else:
-                raise OSError(5, "a fault that was asked for")
+            signals = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT}
+            if self.how not in signals:
+                raise OSError(getattr(errno, self.how, errno.EIO), "a fault that was asked for")
+            signal.raise_signal(signals[self.how])

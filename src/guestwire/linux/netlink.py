@@ -8,6 +8,7 @@ request.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -164,11 +165,18 @@ class Socket:
     def transact(self, requests: Sequence[Request]) -> list[NetlinkError]:
         """Send the requests and wait until the kernel has worked through all; the refused ones' errors, in order.
 
-        After an error the kernel goes on with the requests behind it, so the caller must expect those to be done.
+        After an error the kernel goes on with the requests behind it, so the caller must expect those to be done. A
+        batch that couldn't be sent, or whose answers found no room (ENOBUFS), counts as refused whole: what was done of
+        it nobody knows, so the caller must look.
         """
         failed: list[NetlinkError] = []
         for start in range(0, len(requests), BATCH):
-            failed += self._transact(requests[start : start + BATCH], start)
+            batch = requests[start : start + BATCH]
+            try:
+                failed += self._transact(batch, start)
+            except OSError as error:
+                number = error.errno or errno.EIO
+                failed += [NetlinkError(number, None, start + place) for place in range(len(batch))]
         return failed
 
     def _transact(self, requests: Sequence[Request], start: int) -> list[NetlinkError]:
@@ -182,7 +190,7 @@ class Socket:
         self._socket.send(b"".join(parts))
         failed: list[NetlinkError] = []
         while True:
-            for kind, flags, sequence, body in _messages(self._socket.recv(RECEIVE)):
+            for kind, flags, sequence, body in _messages(self._receive()):
                 if kind != NLMSG_ERROR or not first <= sequence <= last:
                     continue
                 number, said = _error(flags, body)
@@ -191,6 +199,21 @@ class Socket:
                 if sequence == last:
                     return failed
 
+    def _receive(self) -> bytes:
+        """What the kernel has to say next.
+
+        Where an answer found no room it says ENOBUFS, once, and drops what else finds none without a word until all is
+        read that had found room (`netlink_overrun`). So that is read here: the next request starts with an empty queue.
+        """
+        try:
+            return self._socket.recv(RECEIVE)
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                with contextlib.suppress(BlockingIOError):
+                    while self._socket.recv(RECEIVE, socket.MSG_DONTWAIT):
+                        pass
+            raise
+
     def ask(self, request: Request) -> bytes:
         """The body of the one message that answers `request`; raises NetlinkError where the kernel refuses."""
         self._sequence += 1
@@ -198,7 +221,7 @@ class Socket:
         header = _HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST, self._sequence, 0)
         self._socket.send(header + body)
         while True:
-            for answer, answer_flags, sequence, answer_body in _messages(self._socket.recv(RECEIVE)):
+            for answer, answer_flags, sequence, answer_body in _messages(self._receive()):
                 if sequence != self._sequence:
                     continue
                 if answer == NLMSG_ERROR:
@@ -222,7 +245,7 @@ class Socket:
         bodies: list[bytes] = []
         consistent = True
         while True:
-            for answer, answer_flags, sequence, answer_body in _messages(self._socket.recv(RECEIVE)):
+            for answer, answer_flags, sequence, answer_body in _messages(self._receive()):
                 if sequence != wanted:
                     continue
                 if answer_flags & NLM_F_DUMP_INTR:
