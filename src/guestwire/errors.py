@@ -55,6 +55,10 @@ class GuestwireError(Exception):
         self.problems = tuple(p if isinstance(p, Problem) else Problem(p, hint) for p in problems)
         super().__init__("\n".join(str(p) for p in self.problems))
 
+    def __reduce__(self) -> tuple[type[GuestwireError], tuple[Problem, ...]]:
+        """What pickle makes it of again, in another process."""
+        return type(self), self.problems
+
 
 class UsageError(GuestwireError):
     """The command's words are off."""
