@@ -3,6 +3,6 @@
 from guestwire.apply.lock import locked
 from guestwire.apply.preflight import preflight
 from guestwire.apply.store import Journal, State, Store, projects
-from guestwire.apply.transaction import apply, settle
+from guestwire.apply.transaction import apply, attempt, settle
 
-__all__ = ["Journal", "State", "Store", "apply", "locked", "preflight", "projects", "settle"]
+__all__ = ["Journal", "State", "Store", "apply", "attempt", "locked", "preflight", "projects", "settle"]
