@@ -8,7 +8,7 @@
 
 _shtab_guestwire_cable_subparsers=(add del list)
 _shtab_guestwire_tap_subparsers=(add del list)
-_shtab_guestwire_subparsers=(cable tap check down draw exec list pcap plan rollback status up)
+_shtab_guestwire_subparsers=(cable tap check down draw exec list pcap plan rollback status try up)
 
 _shtab_guestwire_cable_add_option_strings=(-h --help --netns --json --yes --quiet --verbose)
 _shtab_guestwire_cable_del_option_strings=(-h --help --netns --json --yes --quiet --verbose)
@@ -27,6 +27,7 @@ _shtab_guestwire_pcap_option_strings=(-h --help --lab --count --netns --json --y
 _shtab_guestwire_plan_option_strings=(-h --help --lab --commands --exit-code --netns --json --yes --quiet --verbose)
 _shtab_guestwire_rollback_option_strings=(-h --help --project --netns --json --yes --quiet --verbose)
 _shtab_guestwire_status_option_strings=(-h --help --lab --netns --json --yes --quiet --verbose)
+_shtab_guestwire_try_option_strings=(-h --help --netns --json --yes --quiet --verbose)
 _shtab_guestwire_up_option_strings=(-h --help --lab --project --netns --json --yes --quiet --verbose)
 _shtab_guestwire_option_strings=(-h --help --version --netns --json --yes --quiet --verbose)
 
@@ -35,12 +36,13 @@ _shtab_guestwire_down_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_draw_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_plan_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_status_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_guestwire_try_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_up_pos_0_COMPGEN=_shtab_compgen_files
 
 _shtab_guestwire_cable_pos_0_choices=(add del list)
 _shtab_guestwire_tap_pos_0_choices=(add del list)
 _shtab_guestwire_draw___format_choices=(text svg)
-_shtab_guestwire_pos_0_choices=(cable tap check down draw exec list pcap plan rollback status up)
+_shtab_guestwire_pos_0_choices=(cable tap check down draw exec list pcap plan rollback status try up)
 
 _shtab_guestwire_cable_add__h_nargs=0
 _shtab_guestwire_cable_add___help_nargs=0
@@ -148,6 +150,12 @@ _shtab_guestwire_status___json_nargs=0
 _shtab_guestwire_status___yes_nargs=0
 _shtab_guestwire_status___quiet_nargs=0
 _shtab_guestwire_status___verbose_nargs=0
+_shtab_guestwire_try__h_nargs=0
+_shtab_guestwire_try___help_nargs=0
+_shtab_guestwire_try___json_nargs=0
+_shtab_guestwire_try___yes_nargs=0
+_shtab_guestwire_try___quiet_nargs=0
+_shtab_guestwire_try___verbose_nargs=0
 _shtab_guestwire_up__h_nargs=0
 _shtab_guestwire_up___help_nargs=0
 _shtab_guestwire_up___lab_nargs=0

@@ -22,6 +22,7 @@ _shtab_guestwire_commands() {
     rollback:'undo an up that was killed or is waiting to be confirmed'
     status:'guests, NICs, networks, addresses, drift from the file'
     tap:'taps and tuns by themselves, without a file'
+    try:'rehearse up on a copy of this host, and leave nothing'
     up:'build or change to what the file says'
   )
   _describe 'guestwire commands' _commands
@@ -284,6 +285,19 @@ _shtab_guestwire_tap_list_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_tap_list_defaults_added=0
 
+_shtab_guestwire_try_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_try_defaults_added=0
+
 _shtab_guestwire_up_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[in a lab\: private namespaces with a make-believe outside, which can\'t hurt this machine]"
@@ -329,6 +343,7 @@ _shtab_guestwire() {
         rollback) _arguments -C -s $_shtab_guestwire_rollback_options ;;
         status) _arguments -C -s $_shtab_guestwire_status_options ;;
         tap) _shtab_guestwire_tap ;;
+        try) _arguments -C -s $_shtab_guestwire_try_options ;;
         up) _arguments -C -s $_shtab_guestwire_up_options ;;
       esac
   esac
