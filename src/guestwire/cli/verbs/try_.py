@@ -17,7 +17,7 @@ VERB = Verb(
 The host's links, addresses, routes, sysctls and nftables are copied into namespaces that nobody else sees. Its NICs
 lead to a make-believe LAN there, with the gateways and neighbours that the host knows now. `up` and `check` run in it,
 on this kernel; then all of it goes. This host is only read. What couldn't be copied is listed.""",
-    examples=(("guestwire try && guestwire up", "build it, if all that the file expects holds on a copy"),),
+    examples=(("guestwire try shop.yaml", "what `up shop.yaml` would do to this host, and who would reach whom then"),),
     exits=(
         (0, "`up` would do, and all expectations hold"),
         (1, "an expectation doesn't"),
