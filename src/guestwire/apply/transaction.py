@@ -23,7 +23,8 @@ from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.rtnetlink import AF_BRIDGE, dump_neighbours
+from guestwire.linux.neighbours import dump_neighbours
+from guestwire.linux.rtnetlink import AF_BRIDGE
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Picture
 from guestwire.plan import REST, Act, Plan, Step, make_plan

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from guestwire.compile.site import Site
-from guestwire.kinds import Link
+from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
-from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.port import Port
-from guestwire.kinds.route import Route
 from guestwire.spec.models import Network
 
 __all__ = ["LEAST_MTU_IPV6", "enslave", "find", "raise_up"]
@@ -100,12 +98,13 @@ def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
         )
         site.refuse(network.at("uplink"), message, "Try it with --lab, use a NIC without addresses, or type macvtap.")
         return
-    for route in [r for r in site.base.of(Route, site.host) if r.link == link.name]:
-        site.desired.borrowed.add(route.key)
-        site.add(route.moved(bridge, site.project))
-    for address in addresses:
-        site.banish(address)
-        site.add(address.moved(bridge, site.project))
-    for client in [client for client in site.base.of(DhcpClient, site.host) if client.link == link.name]:
-        site.add(client.moved(bridge))
+    for value in [value for value in site.base if isinstance(value, Thing) and value.netns == site.host]:
+        moved = value.moved(link.name, bridge)
+        if moved is None:
+            continue
+        if moved.key == value.key or not isinstance(value, Address):
+            site.desired.borrowed.add(value.key)
+        else:
+            site.banish(value)
+        site.add(moved)
     site.take(replace(link, up=True, master=bridge, port=Port()))

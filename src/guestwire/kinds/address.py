@@ -2,9 +2,14 @@
 
 Of several IPv4 addresses in one prefix on a link the first is primary, and deleting it deletes the others too, unless
 the link's sysctl promote_secondaries is on (net/ipv4/devinet.c). Linux answers for any of its addresses on any link
-(the weak host model) in IPv4; in IPv6 a link answers only for the addresses that are on it. A new IPv6 address is
-tentative for a second while the kernel looks for a duplicate (DAD); those that guestwire gives out are unique by plan
-and skip it (IFA_F_NODAD).
+(the weak host model) in IPv4; in IPv6 a link answers only for the addresses that are on it. The kernel lists IPv4
+addresses in the order in which they came, those of IPv6 the other way round (ipv6_link_dev_addr, net/ipv6/addrconf.c).
+
+A new IPv6 address is tentative for a second while the kernel looks for a duplicate (DAD); those that guestwire gives
+out are unique by plan and skip it (IFA_F_NODAD). One that was in use until now skips it as well: it is made with the
+flag, and then changed to be without.
+
+Lifetimes run, and whoever set an address renews them: they are no difference between two addresses.
 """
 
 from __future__ import annotations
@@ -12,8 +17,10 @@ from __future__ import annotations
 import shlex
 import socket
 import struct
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from guestwire.kinds.mark import PROTOCOL
 from guestwire.kinds.thing import Thing, ip
@@ -33,22 +40,31 @@ from guestwire.linux.rtnetlink import (
     RTM_NEWADDR,
     AddressMessage,
 )
-from guestwire.picture import Value, fact, fixed, setting
+from guestwire.picture import Value, fact, fixed, passing, setting
 
-__all__ = ["Address"]
+__all__ = ["Address", "AnyAddress"]
 
-KEPT_FLAGS = IFA_F_NODAD | IFA_F_NOPREFIXROUTE
-KERNEL_LINK_LOCAL = 3  # IFAPROT_KERNEL_LL, include/uapi/linux/if_addr.h
+IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x01, 0x08, 0x40
+FLAGS = {
+    "nodad": IFA_F_NODAD,
+    "home": 0x10,
+    "mngtmpaddr": 0x100,
+    "noprefixroute": IFA_F_NOPREFIXROUTE,
+    "autojoin": 0x400,
+}
+"""Those that can be given, by the words of `ip address`."""
+KEPT_FLAGS = sum(FLAGS.values())
+IFA_RT_PRIORITY = 9
+KERNEL_RA, KERNEL_LINK_LOCAL = 2, 3  # IFAPROT_KERNEL_RA, IFAPROT_KERNEL_LL, include/uapi/linux/if_addr.h
 FOREVER = 0xFFFFFFFF
 PROMOTE = "/proc/sys/net/ipv4/conf/{}/promote_secondaries"
 _IFADDR = struct.Struct("=BBBBi")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address(Thing):
-    """An address with its prefix length on a link; `name` is "ADDRESS/PREFIX LINK"."""
+class AnyAddress(Thing):
+    """What all addresses have; `name` is "ADDRESS/PREFIX LINK"."""
 
-    KIND: ClassVar[str] = "address"
     RANK: ClassVar[int] = 30
 
     link: str = fixed("")
@@ -58,11 +74,22 @@ class Address(Thing):
     flags: int | None = setting()
     broadcast: str | None = setting()
     label: str | None = setting()
+    """Of IPv4: a name that begins with the link's, as `eth0:1`."""
     scope: int | None = setting()
-    lifetimes: tuple[int, int] | None = fact()
+    metric: int | None = setting()
+    """Of the route to its prefix; 0 is the kernel's usual one."""
+    until: tuple[float | None, float] | None = passing()
+    """When it is no longer preferred, and no longer there, by CLOCK_MONOTONIC; None for never."""
+    protocol: int = passing(0)
+    """Who set it (IFA_PROTO, Linux 5.18)."""
+    settled: bool = passing(False)
+    """Whether it was in use until now, so that it is no duplicate."""
+    temporary: bool = fact(False)
+    unknown: tuple[int, ...] = fact(())
+    """The attributes that it has and nothing here knows."""
 
     @classmethod
-    def on(cls, netns: str, link: str, interface: str, owner: str | None, flags: int | None = None) -> Address:
+    def on(cls, netns: str, link: str, interface: str, owner: str | None, flags: int | None = None) -> Self:
         """The address `interface` ("10.0.0.1/24") on a link; IPv6 ones without DAD unless `flags` says otherwise."""
         address, prefix = interface.split("/")
         if flags is None:
@@ -71,11 +98,10 @@ class Address(Thing):
         return cls(netns=netns, name=name, owner=owner, link=link, address=address, prefix=int(prefix), flags=flags)
 
     @classmethod
-    def parse(cls, netns: str, link: str, owner: str | None, seen: AddressMessage) -> Address | None:
-        """The value of an address as the kernel told it; None for link-local ones that the kernel makes by itself."""
-        if seen.protocol == KERNEL_LINK_LOCAL:
-            return None
-        return cls(
+    def _seen(cls, netns: str, link: str, owner: str | None, seen: AddressMessage) -> Self:
+        """The value of an address as the kernel told it."""
+        six = seen.family == socket.AF_INET6
+        value = cls(
             netns=netns,
             name=f"{seen.local}/{seen.prefix} {link}",
             owner=owner if seen.protocol == PROTOCOL else None,
@@ -87,8 +113,12 @@ class Address(Thing):
             broadcast=seen.broadcast or None,
             label=seen.label if seen.label not in ("", link) else None,
             scope=seen.scope,
-            lifetimes=(seen.preferred, seen.valid),
+            until=None if seen.valid == FOREVER else _moments(seen.preferred, seen.valid),
+            protocol=seen.protocol,
+            settled=not seen.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED),
+            temporary=six and bool(seen.flags & IFA_F_TEMPORARY),
         )
+        return replace(value, **_more(seen.rest)) if seen.rest else value
 
     @property
     def interface(self) -> str:
@@ -100,13 +130,42 @@ class Address(Thing):
         """4 or 6."""
         return 6 if ":" in self.address else 4
 
-    def moved(self, link: str, owner: str | None) -> Address:
-        """The same address on another link, IPv6 without DAD since it was in use until now."""
-        flags = (self.flags or 0) | (IFA_F_NODAD if self.family == 6 else 0)
-        return replace(self, name=f"{self.interface} {link}", link=link, owner=owner, flags=flags, label=None)
+    @property
+    def lifetimes(self) -> tuple[int, int]:
+        """For how many seconds from now it is preferred, and valid; FOREVER for ever."""
+        if self.until is None:
+            return FOREVER, FOREVER
+        now = time.monotonic()
+        preferred, valid = (FOREVER if moment is None else max(0, round(moment - now)) for moment in self.until)
+        return preferred, valid
+
+    @property
+    def fleeting(self) -> bool:
+        return self.protocol == KERNEL_RA or self.temporary
+
+    def can_return(self) -> bool:
+        return self.lifetimes[1] > 0
+
+    def moved(self, old: str, new: str) -> Self | None:
+        if self.link != old:
+            return None
+        label = f"{new}{self.label.removeprefix(old)}" if self.label and self.label.startswith(old) else self.label
+        return replace(self, name=f"{self.interface} {new}", link=new, label=label)
+
+    def uncarried(self) -> str | None:
+        if self.unknown:
+            return f"it has attributes that this version doesn't know (IFA {_numbers(self.unknown)})"
+        if self.label and not self.label.startswith(self.link):
+            return f"its label {self.label} doesn't begin with the link's name, as only its maker could have it"
+        return None
 
     def create(self, kernel: Kernel) -> None:
-        kernel.send(self.netns, self._request(kernel, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL))
+        if not self._was_in_use:
+            kernel.send(self.netns, self._request(kernel, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL))
+            return
+        quiet = replace(self, flags=(self.flags or 0) | IFA_F_NODAD)
+        kernel.send(self.netns, quiet._request(kernel, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL))
+        self.change(kernel, quiet)
 
     def change(self, kernel: Kernel, seen: Value) -> None:
         kernel.send(self.netns, self._request(kernel, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE))
@@ -117,6 +176,11 @@ class Address(Thing):
         kernel.send(self.netns, request)
         if before != "1":
             kernel.call(self.netns, lambda: self._promote(before))
+
+    @property
+    def _was_in_use(self) -> bool:
+        """Whether it must be made without DAD although it hasn't the flag for that."""
+        return self.family == 6 and self.settled and not (self.flags or 0) & IFA_F_NODAD
 
     def _may_promote(self) -> bool:
         """Whether others in its prefix must be kept: deleting the first of several takes the others along."""
@@ -141,13 +205,15 @@ class Address(Thing):
         if message == RTM_NEWADDR:
             if flags:
                 body += u32(IFA_FLAGS, flags)
-            if self.owner is not None:
-                body += u8(IFA_PROTO, PROTOCOL)
+            if self.owner is not None or self.protocol:
+                body += u8(IFA_PROTO, self.protocol or PROTOCOL)
             if self.broadcast:
                 body += attribute(IFA_BROADCAST, socket.inet_pton(family, self.broadcast))
             if self.label:
                 body += text(IFA_LABEL, self.label)
-            if self.lifetimes and self.lifetimes[1] != FOREVER:
+            if self.metric:
+                body += u32(IFA_RT_PRIORITY, self.metric)
+            if self.until is not None:
                 body += attribute(IFA_CACHEINFO, struct.pack("=IIII", *self.lifetimes, 0, 0))
         return Request(message, how, body)
 
@@ -155,18 +221,24 @@ class Address(Thing):
         return ((self.netns, self.link),)
 
     def _command(self, verb: str) -> str:
-        words: list[object] = [self.interface if not self.peer else f"{self.address} peer {self.peer}/{self.prefix}"]
-        words += ["dev", self.link]
+        far = [self.address, "peer", f"{self.peer}/{self.prefix}"]
+        words: list[object] = [*(far if self.peer else [self.interface]), "dev", self.link]
         if verb != "delete":
             words += ["broadcast", self.broadcast] if self.broadcast else []
             words += ["label", self.label] if self.label else []
             words += ["scope", self.scope] if self.scope else []
-            words += ["nodad"] if (self.flags or 0) & IFA_F_NODAD else []
-            words += ["noprefixroute"] if (self.flags or 0) & IFA_F_NOPREFIXROUTE else []
+            words += ["metric", self.metric] if self.metric else []
+            words += [word for word, flag in FLAGS.items() if (self.flags or 0) & flag]
+            if self.until is not None:
+                preferred, valid = ("forever" if n == FOREVER else n for n in self.lifetimes)
+                words += ["valid_lft", valid, "preferred_lft", preferred]
         return ip(self.netns, "address", verb, *words)
 
     def create_commands(self) -> list[str]:
-        return [self._command("add")]
+        if not self._was_in_use:
+            return [self._command("add")]
+        quiet = replace(self, flags=(self.flags or 0) | IFA_F_NODAD)
+        return [quiet._command("add"), self._command("replace")]
 
     def change_commands(self, seen: Value) -> list[str]:
         return [self._command("replace")]
@@ -174,7 +246,34 @@ class Address(Thing):
     def delete_commands(self) -> list[str]:
         if not self._may_promote():
             return [self._command("delete")]
-        path, delete = shlex.quote(PROMOTE.format(self.link)), Address._command(replace(self, netns=""), "delete")
+        path, delete = shlex.quote(PROMOTE.format(self.link)), AnyAddress._command(replace(self, netns=""), "delete")
         script = f"was=$(cat {path}); echo 1 > {path}; {delete}; echo $was > {path}"
         where = f"ip netns exec {self.netns} " if self.netns else ""
         return [f"{where}sh -c {shlex.quote(script)}"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address(AnyAddress):
+    """An address, but for the link-local ones that the kernel makes by itself: those are a kind of their own."""
+
+    KIND: ClassVar[str] = "address"
+
+    @classmethod
+    def parse(cls, netns: str, link: str, owner: str | None, seen: AddressMessage) -> Address | None:
+        """The value of an address as the kernel told it; None for link-local ones that the kernel makes by itself."""
+        return None if seen.protocol == KERNEL_LINK_LOCAL else cls._seen(netns, link, owner, seen)
+
+
+def _moments(preferred: int, valid: int) -> tuple[float | None, float]:
+    now = time.monotonic()
+    return now + preferred if preferred != FOREVER else None, now + valid
+
+
+def _more(rest: Mapping[int, bytes]) -> dict[str, Any]:
+    """The fields of what few addresses have."""
+    unknown = tuple(sorted(rest.keys() - {IFA_RT_PRIORITY}))
+    return {"metric": struct.unpack("=I", rest.get(IFA_RT_PRIORITY, b"\0\0\0\0"))[0], "unknown": unknown}
+
+
+def _numbers(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))

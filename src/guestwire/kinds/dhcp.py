@@ -129,10 +129,12 @@ class DhcpClient(Process):
         environment = _environment(pidfile, owner, default=default, resolv=resolv)
         return cls(netns=netns, name=pidfile, owner=owner, command=command, environment=environment)
 
-    def moved(self, link: str) -> DhcpClient:
+    def moved(self, old: str, new: str) -> DhcpClient | None:
         """The same client on another link, known to the server as before."""
-        words = list(self.command or ())
-        words[words.index("-i") + 1] = link
+        if self.link != old or not self.command:
+            return None
+        words = list(self.command)
+        words[words.index("-i") + 1] = new
         return replace(self, command=tuple(words))
 
     @classmethod

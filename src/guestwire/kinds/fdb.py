@@ -13,14 +13,12 @@ from typing import ClassVar
 from guestwire.kinds.link import mac_bytes
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.neighbours import NDA_LLADDR, NeighbourMessage, dump_neighbours
 from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, attribute
 from guestwire.linux.rtnetlink import (
     AF_BRIDGE,
-    NDA_LLADDR,
     RTM_DELNEIGH,
     RTM_NEWNEIGH,
-    NeighbourMessage,
-    dump_neighbours,
 )
 from guestwire.picture import Value, fixed
 

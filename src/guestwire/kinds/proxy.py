@@ -14,20 +14,17 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from guestwire.kinds.mark import PROTOCOL
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.neighbours import NDA_DST, NDA_PROTOCOL, NTF_PROXY, dump_neighbours
 from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, attribute, u8
 from guestwire.linux.rtnetlink import (
-    NDA_DST,
-    NDA_PROTOCOL,
-    NTF_PROXY,
     RTM_DELNEIGH,
     RTM_NEWNEIGH,
-    dump_neighbours,
 )
 from guestwire.picture import Value, fact, fixed
 
@@ -64,6 +61,9 @@ class Proxy(Thing):
                 owner = link.owner if entry.protocol == PROTOCOL else None
                 found.append(cls.on(netns, link.name, entry.address, owner, entry.protocol))
         return found
+
+    def moved(self, old: str, new: str) -> Proxy | None:
+        return replace(self, name=f"{self.address} {new}", link=new) if self.link == old else None
 
     @property
     def claimable(self) -> bool:

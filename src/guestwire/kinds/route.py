@@ -1,62 +1,92 @@
-"""A route of the main table: which way to a destination, and what the first hop is.
+"""A route: which way to a destination, and what the first hop is.
 
 Routes that the kernel makes by itself, to the prefix of each address, are left to it and aren't values here. A route
-goes when its link goes or is set down (IPv6: also when its link's last address goes).
+goes when its link goes or is set down (IPv6: also when its link's last address goes). Those of the main table are read
+always, those of others (`ip route show table all`) where somebody asks.
+
+Of IPv4 there is one route for a destination, metric and type of service, or one with several next hops. Of IPv6 those
+with a gateway and the same destination and metric are the next hops of one; others stand beside one another
+(fib6_add_rt2node, net/ipv6/ip6_fib.c), and "replace" takes the place of the first, whosesoever. So where one goes to
+another link, it is added there, and then taken away from here.
+
+What a router's advertisement says (RFC 4861) has protocol "ra" and a lifetime, which runs and is renewed.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass
-from typing import ClassVar
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
+from guestwire.kinds.hop import RTA_FLOW, RTA_METRICS, RTA_MULTIPATH, Hop, metrics, metrics_attribute, metrics_words
 from guestwire.kinds.mark import PROTOCOL
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request, attribute, u32
+from guestwire.linux.netlink import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request, attribute, u8, u32
 from guestwire.linux.rtnetlink import (
     RTA_DST,
-    RTA_GATEWAY,
-    RTA_OIF,
+    RTA_PREF,
     RTA_PREFSRC,
     RTA_PRIORITY,
+    RTA_TABLE,
     RTM_DELROUTE,
     RTM_NEWROUTE,
     RouteMessage,
+    dump_routes,
 )
-from guestwire.picture import Value, fixed, setting
+from guestwire.picture import Value, fact, fixed, passing, setting
 
-__all__ = ["RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "Route"]
+__all__ = ["RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "AnyRoute", "Route", "TableRoute"]
 
 RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9
 RT_TABLE_MAIN, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 0, 253, 1
 RTNH_F_ONLINK = 4
+RTA_SRC, RTA_VIA, RTA_EXPIRES = 2, 18, 23
 METRIC_IPV6 = 1024  # what the kernel takes for none (net/ipv6/route.c, IP6_RT_PRIO_USER)
-TYPES = {1: "unicast", 2: "local", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
+TICKS = 100  # of a second, in which the kernel tells when a route expires (USER_HZ)
+TYPES = {1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast"} | {
+    6: "blackhole",
+    7: "unreachable",
+    8: "prohibit",
+    9: "throw",
+}
+PREFERENCES = {0: "medium", 1: "high", 3: "low"}  # RFC 4191
 _RTMSG = struct.Struct("=BBBBBBBBI")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route(Thing):
-    """A route; `name` is its destination, with "metric N" where that isn't the family's usual one.
+class AnyRoute(Thing):
+    """What all routes have; `name` is the destination with what else tells it from others, as far as it isn't usual."""
 
-    One that a router's advertisement made (RFC 4861) can stand beside another of its destination and metric: "ra".
-    """
-
-    KIND: ClassVar[str] = "route"
     RANK: ClassVar[int] = 50
 
     destination: str = fixed("")
     metric: int = fixed(0)
+    table: int = fixed(RT_TABLE_MAIN)
+    tos: int = fixed(0)
+    origin: str = fixed("")
+    """Of IPv6: only what is sent from there takes it (`from`)."""
     link: str | None = setting()
     gateway: str | None = setting()
+    hops: tuple[Hop, ...] | None = setting()
+    """Its next hops, where it has several; then it has no link and gateway itself."""
     source: str | None = setting()
     onlink: bool | None = setting(False)
     type: int | None = setting(RTN_UNICAST)
     protocol: int | None = setting()
     scope: int | None = setting()
     """Of IPv4: how far the destination is. The host takes an address of its own of no lesser scope to send from."""
+    metrics: tuple[tuple[str, int | str], ...] | None = setting()
+    """MTU, window and the like, by the words of `ip route`; "lock" is a bit mask of those that are locked."""
+    preference: int | None = setting()
+    realms: int | None = setting()
+    until: float | None = passing()
+    """When it expires, by CLOCK_MONOTONIC; None for never."""
+    unknown: tuple[int, ...] = fact(())
+    """The attributes that it has and nothing here knows."""
 
     @classmethod
     def to(
@@ -69,7 +99,7 @@ class Route(Thing):
         source: str | None = None,
         onlink: bool = False,
         metric: int | None = None,
-    ) -> Route:
+    ) -> Self:
         """A route to `destination` ("10.0.0.0/24") out of a link, through a gateway or straight on."""
         return cls(
             netns=netns,
@@ -85,29 +115,34 @@ class Route(Thing):
         )
 
     @classmethod
-    def parse(cls, netns: str, link: str, owner: str | None, seen: RouteMessage) -> Route | None:
-        """The value of a route as the kernel told it; None for those that the kernel makes by itself."""
-        if seen.protocol == RTPROT_KERNEL:
-            return None
-        destination = f"{seen.destination}/{seen.prefix}"
-        usual = METRIC_IPV6 if seen.family == socket.AF_INET6 else 0
+    def _seen(cls, netns: str, link: str, owner: str | None, seen: RouteMessage, links: Mapping[int, str]) -> Self:
+        """The value of a route as the kernel told it; `links` are the names for the numbers of next hops."""
+        six = seen.family == socket.AF_INET6
+        more = _more(seen, links) if seen.rest else {}
+        own: dict[str, Any] = {
+            "destination": f"{seen.destination}/{seen.prefix}",
+            "metric": seen.metric,
+            "table": seen.table,
+            "tos": seen.tos,
+            "link": link or None,
+            "gateway": seen.gateway or None,
+            "protocol": seen.protocol,
+            **more,
+        }
         return cls(
             netns=netns,
-            name=" ".join(
-                [destination]
-                + (["metric", str(seen.metric)] if seen.metric != usual else [])
-                + (["ra"] if seen.protocol == RTPROT_RA else [])
-            ),
+            name=_name(**own),
             owner=owner if seen.protocol == PROTOCOL else None,
-            destination=destination,
-            metric=seen.metric,
-            link=link or None,
-            gateway=seen.gateway or None,
+            hops=own.pop("hops", ()),
             source=seen.source or None,
             onlink=bool(seen.flags & RTNH_F_ONLINK),
             type=seen.type,
-            protocol=seen.protocol,
-            scope=seen.scope if seen.family == socket.AF_INET else None,
+            scope=None if six else seen.scope,
+            metrics=own.pop("metrics", ()),
+            preference=seen.pref if six else None,
+            realms=own.pop("realms", 0),
+            until=_expires(seen.cache) if seen.cache else None,
+            **own,
         )
 
     @property
@@ -119,20 +154,53 @@ class Route(Thing):
     def fleeting(self) -> bool:
         return self.protocol == RTPROT_RA
 
-    def moved(self, link: str, owner: str | None) -> Route:
-        """The same route out of another link."""
-        names = ("netns", "destination", "metric", "gateway", "source", "onlink", "type")
-        own = {name: getattr(self, name) for name in names}
-        return Route(**own, name=self.name.removesuffix(" ra"), link=link, owner=owner, protocol=PROTOCOL)
+    def apart(self) -> Self:
+        """The same under a longer name, for where there is another that has the same."""
+        return replace(self, name=f"{self.name} dev {self.link} via {self.gateway} type {self.type}")
+
+    def can_return(self) -> bool:
+        return self.until is None or self.until > time.monotonic()
+
+    def moved(self, old: str, new: str) -> Self | None:
+        if self.link == old:
+            value = replace(self, link=new)
+            return replace(value, name=self.name.replace(f"dev {old}", f"dev {new}")) if self.fleeting else value
+        if any(hop.link == old for hop in self.hops or ()):
+            hops = tuple(hop._replace(link=new) if hop.link == old else hop for hop in self.hops or ())
+            return replace(self, hops=hops)
+        return None
+
+    def uncarried(self) -> str | None:
+        if not self.unknown:
+            return None
+        return f"it has attributes that this version doesn't know (RTA {', '.join(map(str, self.unknown))})"
 
     def create(self, kernel: Kernel) -> None:
-        kernel.send(self.netns, self._request(kernel, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL))
+        how = NLM_F_APPEND if self._has_others_beside else NLM_F_EXCL
+        kernel.send(self.netns, self._request(kernel, RTM_NEWROUTE, NLM_F_CREATE | how))
 
     def change(self, kernel: Kernel, seen: Value) -> None:
-        kernel.send(self.netns, self._request(kernel, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE))
+        assert isinstance(seen, AnyRoute)
+        if self._goes_elsewhere(seen):
+            kernel.send(self.netns, self._request(kernel, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND))
+            seen.delete(kernel)
+        else:
+            kernel.send(self.netns, self._request(kernel, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE))
 
     def delete(self, kernel: Kernel) -> None:
         kernel.send(self.netns, self._request(kernel, RTM_DELROUTE, 0))
+
+    @property
+    def _has_others_beside(self) -> bool:
+        """Whether another of its destination and metric may be there, as its name says."""
+        return " dev " in self.name
+
+    def _goes_elsewhere(self, seen: AnyRoute) -> bool:
+        """Whether it is to be added before the one that was is taken away, since "replace" might take another's place.
+
+        Not so with several next hops: those have no other beside.
+        """
+        return self.family == 6 and self.link is not None and seen.link is not None and self.link != seen.link
 
     def _request(self, kernel: Kernel, message: int, how: int) -> Request:
         address, prefix = self.destination.split("/")
@@ -141,18 +209,38 @@ class Route(Thing):
         flags = RTNH_F_ONLINK if self.onlink else 0
         kind = self.type or RTN_UNICAST
         protocol = self.protocol or RTPROT_STATIC
-        body = _RTMSG.pack(family, int(prefix), 0, 0, RT_TABLE_MAIN, protocol, scope, kind, flags)
+        table = self.table if self.table < 256 else 0
+        origin, _, origin_prefix = self.origin.partition("/")
+        body = _RTMSG.pack(family, int(prefix), int(origin_prefix or 0), self.tos, table, protocol, scope, kind, flags)
         if int(prefix):
             body += attribute(RTA_DST, socket.inet_pton(family, address))
-        if self.gateway:
-            body += attribute(RTA_GATEWAY, socket.inet_pton(family, self.gateway))
-        if self.link:
-            body += u32(RTA_OIF, kernel.index(self.netns, self.link))
+        if origin:
+            body += attribute(RTA_SRC, socket.inet_pton(family, origin))
+        if self.table > 255:
+            body += u32(RTA_TABLE, self.table)
+        if self.hops:
+            hops = b"".join(
+                hop.pack(family, kernel.index(self.netns, hop.link) if hop.link else 0) for hop in self.hops
+            )
+            body += attribute(RTA_MULTIPATH, hops)
+        body += Hop(self.link, self.gateway).attributes(family, kernel.index(self.netns, self.link) if self.link else 0)
         if self.metric:
             body += u32(RTA_PRIORITY, self.metric)
-        if self.source and message == RTM_NEWROUTE:
-            body += attribute(RTA_PREFSRC, socket.inet_pton(family, self.source))
+        if message == RTM_NEWROUTE:
+            body += self._passing(family)
         return Request(message, how, body)
+
+    def _passing(self, family: int) -> bytes:
+        """The attributes that don't tell one route from another."""
+        body = attribute(RTA_PREFSRC, socket.inet_pton(family, self.source)) if self.source else b""
+        body += metrics_attribute(self.metrics) if self.metrics else b""
+        body += u8(RTA_PREF, self.preference) if self.preference else b""
+        body += u32(RTA_FLOW, self.realms) if self.realms else b""
+        return body + (u32(RTA_EXPIRES, max(1, round(self._left))) if self.until is not None else b"")
+
+    @property
+    def _left(self) -> float:
+        return 0 if self.until is None else self.until - time.monotonic()
 
     @property
     def _usual_scope(self) -> int:
@@ -161,25 +249,126 @@ class Route(Thing):
         return RT_SCOPE_LINK if straight else RT_SCOPE_UNIVERSE
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
+        if self.hops:
+            return tuple((self.netns, hop.link) for hop in self.hops if hop.link)
         return ((self.netns, self.link),) if self.link else ()
 
     def _command(self, verb: str) -> str:
         kind = TYPES.get(self.type or RTN_UNICAST, str(self.type))
+        new = verb != "delete"
         words: list[object] = [kind if kind != "unicast" else "", self.destination]
-        words += ["via", self.gateway] if self.gateway else []
-        words += ["dev", self.link] if self.link else []
-        words += ["src", self.source] if self.source and verb != "delete" else []
+        words += ["from", self.origin] if self.origin else []
+        words += Hop(self.link, self.gateway).words(self.family)
+        words += ["src", self.source] if self.source and new else []
         words += ["metric", self.metric] if self.metric else []
+        words += ["tos", f"{self.tos:#x}"] if self.tos else []
+        words += ["table", self.table] if self.table != RT_TABLE_MAIN else []
         words += ["scope", self.scope] if self.scope not in (None, self._usual_scope) else []
         words += ["onlink"] if self.onlink else []
+        if new:
+            words += metrics_words(self.metrics or ())
+            words += ["pref", PREFERENCES.get(self.preference, self.preference)] if self.preference else []
+            words += ["realms", f"{self.realms >> 16}/{self.realms & 0xFFFF}"] if self.realms else []
+            words += ["expires", max(1, round(self._left))] if self.until is not None else []
         words += ["proto", self.protocol or RTPROT_STATIC]
+        for hop in self.hops or ():
+            words += ["nexthop", *hop.words(self.family), "weight", hop.weight, *(["onlink"] if hop.onlink else [])]
         return ip(self.netns, "-6" if self.family == 6 else "", "route", verb, *words)
 
     def create_commands(self) -> list[str]:
-        return [self._command("add")]
+        return [self._command("append" if self._has_others_beside else "add")]
 
     def change_commands(self, seen: Value) -> list[str]:
+        assert isinstance(seen, AnyRoute)
+        if self._goes_elsewhere(seen):
+            return [self._command("append"), seen._command("delete")]
         return [self._command("replace")]
 
     def delete_commands(self) -> list[str]:
         return [self._command("delete")]
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        value = super(AnyRoute, cls).from_json(data)
+        return replace(value, hops=tuple(Hop(*hop) for hop in value.hops)) if value.hops else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(AnyRoute):
+    """A route of the main table."""
+
+    KIND: ClassVar[str] = "route"
+
+    @classmethod
+    def parse(
+        cls, netns: str, link: str, owner: str | None, seen: RouteMessage, links: Mapping[int, str]
+    ) -> Route | None:
+        """The value of a route as the kernel told it; None for those that the kernel makes by itself."""
+        return None if seen.protocol == RTPROT_KERNEL else cls._seen(netns, link, owner, seen, links)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRoute(AnyRoute):
+    """A route of another table, which packets are led to by a rule."""
+
+    KIND: ClassVar[str] = "table route"
+    DUMPED: ClassVar[bool] = True
+    MARKED: ClassVar[bool] = False
+
+    @classmethod
+    def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:
+        names = {number: link.name for number, link in links.items()}
+        found: dict[str, Thing] = {}
+        for seen in dump_routes(kernel.socket(netns), main=False):
+            if seen.protocol != RTPROT_KERNEL:
+                value = cls._seen(netns, names.get(seen.oif, ""), None, seen, names)
+                found.setdefault(value.name if value.name not in found else (value := value.apart()).name, value)
+        return list(found.values())
+
+
+def _name(
+    destination: str,
+    metric: int,
+    table: int,
+    tos: int,
+    link: str | None,
+    gateway: str | None,
+    protocol: int,
+    origin: str = "",
+    **_: object,
+) -> str:
+    """What a route is called: its destination, and what else tells it from others as far as it isn't usual."""
+    words: list[object] = [destination]
+    words += ["metric", metric] if metric != (METRIC_IPV6 if ":" in destination else 0) else []
+    words += ["tos", f"{tos:#x}"] if tos else []
+    words += ["from", origin] if origin else []
+    words += ["table", table] if table != RT_TABLE_MAIN else []
+    if protocol == RTPROT_RA:  # each router's on each link stands beside the others
+        words += ["ra", "via", gateway, "dev", link]
+    return " ".join(map(str, words))
+
+
+def _expires(cache: bytes) -> float | None:
+    """When a route expires, from its rta_cacheinfo; None for never."""
+    ticks = struct.unpack_from("=i", cache, 8)[0]
+    return time.monotonic() + ticks / TICKS if ticks else None
+
+
+def _more(seen: RouteMessage, links: Mapping[int, str]) -> dict[str, Any]:
+    """The fields of what few routes have."""
+    rest = dict(seen.rest)
+    found: dict[str, Any] = {}
+    unknown: set[int] = set()
+    if RTA_SRC in rest:
+        found["origin"] = f"{socket.inet_ntop(seen.family, rest.pop(RTA_SRC))}/{seen.origin_prefix}"
+    if RTA_VIA in rest:
+        found["gateway"] = Hop.via(rest.pop(RTA_VIA))
+    if RTA_METRICS in rest:
+        found["metrics"], strange = metrics(rest.pop(RTA_METRICS))
+        unknown |= {RTA_METRICS} if strange else set()
+    if RTA_FLOW in rest:
+        found["realms"] = struct.unpack("=I", rest.pop(RTA_FLOW))[0]
+    if RTA_MULTIPATH in rest:
+        found["hops"], strange = Hop.parse_all(seen.family, rest.pop(RTA_MULTIPATH), links)
+        unknown |= {RTA_MULTIPATH} if strange else set()
+    return {**found, "unknown": tuple(sorted(unknown | rest.keys()))}

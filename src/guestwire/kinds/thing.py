@@ -129,6 +129,14 @@ class Thing(Value):
         """What the kernel most likely means by that errno for this, and what to do; None where its words say enough."""
         return None
 
+    def moved(self, old: str, new: str) -> Thing | None:
+        """The same on the link `new` in place of `old`, in the same namespace; None where it isn't on `old`."""
+        return None
+
+    def uncarried(self) -> str | None:
+        """Why it can't be as it is on another link; None where it can."""
+        return None
+
     def carries(self) -> tuple[Key, ...]:
         """The keys of what it has made by itself, which goes when it goes and comes when it comes."""
         return ()

@@ -1,7 +1,7 @@
-"""rtnetlink: the numbers of its messages, and links, addresses, routes and neighbours as the kernel tells them.
+"""rtnetlink: the numbers of its messages, and links, addresses and routes as the kernel tells them.
 
 Numbers are those of include/uapi/linux/{rtnetlink,if_link,if_addr,neighbour,if}.h. What a *kind* of link keeps in its
-IFLA_INFO_DATA is left to the file of that kind.
+IFLA_INFO_DATA is left to the file of that kind, and so is what few addresses and routes have (`rest`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from guestwire.linux.netlink import (
@@ -53,32 +54,29 @@ __all__ = [
     "IFLA_NET_NS_FD",
     "IFLA_NUM_RX_QUEUES",
     "IFLA_NUM_TX_QUEUES",
-    "NDA_DST",
-    "NDA_LLADDR",
-    "NDA_PROTOCOL",
-    "NTF_PROXY",
     "RTA_DST",
     "RTA_GATEWAY",
     "RTA_OIF",
+    "RTA_PREF",
     "RTA_PREFSRC",
     "RTA_PRIORITY",
+    "RTA_TABLE",
     "RTM_DELADDR",
     "RTM_DELLINK",
     "RTM_DELNEIGH",
     "RTM_DELROUTE",
+    "RTM_GETNEIGH",
     "RTM_NEWADDR",
     "RTM_NEWLINK",
     "RTM_NEWNEIGH",
     "RTM_NEWROUTE",
     "AddressMessage",
     "LinkMessage",
-    "NeighbourMessage",
     "RouteMessage",
     "create_link",
     "delete_link",
     "dump_addresses",
     "dump_links",
-    "dump_neighbours",
     "dump_routes",
     "link_index",
     "link_local",
@@ -107,16 +105,14 @@ IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST = 1, 2, 3, 4
 IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 6, 8, 11
 IFA_F_NODAD, IFA_F_PERMANENT, IFA_F_NOPREFIXROUTE = 0x02, 0x80, 0x200
 
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_CACHEINFO, RTA_TABLE = 1, 4, 5, 6, 7, 12, 15
+RTA_PREF = 20
 RT_TABLE_MAIN = 254
-
-NDA_DST, NDA_LLADDR, NDA_PROTOCOL = 1, 2, 12
-NTF_PROXY = 0x08
 
 NETNSA_NSID, NETNSA_FD = 1, 3
 
 _IFINFO, _IFADDR = struct.Struct("=BxHiII"), struct.Struct("=BBBBi")
-_RTMSG, _NDMSG = struct.Struct("=BBBBBBBBI"), struct.Struct("=BxxxiHBB")
+_RTMSG = struct.Struct("=BBBBBBBBI")
 _U32 = struct.Struct("=I")
 
 
@@ -160,13 +156,15 @@ class AddressMessage(NamedTuple):
     protocol: int
     preferred: int
     valid: int
+    rest: Mapping[int, bytes]
 
 
 class RouteMessage(NamedTuple):
-    """A route of the main table as RTM_NEWROUTE tells it; `oif` 0 where the route has several next hops."""
+    """A route as RTM_NEWROUTE tells it; `oif` 0 where the route has several next hops."""
 
     family: int
     prefix: int
+    origin_prefix: int
     tos: int
     protocol: int
     scope: int
@@ -177,18 +175,10 @@ class RouteMessage(NamedTuple):
     oif: int
     metric: int
     source: str
-
-
-class NeighbourMessage(NamedTuple):
-    """A neighbour, or an entry of a bridge's forwarding table, as RTM_NEWNEIGH tells it."""
-
-    family: int
-    ifindex: int
-    state: int
-    flags: int
-    address: str
-    mac: str
-    protocol: int
+    table: int
+    pref: int
+    cache: bytes
+    rest: Mapping[int, bytes]
 
 
 _READ = frozenset(
@@ -196,6 +186,9 @@ _READ = frozenset(
     | {IFLA_AF_SPEC, IFLA_GROUP, IFLA_PROMISCUITY, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_PARENT_DEV_NAME}
 )
 """Of a link's fifty attributes those that LinkMessage tells."""
+_ADDRESS_TOLD = {IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO}
+_ROUTE_TOLD = {RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE, RTA_CACHEINFO, RTA_PREF}
+_NOTHING: Mapping[int, bytes] = {}
 
 
 def _string(data: bytes | None) -> str:
@@ -204,6 +197,11 @@ def _string(data: bytes | None) -> str:
 
 def _number(data: bytes | None) -> int:
     return int(_U32.unpack(data)[0]) if data else 0
+
+
+def _rest(found: dict[int, bytes], told: set[int]) -> Mapping[int, bytes]:
+    """What an answer has beside the attributes that its message tells; nearly always nothing."""
+    return _NOTHING if found.keys() <= told else {kind: data for kind, data in found.items() if kind not in told}
 
 
 def _address(family: int, data: bytes | None) -> str:
@@ -288,7 +286,8 @@ def dump_addresses(sock: Socket) -> list[AddressMessage]:
     found = []
     for body in sock.dump(Request(RTM_GETADDR, 0, _IFADDR.pack(0, 0, 0, 0, 0))):
         family, prefix, flags, scope, index = _IFADDR.unpack_from(body)
-        get = attributes(body, 8).get
+        attrs = attributes(body, 8)
+        get = attrs.get
         local, peer = get(IFA_LOCAL), get(IFA_ADDRESS)
         lifetimes = get(IFA_CACHEINFO)
         preferred, valid = struct.unpack_from("=II", lifetimes) if lifetimes else (0xFFFFFFFF, 0xFFFFFFFF)
@@ -307,20 +306,22 @@ def dump_addresses(sock: Socket) -> list[AddressMessage]:
                 protocol=protocol[0] if protocol else 0,
                 preferred=preferred,
                 valid=valid,
+                rest=_rest(attrs, _ADDRESS_TOLD),
             )
         )
     return found
 
 
-def dump_routes(sock: Socket) -> list[RouteMessage]:
-    """Every route of the main table of the socket's namespace, both families."""
+def dump_routes(sock: Socket, *, main: bool = True) -> list[RouteMessage]:
+    """Every route of the main table of the socket's namespace, both families; or those of all others."""
     found = []
-    body = _RTMSG.pack(0, 0, 0, 0, RT_TABLE_MAIN, 0, 0, 0, 0)
+    body = _RTMSG.pack(0, 0, 0, 0, RT_TABLE_MAIN if main else 0, 0, 0, 0, 0)
     for answer in sock.dump(Request(RTM_GETROUTE, 0, body)):
-        family, prefix, _, tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(answer)
-        if table != RT_TABLE_MAIN or family not in (socket.AF_INET, socket.AF_INET6):
+        family, prefix, origin, tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(answer)
+        if (table == RT_TABLE_MAIN) != main or family not in (socket.AF_INET, socket.AF_INET6):
             continue
-        get = attributes(answer, 12).get
+        attrs = attributes(answer, 12)
+        get = attrs.get
         destination = get(RTA_DST)
         if destination is None:
             destination = bytes(4 if family == socket.AF_INET else 16)
@@ -328,6 +329,7 @@ def dump_routes(sock: Socket) -> list[RouteMessage]:
             RouteMessage(
                 family=family,
                 prefix=prefix,
+                origin_prefix=origin,
                 tos=tos,
                 protocol=protocol,
                 scope=scope,
@@ -338,30 +340,10 @@ def dump_routes(sock: Socket) -> list[RouteMessage]:
                 oif=_number(get(RTA_OIF)),
                 metric=_number(get(RTA_PRIORITY)),
                 source=_address(family, get(RTA_PREFSRC)),
-            )
-        )
-    return found
-
-
-def dump_neighbours(sock: Socket, family: int = 0, flags: int = 0) -> list[NeighbourMessage]:
-    """Every neighbour of the socket's namespace; with AF_BRIDGE the forwarding entries of bridges and parents.
-
-    With the flag NTF_PROXY instead the addresses that the namespace answers for.
-    """
-    found = []
-    for body in sock.dump(Request(RTM_GETNEIGH, 0, _NDMSG.pack(family, 0, 0, flags, 0))):
-        entry_family, index, state, entry_flags, _ = _NDMSG.unpack_from(body)
-        get = attributes(body, 12).get
-        address = get(NDA_DST) if entry_family in (socket.AF_INET, socket.AF_INET6) else None
-        found.append(
-            NeighbourMessage(
-                entry_family,
-                index,
-                state,
-                entry_flags,
-                _address(entry_family, address),
-                get(NDA_LLADDR, b"").hex(":"),
-                get(NDA_PROTOCOL, b"\0")[0],
+                table=_number(get(RTA_TABLE)) or table,
+                pref=get(RTA_PREF, b"\0")[0],
+                cache=get(RTA_CACHEINFO, b""),
+                rest=_rest(attrs, _ROUTE_TOLD),
             )
         )
     return found

@@ -142,6 +142,6 @@ class _Reader:
                     picture.add(value)
         for route in dump_routes(sock):
             link = names.get(route.oif, "")
-            parsed = Route.parse(netns, link, owners.get((netns, link)) or owner, route)
+            parsed = Route.parse(netns, link, owners.get((netns, link)) or owner, route, names)
             if parsed is not None:
-                picture.add(parsed)
+                picture.add(parsed if parsed.key not in picture or parsed.fleeting else parsed.apart())

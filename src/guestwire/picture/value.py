@@ -1,10 +1,11 @@
 """A value of the picture: one thing on a host, with its key, what of it is wanted, and what is merely seen.
 
-A value's fields come in three sorts:
+A value's fields come in four sorts:
 
 - a *setting* can be changed in place; None in a desired value means "as it is";
 - a *fixed* field belongs to the thing from its making on: where it differs, the thing must be made anew;
-- a *fact* is what was seen beside (an index, a carrier): it is never wanted, and two values are equal without it.
+- a *fact* is what was seen beside (an index, a carrier): it is never wanted, and two values are equal without it;
+- what is *passing* (a lifetime, who set it) is a fact that goes along where the thing is made again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple
 
-__all__ = ["Key", "Value", "fact", "fixed", "setting"]
+__all__ = ["Key", "Value", "fact", "fixed", "passing", "setting"]
 
 
 class Key(NamedTuple):
@@ -39,6 +40,11 @@ def fixed(default: Any = None) -> Any:
 def fact(default: Any = None) -> Any:
     """A field that is seen and never wanted."""
     return field(default=default, metadata={"sort": "fact"}, compare=False)
+
+
+def passing(default: Any = None) -> Any:
+    """A fact that goes along where the thing is made again, and stands in journals for that."""
+    return field(default=default, metadata={"sort": "passing"}, compare=False)
 
 
 _FIELDS: dict[type, tuple[tuple[str, ...], tuple[str, ...], Callable[[Any], tuple[Any, ...]]]] = {}

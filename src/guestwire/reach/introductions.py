@@ -17,8 +17,9 @@ import struct
 from collections.abc import Mapping, Sequence
 
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.neighbours import NDA_DST, NDA_LLADDR
 from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, attribute
-from guestwire.linux.rtnetlink import NDA_DST, NDA_LLADDR, RTM_NEWNEIGH
+from guestwire.linux.rtnetlink import RTM_NEWNEIGH
 from guestwire.reach.probe import Probe
 from guestwire.reach.sockets import DOMAIN
 

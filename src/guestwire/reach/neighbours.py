@@ -15,13 +15,11 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.neighbours import NDA_DST, NeighbourMessage, dump_neighbours
 from guestwire.linux.netlink import NetlinkError, Request, attribute
 from guestwire.linux.rtnetlink import (
-    NDA_DST,
     RTA_DST,
     RTM_DELNEIGH,
-    NeighbourMessage,
-    dump_neighbours,
     dump_routes,
 )
 from guestwire.reach.station import Family
