@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from typing import NamedTuple
 
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import Address
@@ -21,7 +22,7 @@ from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.mark import derived_mac
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic
-from guestwire.kinds.route import Route
+from guestwire.kinds.route import AnyRoute, Route
 from guestwire.kinds.sysctl import Sysctl
 from guestwire.kinds.veth import Veth
 from guestwire.lab.parts import dhcp_server
@@ -87,6 +88,15 @@ class Door:
             yield dhcp_server(self.netns, self.name, f"{RUN}/dhcp-{self.name}.pid", span, gateway, None)
 
 
+class _Way(NamedTuple):
+    """A next hop of a route of the host's."""
+
+    net: Net
+    metric: int
+    link: str
+    gateway: str | None
+
+
 class Outside:
     """What is around the copy of a host: `doors` by the links' names. `asked` are addresses that must answer."""
 
@@ -98,16 +108,16 @@ class Outside:
         """MACs and addresses that are in the copy itself, or are to come there: nobody outside has them."""
         self.links: Mapping[str, Link] = {link.name: link for link in whole.picture.of(Link, whole.host)}
         self.addresses = [a for a in whole.picture.of(Address, whole.host) if a.link in self.links]
-        self.routes = whole.picture.of(Route, whole.host)
+        self.ways = [way for route in whole.picture.of(AnyRoute, whole.host) for way in _ways(route)]
         self.left_out: dict[str, int] = {}
         self.doors: dict[tuple[str, str], Door] = {}
         for number, link in enumerate(doors):
             self.doors[link.netns, link.name] = Door(link, SHARED, f"p{number}")
         for known in whole.neighbours:
             self._settle(known)
-        for route in self.routes:
-            if route.gateway and route.link:
-                self._settle(Known(route.link, route.gateway, "", ""))
+        for way in self.ways:
+            if way.gateway:
+                self._settle(Known(way.link, way.gateway, "", ""))
         for address in dict.fromkeys(asked):
             self._put_beyond(address)
         for door in self.doors.values():
@@ -148,16 +158,10 @@ class Outside:
     def _way(self, address: str) -> tuple[str | None, str | None]:
         """By which link the host reaches an address, and by which gateway; the longest prefix decides."""
         wanted = ip_address(address)
-        found: list[tuple[int, int, str, str | None]] = []
-        for own in self.addresses:
-            if wanted in ip_network(own.interface, strict=False):
-                found.append((-own.prefix, 0, own.link, None))
-        for route in self.routes:
-            if route.link and wanted in ip_network(route.destination):
-                prefix = ip_network(route.destination).prefixlen
-                found.append((-prefix, route.metric, route.link, route.gateway))
-        best = min(found, key=lambda way: way[:2], default=None)
-        return (best[2], best[3]) if best else (None, None)
+        straight = [_Way(ip_network(own.interface, strict=False), 0, own.link, None) for own in self.addresses]
+        found = [way for way in (*straight, *self.ways) if wanted in way.net]
+        best = min(found, key=lambda way: (-way.net.prefixlen, way.metric), default=None)
+        return (best.link, best.gateway) if best else (None, None)
 
     def _door(self, name: str, port: str) -> Door | None:
         """The door that a link of the host's leads to: itself, its parent's, a port's of a bridge."""
@@ -205,12 +209,19 @@ class Outside:
     ) -> tuple[str, tuple[str, str, str], str | None] | None:
         """Out of what leases are given on a LAN: the last addresses of which nobody is known to have one."""
         taken = {ip_address(a) for a in (*self.taken - _macs(self.taken), *theirs, *(a.address for a in own))}
-        gateway = next((r.gateway for r in self.routes if r.gateway and ip_address(r.gateway) in net), None)
+        gateway = next((way.gateway for way in self.ways if way.gateway and ip_address(way.gateway) in net), None)
         for last in range(net.num_addresses - 2, LEASES, -LEASES):
             span = [net[number] for number in range(last - LEASES + 1, last + 1)]
             if taken.isdisjoint(span):
                 return f"{span[-1]}/{net.prefixlen}", (str(span[0]), str(span[-2]), str(net.netmask)), gateway
         return None
+
+
+def _ways(route: AnyRoute) -> Iterator[_Way]:
+    net = ip_network(route.destination)
+    for link, gateway in [(route.link, route.gateway), *((hop.link, hop.gateway) for hop in route.hops or ())]:
+        if link:
+            yield _Way(net, route.metric, link, gateway)
 
 
 def _macs(words: set[str]) -> set[str]:

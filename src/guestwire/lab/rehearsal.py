@@ -18,7 +18,7 @@ from guestwire.kinds.fdb import Fdb
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic
-from guestwire.kinds.route import Route
+from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
 from guestwire.lab.outside import Outside
@@ -58,6 +58,8 @@ class Copy:
                 self.host.add(_plugged(links[value.netns, value.name], ends))
             elif isinstance(value, Thing) and _has_a_place(value, links):
                 self.host.add(value)
+                if why := value.uncarried():
+                    self.missing.append((f"{value.KIND} {value.name}", why))
         self.around = Picture(outside.picture())
         self.around.add(*whole.loopback)
         self._tell(outside)
@@ -138,7 +140,7 @@ def _stand_in(link: Link, kind: str) -> Nic:
 
 def _after_its_gateway(value: object) -> bool:
     """Routes that lead straight on come first: by them the kernel finds the gateways of the others."""
-    return isinstance(value, Route) and value.gateway is not None
+    return isinstance(value, AnyRoute) and bool(value.gateway or value.hops)
 
 
 def _names(picture: Picture, *, addresses: bool) -> set[str]:

@@ -20,7 +20,8 @@ from guestwire.kinds.sysctl import FOLDER, NO_LINKS, Sysctl
 from guestwire.linux import nftables
 from guestwire.linux.census import Census, census
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.rtnetlink import AF_BRIDGE, dump_addresses, dump_neighbours
+from guestwire.linux.neighbours import NTF_PROXY, dump_neighbours
+from guestwire.linux.rtnetlink import AF_BRIDGE, dump_addresses
 from guestwire.observe.observe import look_up
 from guestwire.picture import Key, Picture
 
@@ -29,7 +30,6 @@ __all__ = ["Known", "Whole", "read_whole"]
 LO = 1
 NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE, NUD_PERMANENT = 0x02, 0x04, 0x08, 0x10, 0x80
 HEARD_OF = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT
-NTF_PROXY = 0x08
 MANY = 64  # links from which on only the settings that matter here are read of each
 MATTER = frozenset(
     {"accept_ra", "arp_announce", "arp_filter", "arp_ignore", "autoconf", "disable_ipv6", "forwarding", "proxy_arp"}
