@@ -59,6 +59,10 @@ class GuestwireError(Exception):
         self.problems = tuple(p if isinstance(p, Problem) else Problem(p, hint) for p in problems)
         super().__init__("\n".join(str(p) for p in self.problems))
 
+    def __reduce__(self) -> tuple[type[GuestwireError], tuple[Problem, ...]]:
+        """What pickle makes it of again, in another process."""
+        return type(self), self.problems
+
 
 class Rejected(GuestwireError):
     """A guard or an expectation says no to a change, and all was undone; or nothing waits for what is asked."""

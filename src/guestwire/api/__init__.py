@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
     from guestwire.api.measure import check
     from guestwire.api.outcome import Outcome
+    from guestwire.api.rehearse import Rehearsal, rehearse
     from guestwire.api.removal import down
     from guestwire.api.settling import confirm, rollback
     from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Listed",
     "Outcome",
+    "Rehearsal",
     "Status",
     "add_cable",
     "add_tap",
@@ -44,6 +46,7 @@ __all__ = [
     "pcap",
     "picture",
     "plan",
+    "rehearse",
     "remove_cable",
     "rollback",
     "status",
@@ -57,6 +60,7 @@ _HOMES = {
     "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),
     "measure": ("check",),
     "outcome": ("Outcome",),
+    "rehearse": ("Rehearsal", "rehearse"),
     "removal": ("down",),
     "settling": ("confirm", "rollback"),
     "work": ("is_some_project",),

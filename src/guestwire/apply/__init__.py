@@ -3,6 +3,18 @@
 from guestwire.apply.lock import locked
 from guestwire.apply.preflight import preflight
 from guestwire.apply.store import Journal, State, Store, Timer, projects
-from guestwire.apply.transaction import Confirm, apply, settle
+from guestwire.apply.transaction import Confirm, apply, attempt, settle
 
-__all__ = ["Confirm", "Journal", "State", "Store", "Timer", "apply", "locked", "preflight", "projects", "settle"]
+__all__ = [
+    "Confirm",
+    "Journal",
+    "State",
+    "Store",
+    "Timer",
+    "apply",
+    "attempt",
+    "locked",
+    "preflight",
+    "projects",
+    "settle",
+]

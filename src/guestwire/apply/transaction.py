@@ -33,7 +33,7 @@ from guestwire.picture import Desired, Picture
 from guestwire.plan import REST, Act, Plan, Step, make_plan
 from guestwire.signals import Stop, noted, too_late
 
-__all__ = ["Confirm", "apply", "settle"]
+__all__ = ["Confirm", "apply", "attempt", "settle"]
 
 END = 15  # seconds that the kernel gets to end namespaces whose links hang on a NIC that stays
 PATIENCE = 3  # seconds that a MAC which is wanted on such a NIC gets to become free, and a lease to come again
@@ -217,15 +217,15 @@ def _acts(kernel: Kernel, plan: Plan) -> Iterator[Act]:
     yield from acts[rest:]
 
 
-def _attempt(kernel: Kernel, plan: Plan) -> list[Problem]:
-    """Run a plan past all errors, and tell them."""
+def attempt(kernel: Kernel, plan: Plan) -> list[tuple[Step | None, Exception]]:
+    """Run a plan past all errors, without a journal; the steps that were refused, each with why."""
     failed: list[tuple[Step | None, Exception]] = []
     for act in _acts(kernel, plan):
         try:
             act.do(kernel)
         except OSError as error:
             failed.append((act.step, error))
-    return _told([*failed, *kernel.refused()])
+    return [*failed, *kernel.refused()]
 
 
 def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
@@ -238,7 +238,7 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
         elif _is_ours(seen, entry, store.project):
             desired.absent.add(entry.key)
     plan = make_plan(seen, desired, store.project, sweep=False)
-    problems = _attempt(kernel, plan)
+    problems = _told(attempt(kernel, plan))
     again = (step.value for step in plan.steps if step.action == "create")
     without_lease((client for client in again if isinstance(client, DhcpClient)), PATIENCE)
     now = _observe(kernel, journal)
@@ -281,7 +281,7 @@ def _forward(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     for value in _set_down(seen, journal):
         desired.borrowed.add(value.key)
         desired.picture.add(value)
-    return _attempt(kernel, make_plan(seen, desired, store.project, sweep=False))
+    return _told(attempt(kernel, make_plan(seen, desired, store.project, sweep=False)))
 
 
 def _set_down(seen: Picture, journal: Journal) -> Iterator[Link]:

@@ -35,7 +35,7 @@ class Namespace(Thing):
 
     def create(self, kernel: Kernel) -> None:
         kernel.create_namespace(self.name)
-        mark = text(IFLA_IFALIAS, alias(self.owner or "", self.name))
+        mark = b"" if self.owner is None else text(IFLA_IFALIAS, alias(self.owner, self.name))
         for error in kernel.socket(self.name).transact([set_link(LO, mark, up=True)]):
             raise error
 
@@ -54,7 +54,8 @@ class Namespace(Thing):
         kernel.delete_namespace(self.name)
 
     def create_commands(self) -> list[str]:
-        words = ("link", "set", "dev", "lo", "alias", alias(self.owner or "", self.name), "up")
+        mark = () if self.owner is None else ("alias", alias(self.owner, self.name))
+        words = ("link", "set", "dev", "lo", *mark, "up")
         return [ip("", "netns", "add", self.name), ip(self.name, *words)]
 
     def change_commands(self, seen: Value) -> list[str]:

@@ -27,7 +27,7 @@ from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key, Value, setting
 
-__all__ = ["IPV4_FORWARD", "IPV6_FORWARD", "Sysctl"]
+__all__ = ["FOLDER", "IPV4_FORWARD", "IPV6_FORWARD", "NO_LINKS", "Sysctl"]
 
 FOLDER = "/proc/sys"
 NO_LINKS = ("all", "default")

@@ -30,7 +30,7 @@ from guestwire.kinds.port import Port
 from guestwire.kinds.process import Process
 from guestwire.kinds.route import Route
 from guestwire.kinds.sysctl import IPV4_FORWARD, IPV6_FORWARD, Sysctl
-from guestwire.kinds.veth import Veth
+from guestwire.lab.parts import cable, dhcp_server
 from guestwire.linux import nftables
 from guestwire.picture import Picture
 from guestwire.places import PLACES, SWITCH
@@ -158,24 +158,6 @@ class Lab:
     def _sysctl(self, place: str, name: str, content: str) -> Sysctl:
         return Sysctl(netns=self.namespaces[place], name=name, owner=self.project, content=content)
 
-    def _cable(
-        self, near: tuple[str, str], far: tuple[str, str], master: str = "", port: Port | None = None
-    ) -> list[Veth]:
-        """Both ends of a pair, each an end with a MAC of its own."""
-        return [
-            Veth(
-                netns=netns,
-                name=name,
-                owner=self.project,
-                peer=peer,
-                mac=derived_mac(self.project, netns, name),
-                master=master if netns == near[0] else "",
-                port=port if netns == near[0] and master else None,
-                far=(netns, name) == far,
-            )
-            for (netns, name), peer in ((near, far), (far, near))
-        ]
-
     def _bridge(self, segment: _Segment) -> str:
         return f"lan{segment.number}"
 
@@ -189,7 +171,7 @@ class Lab:
         ]
         for place, number in (("lan", NEIGHBOUR), ("gateway", GATEWAY)):
             netns = self.namespaces[place]
-            found += self._cable((self.switch, f"{place}.{segment.number}"), (netns, link), bridge, Port())
+            found += cable(self.project, (self.switch, f"{place}.{segment.number}"), (netns, link), bridge, Port())
             found += [Address.on(netns, link, each, self.project) for each in segment.interfaces(number)]
         if self.options.dhcp:
             found.append(self._dhcp(segment, link))
@@ -199,7 +181,7 @@ class Lab:
         """The host's NIC, plugged into its switch."""
         name = self.uplinks[i]
         port = Port(hairpin=self.options.relay, locked=self.options.one_mac)
-        pair = self._cable((self.switch, name), (self.host, name), self._bridge(self.segments[i]), port)
+        pair = cable(self.project, (self.switch, name), (self.host, name), self._bridge(self.segments[i]), port)
         found: list[Thing] = [*pair]
         if self.options.one_mac:
             found.append(Fdb.at(self.switch, name, pair[1].mac or "", self.project))
@@ -218,7 +200,7 @@ class Lab:
 
     def _internet(self) -> list[Thing]:
         gateway, internet = self.namespaces["gateway"], self.namespaces["internet"]
-        found: list[Thing] = [*self._cable((gateway, "internet"), (internet, "eth0"))]
+        found: list[Thing] = [*cable(self.project, (gateway, "internet"), (internet, "eth0"))]
         for netns, link, number in ((internet, "eth0", 1), (gateway, "internet", 2)):
             for head, prefix in INTERNET:
                 found.append(Address.on(netns, link, f"{head}{number}/{prefix}", self.project))
@@ -232,12 +214,5 @@ class Lab:
     def _dhcp(self, segment: _Segment, link: str) -> Process:
         four = segment.heads[0][0]
         pidfile = f"{self.run}/{self.project}/dhcp-{link}.pid"
-        command = dnsmasq.command(
-            pidfile,
-            link,
-            "--port=0",
-            "--leasefile-ro",
-            f"--dhcp-range={four}150,{four}199,255.255.255.0,1h",
-            f"--dhcp-option=option:router,{four}{GATEWAY}",
-        )
-        return Process(netns=self.namespaces["gateway"], name=pidfile, owner=self.project, command=command)
+        span = f"{four}150", f"{four}199", "255.255.255.0"
+        return dhcp_server(self.namespaces["gateway"], link, pidfile, span, f"{four}{GATEWAY}", self.project)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from guestwire.linux.programs import run_program
 
-__all__ = ["Chain", "apply_script", "available", "chains", "list_table"]
+__all__ = ["Chain", "apply_script", "available", "chains", "list_table", "tables"]
 
 SECONDS = 20  # a transaction takes milliseconds; a program that hangs must not hang us
 
@@ -49,6 +49,13 @@ def list_table(name: str) -> str | None:
         if error.errno != errno.EREMOTEIO:
             raise
         return None  # nft says so of a table that isn't there
+
+
+def tables() -> list[str]:
+    """Every table, as "FAMILY NAME". Raises OSError where we may not look."""
+    if not available():
+        return []
+    return [line.removeprefix("table ") for line in run_program(["nft", "list", "tables"], SECONDS).splitlines()]
 
 
 def chains() -> list[Chain]:

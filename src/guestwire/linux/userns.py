@@ -35,7 +35,7 @@ from guestwire.linux.libc import (
 from guestwire.linux.netlink import Socket
 from guestwire.linux.rtnetlink import LO, set_link
 
-__all__ = ["USER_NAMESPACE", "capable", "enter", "make", "started"]
+__all__ = ["USER_NAMESPACE", "capable", "enter", "furnish", "leave", "make", "started"]
 
 USER_NAMESPACE = "user namespace"  # as the `filename` of an OSError: it can't be made at all
 KINDS = (("user", CLONE_NEWUSER), ("mnt", CLONE_NEWNS), ("net", CLONE_NEWNET), ("pid", CLONE_NEWPID))
@@ -105,6 +105,27 @@ def enter(pid: int) -> None:
             os.chdir(folder)
 
 
+def leave(*, user: bool) -> None:
+    """Move this process into namespaces of its own: mount and network, for its children a PID namespace too.
+
+    With `user`, into a user namespace first, where it is root. Raises OSError with what could not be made as its
+    `filename`; then this process may be half outside.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        if user:
+            unshare(CLONE_NEWUSER)
+            for file, content in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+                with open(f"/proc/self/{file}", "w") as stream:
+                    stream.write(content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, USER_NAMESPACE) from None
+    try:
+        unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "mount, network and PID namespaces") from None
+
+
 def _pid_when_ready(sock: socket.socket) -> int:
     """The keeper's pid, once that one is ready; raises the OSError that came in its place.
 
@@ -141,18 +162,7 @@ def _begin(report: socket.socket, title: str) -> NoReturn:
     os.setsid()
     os.umask(0o022)
     os.chdir("/")
-    uid, gid = os.geteuid(), os.getegid()
-    try:
-        unshare(CLONE_NEWUSER)
-        for file, content in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-            with open(f"/proc/self/{file}", "w") as stream:
-                stream.write(content)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, USER_NAMESPACE) from None
-    try:
-        unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, "mount, network and PID namespaces") from None
+    leave(user=True)
     pid = os.fork()
     if pid == 0:
         _guarded(report, lambda: _become_keeper(report, title))
@@ -171,7 +181,7 @@ def _become_keeper(report: socket.socket, title: str) -> NoReturn:
             with contextlib.suppress(OSError):  # the one that listed them
                 os.close(fd)
     try:
-        _furnish()
+        furnish()
     except OSError as error:
         os.write(0, f"error {error.errno or errno.EIO} {error.filename or ''}".encode())
         os._exit(1)
@@ -182,8 +192,11 @@ def _become_keeper(report: socket.socket, title: str) -> NoReturn:
     keeper.keep(title)
 
 
-def _furnish() -> None:
-    """Mounts and lo, from inside. Mounts are slaves: what is unmounted outside doesn't live on in here."""
+def furnish() -> None:
+    """Mounts and lo, from inside, by process 1 of the PID namespace.
+
+    Mounts are slaves: what is unmounted outside doesn't live on in here.
+    """
     mount("", "/", None, MS_SLAVE | MS_REC)
     resolver = _read("/etc/resolv.conf")
     _mount_run()

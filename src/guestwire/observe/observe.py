@@ -13,7 +13,7 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.mark import read_alias
 from guestwire.kinds.namespace import Namespace
-from guestwire.kinds.nic import Nic
+from guestwire.kinds.nic import Nic, is_stand_in
 from guestwire.kinds.route import Route, told_apart
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, dump_routes, namespace_id
@@ -89,7 +89,7 @@ class _Reader:
         return marked[0] if marked else None
 
     def _link(self, netns: str, message: LinkMessage) -> Link:
-        kind = link_kinds().get(message.kind, Nic)
+        kind = Nic if is_stand_in(message) else link_kinds().get(message.kind, Nic)
         master = self.names[netns].get(message.master, "") if message.master else ""
         return kind.parse(Seen(netns, message, master, *self._beyond(netns, message)))
 

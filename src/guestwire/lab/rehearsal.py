@@ -1,0 +1,153 @@
+"""Builds the copy of a host for a rehearsal: the picture that was read of it, made anew as far as that can be.
+
+What is virtual is made as it is. A NIC, and a link of a kind that guestwire can't make, is one end of a cable; the
+other, and that of a cable whose other end lies in a namespace that wasn't read, is outside (`outside.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from guestwire.kinds import Link, Thing
+from guestwire.kinds.address import Address
+from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.dhcp import DhcpClient
+from guestwire.kinds.fdb import Fdb
+from guestwire.kinds.macvlan import Macvlan
+from guestwire.kinds.namespace import Namespace
+from guestwire.kinds.nic import Nic
+from guestwire.kinds.route import AnyRoute
+from guestwire.kinds.tap import Tap
+from guestwire.kinds.veth import Veth
+from guestwire.lab.outside import Outside
+from guestwire.observe.whole import Whole
+from guestwire.picture import Picture
+
+__all__ = ["Copy"]
+
+LO = "lo"
+NETNS = "?"  # of a link's other half that lies in no namespace that was read (observe.py)
+
+
+class Copy:
+    """A host's copy. `host` is the picture of the host, `around` that of what is outside.
+
+    `wanted` is what the file makes of the host, `asked` are addresses that must answer: name servers, who is logged in.
+    `held` says which programs hold taps.
+    """
+
+    def __init__(self, whole: Whole, wanted: Picture, asked: Iterable[str], held: Mapping[str, str]) -> None:
+        self.whole = whole
+        self.held = held
+        self.missing: list[tuple[str, str]] = []
+        """What couldn't be copied, each with what that means."""
+        links = {(link.netns, link.name): self._link(link) for link in whole.picture.of(Link)}
+        outside = Outside(
+            whole,
+            [link for link in links.values() if _leads_out(link)],
+            _names(whole.picture, addresses=True) | _names(wanted, addresses=False),
+            asked,
+            leases=bool(wanted.of(DhcpClient)),
+        )
+        ends = {place: (door.netns, door.name) for place, door in outside.doors.items()}
+        self.host = Picture(scope=whole.picture.scope)
+        for value in sorted(whole.picture, key=_after_its_gateway):
+            if isinstance(value, Link):
+                self.host.add(_plugged(links[value.netns, value.name], ends))
+            elif isinstance(value, Thing) and _has_a_place(value, links):
+                self.host.add(value)
+                if why := value.uncarried():
+                    self.missing.append((f"{value.KIND} {value.name}", why))
+        self.around = Picture(outside.picture())
+        self.around.add(*whole.loopback)
+        self._tell(outside)
+
+    @property
+    def namespaces(self) -> list[str]:
+        """The names of all namespaces of it but the host's."""
+        names = [value.name for picture in (self.host, self.around) for value in picture.of(Namespace)]
+        return [name for name in names if name != self.whole.host]
+
+    def _link(self, link: Link) -> Link:
+        """A link as it can be made."""
+        masters = {(bridge.netns, bridge.name) for bridge in self.whole.picture.of(Bridge)}
+        if link.master and (link.netns, link.master) not in masters:
+            self.missing.append((f"{link.name}, a port of {link.master}", "in the copy it stands by itself"))
+            link = replace(link, master="", port=None)
+        if isinstance(link, Macvlan) and (link.parent is None or link.parent[0] == NETNS):
+            self.missing.append((f"{link.device} {link.name}", "its parent can't be seen; a plain link stands for it"))
+            return _stand_in(link, link.device)
+        if isinstance(link, Nic) and link.kernel_kind:
+            self.missing.append((f"{link.kernel_kind} {link.name}", "a plain link stands for it"))
+        return replace(link, mac=link.mac or None) if isinstance(link, Nic) else link
+
+    def _tell(self, outside: Outside) -> None:
+        """Note what couldn't be copied, and what that means for the rehearsal."""
+        seen, say = self.whole.census, self.missing.append
+        self.missing += self.whole.unread
+        for link in self.whole.picture.of(Nic):
+            if link.wireless:
+                say((f"Wi-Fi of {link.name}", "a plain cable stands for it, which passes every MAC"))
+            elif not link.kernel_kind:
+                say((f"hardware of {link.name}", "offloads, queues and speed are a veth's; its LAN is make-believe"))
+        for tap in self.whole.picture.of(Tap, self.whole.host):
+            if tap.name in self.held:
+                say((f"what is behind {tap.label()} {tap.name}", f"nobody answers for {self.held[tap.name]}"))
+        for name, number in outside.left_out.items():
+            say((f"{number} neighbours behind {name}", "only the first 64 are played"))
+        for name, kind in seen.queueing:
+            say((f"qdisc {kind} of {name}", "with its classes and filters"))
+        for name in seen.xdp:
+            say((f"XDP program of {name}", "every frame gets past it"))
+        for table in seen.legacy:
+            say((f"{table} (iptables-legacy)", "its rules stop nothing in the copy"))
+        if seen.ipsec:
+            say((f"{seen.ipsec} IPsec policies and associations", "traffic goes unencrypted, or not at all"))
+        if seen.connections:
+            say((f"{seen.connections:,} connections that conntrack knows", "whether they survive isn't seen"))
+        if seen.established:
+            say((f"{seen.established:,} TCP connections", "whether they survive isn't seen"))
+        udp = Counter(listener.protocol for listener in seen.listeners)["udp"]
+        if udp:
+            say((f"{udp} UDP services", "on the copy nobody answers for them; TCP ports that are open are open there"))
+
+
+def _has_a_place(value: Thing, links: Mapping[tuple[str, str], Link]) -> bool:
+    """Whether the links that it is on are in the copy; a forwarding entry wants a port."""
+    if not links.keys() >= {place for place in value.on_links() if place[1] != LO}:
+        return False
+    return not isinstance(value, Fdb) or bool(links[value.netns, value.link].master)
+
+
+def _leads_out(link: Link) -> bool:
+    return isinstance(link, Nic) or (isinstance(link, Veth) and link.peer is not None and link.peer[0] == NETNS)
+
+
+def _plugged(link: Link, ends: Mapping[tuple[str, str], tuple[str, str]]) -> Link:
+    """A link that leads out, with the other end of its cable."""
+    end = ends.get((link.netns, link.name))
+    if isinstance(link, Nic):
+        return replace(link, stand_in=end)
+    return replace(link, peer=end, far=False) if isinstance(link, Veth) and end else link
+
+
+def _stand_in(link: Link, kind: str) -> Nic:
+    names = ("netns", "name", "owner", "mac", "mtu", "up", "master", "port", "long", "link_local", "index", "carrier")
+    return Nic(**{name: getattr(link, name) for name in names}, kernel_kind=kind)
+
+
+def _after_its_gateway(value: object) -> bool:
+    """Routes that lead straight on come first: by them the kernel finds the gateways of the others."""
+    return isinstance(value, AnyRoute) and bool(value.gateway or value.hops)
+
+
+def _names(picture: Picture, *, addresses: bool) -> set[str]:
+    """The MACs, and with `addresses` those, that are in a picture."""
+    return set(_named(picture, addresses))
+
+
+def _named(picture: Picture, addresses: bool) -> Iterator[str]:
+    yield from (link.mac for link in picture.of(Link) if link.mac)
+    yield from (address.address for address in picture.of(Address) if addresses)

@@ -1,0 +1,30 @@
+"""What `try` says of a rehearsal, as lines for a person."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from guestwire.plan import Plan
+from guestwire.reach import Report
+from guestwire.show.matrix import matrix
+from guestwire.show.words import planned
+
+__all__ = ["rehearsed"]
+
+WIDTH = 110
+
+
+def rehearsed(plan: Plan, report: Report | None, missing: Sequence[tuple[str, str]], *, colour: bool = False) -> str:
+    """The plan that was carried out on the copy, what was measured there, and what of the host it lacked."""
+    parts = ["On a copy of this host, which is as it was:\n\n" + planned(plan)]
+    if report is not None:
+        parts.append(matrix(report, colour=colour) + "\n")
+    if missing:
+        lines = [f"  {what}: {means}." for what, means in missing]
+        parts.append("Not as on the host:\n" + "".join(_wrapped(line) for line in lines))
+    return "\n".join(parts)
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False) + "\n"
