@@ -44,7 +44,7 @@ PROMOTE = "/proc/sys/net/ipv4/conf/{}/promote_secondaries"
 _IFADDR = struct.Struct("=BBBBi")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Address(Thing):
     """An address with its prefix length on a link; `name` is "ADDRESS/PREFIX LINK"."""
 

@@ -17,7 +17,7 @@ from guestwire.picture import fact
 __all__ = ["Nic"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Nic(Link):
     """A link of a kind that guestwire only reads; `kernel_kind` is the kernel's word for it, "" for hardware."""
 

@@ -37,7 +37,7 @@ TYPES = {1: "unicast", 2: "local", 6: "blackhole", 7: "unreachable", 8: "prohibi
 _RTMSG = struct.Struct("=BBBBBBBBI")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Route(Thing):
     """A route; `name` is its destination, with "metric N" where that isn't the family's usual one.
 
