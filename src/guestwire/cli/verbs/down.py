@@ -31,5 +31,5 @@ def run(args: Namespace) -> int:
     from guestwire.show.words import removed
 
     made = api.down(args.file, project=args.project, netns=args.netns)
-    emit(args, made.to_json(), lambda: removed(made.project, made.plan))
+    emit(args, made.to_json, lambda: removed(made.project, made.plan))
     return 0

@@ -38,5 +38,5 @@ def run(args: Namespace) -> int:
     made = api.up(args.file, lab=args.lab, project=args.project, netns=args.netns)
     for warning in made.warnings:
         say(args, f"warning: {warning}")
-    emit(args, made.to_json(), lambda: done(made.project, made.plan, lab=args.lab))
+    emit(args, made.to_json, lambda: done(made.project, made.plan, lab=args.lab))
     return 0
