@@ -99,4 +99,7 @@ class Value:
 
     def must_be_anew(self, seen: Value) -> bool:
         """Whether only a new thing can be what is wanted here."""
-        return type(self) is not type(seen) or not set(_compared(type(self))[1]).isdisjoint(self.differs(seen))
+        if type(self) is not type(seen):
+            return True
+        differing = self.differs(seen)
+        return bool(differing) and not differing.keys().isdisjoint(_compared(type(self))[1])
