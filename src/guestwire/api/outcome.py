@@ -40,8 +40,10 @@ class Outcome:
             }
             for step in self.plan.steps
         ]
-        document: dict[str, Any] = {"changes": changes, "warnings": [str(warning) for warning in self.warnings]}
-        if self.acceptance is not None:
-            document |= self.acceptance.to_json()
-            document["confirm"] = self.confirm.to_json() if self.confirm else None
-        return document
+        return {"changes": changes, "warnings": [str(warning) for warning in self.warnings], **self.judgement()}
+
+    def judgement(self) -> dict[str, Any]:
+        """The part of it that tells what the change was judged by; nothing where it wasn't."""
+        if self.acceptance is None:
+            return {}
+        return {**self.acceptance.to_json(), "confirm": self.confirm.to_json() if self.confirm else None}

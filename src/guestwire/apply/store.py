@@ -188,9 +188,10 @@ class Store:
             "before": before and before.to_json(),
             "after": after and after.to_json(),
         }
-        macs = {step.key: step.value.mac for step in plan.steps if isinstance(step.value, Link)}
-        goes = {step.key for step in plan.steps if step.action == "delete" and not step.early}
-        marked = {step.key for step in plan.steps if step.value.MARKED and step.value.owner == plan.project}
+        steps = [(step.key, step) for step in plan.steps]
+        macs = {key: step.value.mac for key, step in steps if isinstance(step.value, Link)}
+        goes = {key for key, step in steps if step.action == "delete" and not step.early}
+        marked = {key for key, step in steps if step.value.MARKED and step.value.owner == plan.project}
         lines = [json.dumps(head)]
         for key, value in plan.touched().items():
             old = None if value is None else value.to_json()

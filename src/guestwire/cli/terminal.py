@@ -14,15 +14,19 @@ from guestwire.errors import Refused, UsageError
 __all__ = ["ask", "colours", "emit", "put", "say", "settle_output", "shows_progress", "tell"]
 
 
-def emit(args: Namespace, document: Mapping[str, object], text: str | Callable[[], str]) -> None:
-    """Print the result: the document with `--json`, else the text, which may be made only when it's wanted.
+def emit(
+    args: Namespace,
+    document: Mapping[str, object] | Callable[[], Mapping[str, object]],
+    text: str | Callable[[], str],
+) -> None:
+    """Print the result: the document with `--json`, else the text. Each may be made only when it's wanted.
 
     A reader who has gone (`guestwire list | head -1`) is no error: the work is done, and the exit code stays as it is.
     """
     if args.json:
         import json
 
-        out = json.dumps(document, indent=2, ensure_ascii=False)
+        out = json.dumps(document() if callable(document) else document, indent=2, ensure_ascii=False)
     else:
         out = text if isinstance(text, str) else text()
     if out:

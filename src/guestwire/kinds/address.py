@@ -62,7 +62,7 @@ PROMOTE = "/proc/sys/net/ipv4/conf/{}/promote_secondaries"
 _IFADDR = struct.Struct("=BBBBi")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AnyAddress(Thing):
     """What all addresses have; `name` is "ADDRESS/PREFIX LINK"."""
 
@@ -259,7 +259,7 @@ class AnyAddress(Thing):
         return [f"{where}sh -c {shlex.quote(script)}"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Address(AnyAddress):
     """An address, but for the link-local ones that the kernel makes by itself: those are a kind of their own."""
 

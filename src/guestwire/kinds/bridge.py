@@ -29,7 +29,7 @@ MOST_PORTS = 1023
 IFLA_BR_STP_STATE, IFLA_BR_VLAN_FILTERING = 5, 7
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Bridge(Link):
     """A bridge; `stp` says whether it speaks the spanning tree protocol."""
 

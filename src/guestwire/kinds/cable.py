@@ -52,7 +52,7 @@ Counted = tuple[int, int, int]
 """Frames and bytes that were carried, and frames that were dropped."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Cable(Thing):
     """A cable from the NIC `name` of a guest's namespace to its `end`: namespace, link and device, "tap" or "macvtap".
 

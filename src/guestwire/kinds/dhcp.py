@@ -104,7 +104,7 @@ class Lease:
         return dict(zip(LEASED, found, strict=True))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class DhcpClient(Process):
     """A client for one NIC; `environment` is what its script is told, beside the client's own words."""
 

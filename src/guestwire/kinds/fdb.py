@@ -30,7 +30,7 @@ NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
 _NDMSG = struct.Struct("=BxxxiHBB")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Fdb(Thing):
     """A static entry; `name` is "MAC LINK". It bears no mark, so it counts as ours where its port does."""
 

@@ -27,7 +27,7 @@ TRIES = 100
 READ_AGAIN = ("hosts", "names")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class File(Thing):
     """A file; `name` is its path, `content` what follows the line with the mark."""
 

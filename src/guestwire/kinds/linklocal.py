@@ -19,7 +19,7 @@ from guestwire.linux.rtnetlink import dump_addresses
 __all__ = ["LinkLocal"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class LinkLocal(AnyAddress):
     """A link-local address of the kernel's; `name` is "ADDRESS/64 LINK"."""
 

@@ -65,7 +65,7 @@ IFLA_MACVLAN_MACADDR, IFLA_MACVLAN_MACADDR_DATA = 4, 5
 MACVLAN_MACADDR_SET = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Macvlan(Link):
     """A macvlan or a macvtap (`device`); `parent` is the lower NIC's namespace and name, `macs` the source list.
 

@@ -21,7 +21,7 @@ from guestwire.picture import Value
 __all__ = ["Namespace"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Namespace(Thing):
     """A named namespace; `netns` and `name` are the same."""
 

@@ -28,7 +28,7 @@ FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _NDMSG = struct.Struct("=BxxxiHBB")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Neighbour(Thing):
     """A permanent neighbour; `name` is "ADDRESS LINK". `router` is what IPv6 says of a router."""
 

@@ -24,7 +24,7 @@ __all__ = ["Nft"]
 _COMMENT = re.compile(r'comment "guestwire:([^:"]*):([0-9a-f]+)"')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Nft(Thing):
     """A table; `name` is "FAMILY NAME", `rules` the text between its braces, `digest` that text's."""
 

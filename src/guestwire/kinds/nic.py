@@ -24,7 +24,7 @@ __all__ = ["Nic", "is_stand_in"]
 STAND_IN = "guestwire-nic:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Nic(Link):
     """A link of a kind that guestwire only reads; `kernel_kind` is the kernel's word for it, "" for hardware."""
 

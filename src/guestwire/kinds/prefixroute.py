@@ -18,7 +18,7 @@ from guestwire.linux.rtnetlink import dump_routes
 __all__ = ["PrefixRoute"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PrefixRoute(AnyRoute):
     """The route to a prefix that a router advertises, which the kernel makes, and leaves where its address goes."""
 

@@ -30,7 +30,7 @@ __all__ = ["Process", "end", "hang_up"]
 START, STOP = 10, 3  # seconds that a daemon gets to be ready, and to end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Process(Thing):
     """A daemon; `name` is the path of its pid file, which stands in its `command` too."""
 

@@ -34,7 +34,7 @@ NUD_PERMANENT = 0x80  # what `ip neigh add proxy` sends: the entry outlives a ca
 _NDMSG = struct.Struct("=BxxxiHBB")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Proxy(Thing):
     """An entry; `name` is "ADDRESS LINK". Its protocol (NDA_PROTOCOL) says guestwire, the state which project."""
 

@@ -57,7 +57,7 @@ PREFERENCES = {0: "medium", 1: "high", 3: "low"}  # RFC 4191
 _RTMSG = struct.Struct("=BBBBBBBBI")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AnyRoute(Thing):
     """What all routes have; `name` is the destination with what else tells it from others, as far as it isn't usual."""
 
@@ -293,7 +293,7 @@ class AnyRoute(Thing):
 R = TypeVar("R", bound=AnyRoute)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Route(AnyRoute):
     """A route of the main table."""
 

@@ -55,7 +55,7 @@ _RULE = struct.Struct("=BBBBBxxBI")
 _U64 = struct.Struct("!Q")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Rule(Thing):
     """A rule; `name` is how `ip rule` would tell it, with the family. It bears no mark."""
 

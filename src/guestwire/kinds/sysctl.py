@@ -34,7 +34,7 @@ NO_LINKS = ("all", "default")
 IPV4_FORWARD, IPV6_FORWARD = "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Sysctl(Thing):
     """A setting; `name` is its path below /proc/sys. Deleting a link's gives it the value that new links have; another
     can't be deleted, only given another value."""

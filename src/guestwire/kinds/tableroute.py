@@ -18,7 +18,7 @@ from guestwire.linux.rtnetlink import dump_routes
 __all__ = ["TableRoute"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class TableRoute(AnyRoute):
     """A route of another table, which packets are led to by a rule."""
 

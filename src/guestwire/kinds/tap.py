@@ -36,7 +36,7 @@ NOBODY = -1
 USUAL_MTU = 1500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Tap(Link):
     """A tap, or with `tun` a tun. `user` and `group` are numbers, or NOBODY; `queues`: its descriptors."""
 

@@ -23,7 +23,7 @@ def ip(netns: str, *words: object, tool: str = "ip") -> str:
     return shlex.join([tool, *where, *(str(word) for word in words if word != "")])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Thing(Value):
     """A value that guestwire can make. Requests are queued on the kernel; what it refuses shows in `Kernel.refused`."""
 

@@ -34,7 +34,7 @@ QUEUE_WORDS = ("numtxqueues", "1", "numrxqueues", "1")
 _NO_IFINFO = bytes(struct.calcsize("=BxHiII"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Veth(Link):
     """One end of a pair; `peer` is the other's namespace and name.
 

@@ -60,9 +60,9 @@ class Plan:
         """Every key that the plan touches, with the value that it had before (None: it wasn't there)."""
         before: dict[Key, Thing | None] = {}
         for step in self.steps:
-            old = step.value if step.action == "delete" else step.before
-            if before.get(step.key) is None:
-                before[step.key] = old if old is None or old.can_return() else None
+            key, old = step.key, step.value if step.action == "delete" else step.before
+            if before.get(key) is None:
+                before[key] = old if old is None or old.can_return() else None
         for value in self.implied:
             before[value.key] = value
         return before

@@ -36,9 +36,9 @@ def done(project: str, plan: Plan, *, lab: bool) -> str:
     return f"{project} is up{place}: {_counts(plan.steps)}.\n"
 
 
-def accepted(document: Mapping[str, Any]) -> list[str]:
+def accepted(judgement: Mapping[str, Any]) -> list[str]:
     """What is to be said of a change that was kept: expectations that fail, and those that can't be measured."""
-    judged = sorted(document.get("expectations", ()), key=lambda each: not each["before"])
+    judged = sorted(judgement.get("expectations", ()), key=lambda each: not each["before"])
     lines = []
     for each in (each for each in judged if each["held"] is False):
         since = ", which held before the change" if each["before"] else ""
@@ -50,19 +50,19 @@ def accepted(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def waits(project: str, document: Mapping[str, Any]) -> str:
+def waits(plan: Plan, judgement: Mapping[str, Any]) -> str:
     """What to do about a change that waits to be confirmed; nothing where none does."""
-    confirm = document.get("confirm")
+    confirm = judgement.get("confirm")
     if not confirm:
         return ""
     if confirm["unit"]:
         who = f"by the systemd service {confirm['unit']}"
     else:
         who = f"by process {confirm['pid']}, which is detached from this terminal"
-    ends = sum(each["action"] == "delete" and each["kind"] == "namespace" for each in document["changes"])
+    ends = sum(step.action == "delete" and step.key.kind == "namespace" for step in plan.steps)
     later = f" Only then {_plural('namespace', ends)} {'is' if ends == 1 else 'are'} ended." if ends else ""
     return (
-        f"It waits to be confirmed: `guestwire confirm --project {project}` keeps it.{later}\n"
+        f"It waits to be confirmed: `guestwire confirm --project {plan.project}` keeps it.{later}\n"
         f"Without that all is taken back in {confirm['seconds']} s, {who}.\n"
     )
 

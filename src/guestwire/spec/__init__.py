@@ -8,7 +8,7 @@ from guestwire.spec.expect import Expectation
 from guestwire.spec.file import File, Instance, Plug
 from guestwire.spec.loading import load, loads
 from guestwire.spec.models import Guest, Lab, Network, Nic, Part, Port
-from guestwire.spec.registry import Registry, discover
+from guestwire.spec.registry import Registry
 from guestwire.spec.scalars import Address, Host, Subnet, bare, first_usable, unusable
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "Registry",
     "Subnet",
     "bare",
-    "discover",
     "first_usable",
     "load",
     "loads",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache, cached_property
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Generic, TypeVar, get_args
@@ -12,20 +13,25 @@ from pydantic import BaseModel
 
 from guestwire.spec.models import Part
 
-__all__ = ["Registry", "discover", "keys"]
+__all__ = ["Registry", "keys"]
 
 P = TypeVar("P", bound=Part)
 
 
 class Registry(Mapping[str, type[P]], Generic[P]):
-    """Classes by the names that their tag field (`type`, `kind`) admits; a class may have several names."""
+    """The classes derived from `base` that the modules of a package define.
 
-    def __init__(self, tag: str, classes: Iterable[type[P]], default: str | None = None) -> None:
+    They are known by the names that their tag field (`type`, `kind`) admits. A class may have several; the first is its
+    module's, so that of all the modules only those are loaded that a file names.
+    """
+
+    def __init__(self, package: str, base: type[P], tag: str, default: str | None = None) -> None:
         self.tag = tag
         self.default = default
         """The name meant where the file gives none; None where it has to."""
-        self.classes = tuple(classes)
-        self._names = {name: cls for cls in self.classes for name in self.names(cls)}
+        self._package = package
+        self._base = base
+        self._modules = [found.name for found in iter_modules(import_module(package).__path__)]
 
     def names(self, cls: type[P]) -> tuple[str, ...]:
         """A class's names, the proper one first."""
@@ -35,7 +41,20 @@ class Registry(Mapping[str, type[P]], Generic[P]):
         """The proper names of the classes that have this key of the file."""
         return [self.names(cls)[0] for cls in self.classes if key in keys(cls)]
 
+    @cached_property
+    def classes(self) -> tuple[type[P], ...]:
+        """All of them, by their modules' names."""
+        return tuple(cls for module in self._modules for cls in _defined(f"{self._package}.{module}", self._base))
+
+    @cached_property
+    def _names(self) -> dict[str, type[P]]:
+        return {name: cls for cls in self.classes for name in self.names(cls)}
+
     def __getitem__(self, name: str) -> type[P]:
+        if name in self._modules:
+            for cls in _defined(f"{self._package}.{name}", self._base):
+                if name in self.names(cls):
+                    return cls
         return self._names[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -45,17 +64,14 @@ class Registry(Mapping[str, type[P]], Generic[P]):
         return len(self._names)
 
 
+@cache
+def _defined(module: str, base: type[P]) -> tuple[type[P], ...]:
+    """The classes derived from `base` that a module defines."""
+    loaded = import_module(module)
+    classes = [cls for cls in vars(loaded).values() if inspect.isclass(cls) and cls.__module__ == module]
+    return tuple(cls for cls in classes if issubclass(cls, base))
+
+
 def keys(cls: type[BaseModel]) -> dict[str, str]:
     """The keys that a model has in the file, each with its field's name."""
     return {info.alias or name: name for name, info in cls.model_fields.items()}
-
-
-def discover(package: str, base: type[P], tag: str, default: str | None = None) -> Registry[P]:
-    """The classes derived from `base` that the modules of a package define."""
-    classes: list[type[P]] = []
-    for found in iter_modules(import_module(package).__path__):
-        module = import_module(f"{package}.{found.name}")
-        for cls in vars(module).values():
-            if inspect.isclass(cls) and issubclass(cls, base) and cls.__module__ == module.__name__:
-                classes.append(cls)
-    return Registry(tag, classes, default)

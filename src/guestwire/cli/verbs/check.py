@@ -31,5 +31,5 @@ def run(args: Namespace) -> int:
         tell(f"\r{done:,} of {total:,} probes" if done < total else "\r\033[K")
 
     report = api.check(args.file, lab=args.lab, netns=args.netns, progress=progress if shows_progress(args) else None)
-    emit(args, report.to_json() if args.json else {}, lambda: matrix(report, colour=colours(sys.stdout)))
+    emit(args, report.to_json, lambda: matrix(report, colour=colours(sys.stdout)))
     return report.code

@@ -35,5 +35,5 @@ def run(args: Namespace) -> int:
     from guestwire.show.words import removed
 
     made = api.down(args.file, project=args.project, netns=args.netns, guard=not args.no_guard)
-    emit(args, made.to_json(), lambda: removed(made.project, made.plan))
+    emit(args, made.to_json, lambda: removed(made.project, made.plan))
     return 0

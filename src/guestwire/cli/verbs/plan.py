@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
         say(args, f"warning: {warning}")
     emit(
         args,
-        made.to_json(),
+        made.to_json,
         lambda: "".join(f"{line}\n" for line in made.plan.commands()) if args.commands else planned(made.plan),
     )
     return 2 if args.exit_code and made.plan else 0

@@ -68,8 +68,8 @@ def run(args: Namespace) -> int:
 
     judged = {"confirm": args.confirm, "keep": args.keep, "guard": not args.no_guard}
     made = api.up(args.file, lab=args.lab, project=args.project, netns=args.netns, **judged)
-    document = made.to_json()
-    for warning in (*made.warnings, *accepted(document)):
+    judgement = made.judgement()
+    for warning in (*made.warnings, *accepted(judgement)):
         say(args, f"warning: {warning}")
-    emit(args, document, lambda: done(made.project, made.plan, lab=args.lab) + waits(made.project, document))
+    emit(args, made.to_json, lambda: done(made.project, made.plan, lab=args.lab) + waits(made.plan, judgement))
     return 1 if made.acceptance and made.acceptance.failed else 0
