@@ -208,11 +208,3 @@ def _gateways(kernel: Kernel, netns: str) -> Iterator[Contact]:
     for route in routes:
         local = ipaddress.ip_address(route.gateway).is_link_local
         yield Contact("gateway", route.gateway, links.get(route.oif, "") if local else "")
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is this host's own loopback, or none."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return True
