@@ -13,6 +13,7 @@ _shtab_guestwire_commands() {
   local _commands=(
     cable:'cables between taps, which guestwire holds as a hypervisor would'
     check:'measure with real packets who reaches whom'
+    confirm:'keep the change of an up --confirm that is waiting'
     down:'remove what up made, give back what it borrowed'
     draw:'what is plugged into what, as a picture'
     exec:'run a command in a guest'
@@ -121,10 +122,24 @@ _shtab_guestwire_check_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_check_defaults_added=0
 
+_shtab_guestwire_confirm_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--project[only this project\'s\; by default all that wait on this host]:NAME:"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_confirm_defaults_added=0
+
 _shtab_guestwire_down_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
   "--project[the project to remove\; then no file is needed]:NAME:"
+  "--no-guard[don\'t see to it that this host reaches whom it reaches now]"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
@@ -288,6 +303,9 @@ _shtab_guestwire_up_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[in a lab\: private namespaces with a make-believe outside, which can\'t hurt this machine]"
   "--project[the project\'s name, in place of the file\'s]:NAME:"
+  "--confirm[take all back after so many seconds, unless \`guestwire confirm\` comes]:SECONDS:"
+  "--keep[keep the change where an expectation of the file fails\; the exit code is 1 all the same]"
+  "--no-guard[don\'t see to it that this host reaches whom it reached before]"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
@@ -320,6 +338,7 @@ _shtab_guestwire() {
       case $line[1] in
         cable) _shtab_guestwire_cable ;;
         check) _arguments -C -s $_shtab_guestwire_check_options ;;
+        confirm) _arguments -C -s $_shtab_guestwire_confirm_options ;;
         down) _arguments -C -s $_shtab_guestwire_down_options ;;
         draw) _arguments -C -s $_shtab_guestwire_draw_options ;;
         exec) _arguments -C -s $_shtab_guestwire_exec_options ;;
