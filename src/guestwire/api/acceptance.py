@@ -148,23 +148,27 @@ class Trial:
             yield Judged(found[each.text], before.held if before else None)
 
 
-def guard_of(kernel: Kernel, plan: Plan, seen: Picture, host: str, *, lab: bool) -> Guard | None:
+def guard_of(kernel: Kernel, plan: Plan, seen: Picture, host: str, lab: Picture | None = None) -> Guard | None:
     """The guard of a host, where a plan touches anything of it, or of what is on a link of its.
 
     What is inside guests doesn't count. None where the host itself comes or goes with the plan: it has no before, or no
-    after. Of a lab only its own files tell of DNS servers.
+    after. `lab` is what is wanted of a lab, whose outside may change with its file: only who stays counts.
     """
     values = [*(step.value for step in plan.steps if not isinstance(step.value, File)), *plan.implied]
     touched = {type(value) for value in values if host in (value.netns, *(netns for netns, _ in value.on_links()))}
     if not touched or Namespace in touched or host not in seen.scope:
         return None
-    servers = [each for each in resolvers(host, own=lab) if not is_loopback(each.partition("%")[0])]
+    servers = [each for each in resolvers(host, own=lab is not None) if not is_loopback(each.partition("%")[0])]
     ssh = "" if host else ssh_connection()
     if not (ssh or any(route.destination in DEFAULTS for route in seen.of(Route, host)) or _near(seen, host, servers)):
         return None  # an island
     from guestwire.reach import Guard, contacts
 
-    return Guard(kernel, host, contacts(kernel, host, servers, ssh))
+    wanted = contacts(kernel, host, servers, ssh)
+    if lab is not None:
+        stays = {address.address for address in lab.of(Address)}
+        wanted = [contact for contact in wanted if contact.address in stays]
+    return Guard(kernel, host, wanted)
 
 
 def _near(seen: Picture, host: str, servers: list[str]) -> bool:

@@ -80,8 +80,11 @@ def _trial(kernel: Kernel, where: Situation, made: Plan, leases: Leases, *, guar
             forwarding(kernel, where.seen.scope)
             settle(kernel, where.seen.scope)
 
-    assert where.seen is not None
-    guarded = guard_of(kernel, made, where.seen, where.host, lab=where.lab) if guard and made else None
+    guarded = None
+    if guard and made:
+        assert where.site is not None
+        assert where.seen is not None
+        guarded = guard_of(kernel, made, where.seen, where.host, where.site.base if where.lab else None)
     return Trial(guarded, list(where.file.expect), measure, settled, keep)
 
 

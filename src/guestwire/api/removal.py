@@ -52,7 +52,7 @@ def _guarded(kernel: Kernel, made: Plan, seen: Picture, host: str) -> Trial:
     """What judges a removal: the guard of the host, where something of it is touched. A lab's host goes, too."""
     from guestwire.api.acceptance import Trial, guard_of
 
-    trial = Trial(guard_of(kernel, made, seen, host, lab=False))
+    trial = Trial(guard_of(kernel, made, seen, host))
     trial.begin(anew=False)
     return trial
 

@@ -32,6 +32,7 @@ from typing import Any
 from guestwire.api.work import lock_of
 from guestwire.apply import Journal, Store, Timer, settle
 from guestwire.errors import Busy, Problem, Refused, Unavailable
+from guestwire.kinds.mark import RUN
 from guestwire.linux.inotify import Watch
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.programs import run_program, start_program
@@ -127,7 +128,8 @@ def _command(project: str) -> list[str]:
 
 def _environment() -> list[str]:
     """Where this very guestwire is imported from, wherever we stand."""
-    return [f"PYTHONPATH={Path(__file__).resolve().parents[2]}"]
+    places = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return [f"PYTHONPATH={os.pathsep.join(places)}"]
 
 
 def _is_there(store: Store, watch: Watch, unit: str) -> bool:
@@ -232,10 +234,16 @@ def _end_empty_lab() -> None:
     """End an ordinary user's lab that nothing is up in any more, and nobody else is in: no command comes to do it."""
     with contextlib.suppress(OSError):
         with open("/proc/1/comm") as file:
-            inside = file.read().strip() == KEEPER
-        alone = {name for name in os.listdir("/proc") if name.isdigit()} <= {"1", str(os.getpid())}
-        if inside and alone and not os.path.isdir("/run/guestwire"):
-            os.kill(1, signal.SIGTERM)
+            if file.read().strip() != KEEPER:
+                return
+        for _ in range(TRIES):
+            alone = {name for name in os.listdir("/proc") if name.isdigit()} <= {"1", str(os.getpid())}
+            if os.path.isdir(RUN):
+                return
+            if alone:
+                os.kill(1, signal.SIGTERM)
+                return
+            select.poll().poll(AGAIN * 1000)  # who has been ended is taken in by the keeper
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from guestwire.reach.neighbours import way_to
 from guestwire.reach.sockets import DOMAIN
 from guestwire.reach.station import Family
 
-__all__ = ["Contact", "Means", "Question", "Role", "question"]
+__all__ = ["Contact", "Inquiry", "Means", "Role", "inquiry"]
 
 Role = Literal["gateway", "DNS server", "ssh client"]
 Means = Literal["ping", "neighbour", "query"]
@@ -60,7 +60,7 @@ class Contact:
         return f"{self.role} {self.address}{f'%{self.link}' if self.link else ''}"
 
 
-class Question:
+class Inquiry:
     """A question on its way: `ask` as often as is wanted, `answered` when the socket has something."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -84,7 +84,7 @@ class Question:
                 return True
 
 
-def question(kernel: Kernel, netns: str, contact: Contact, means: Means) -> Question:
+def inquiry(kernel: Kernel, netns: str, contact: Contact, means: Means) -> Inquiry:
     """The question to a contact from the namespace that is the host. Raises OSError where there is no way to it."""
     scope = kernel.index(netns, contact.link) if contact.link else 0
     if means == "query":
@@ -98,7 +98,7 @@ def _place(contact: Contact, scope: int, port: int = 0) -> tuple[str, int] | tup
     return (contact.address, port) if contact.family == 4 else (contact.address, port, 0, scope)
 
 
-class _Ping(Question):
+class _Ping(Inquiry):
     def __init__(self, kernel: Kernel, netns: str, contact: Contact, scope: int) -> None:
         super().__init__(raw_socket(kernel, netns, contact.family))
         self._nonce, self._family = int.from_bytes(os.urandom(4)), contact.family
@@ -120,7 +120,7 @@ class _Ping(Question):
         )
 
 
-class _Query(Question):
+class _Query(Inquiry):
     def __init__(self, kernel: Kernel, netns: str, contact: Contact, scope: int) -> None:
         with kernel.inside(netns):
             kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
@@ -141,7 +141,7 @@ class _Query(Question):
         return number == self._number and bool(flags & _QR)
 
 
-def _neighbour(kernel: Kernel, netns: str, contact: Contact, scope: int) -> Question:
+def _neighbour(kernel: Kernel, netns: str, contact: Contact, scope: int) -> Inquiry:
     """The question for a contact's MAC; of one that isn't on a link of ours, for that of the gateway to it."""
     address, source = contact.address, contact.source
     with kernel.inside(netns):
@@ -171,7 +171,7 @@ def _on_link(kernel: Kernel, netns: str, link: int, protocol: int) -> tuple[sock
     return sock, sock.getsockname()[4]
 
 
-class _Arp(Question):
+class _Arp(Inquiry):
     def __init__(self, kernel: Kernel, netns: str, link: int, source: str, address: str) -> None:
         sock, self._mac = _on_link(kernel, netns, link, _ETH_P_ARP)
         super().__init__(sock)
@@ -189,7 +189,7 @@ class _Arp(Question):
         return bool(kind == _ARP_REPLY and sender == self._address and to == self._mac)
 
 
-class _Solicitation(Question):
+class _Solicitation(Inquiry):
     def __init__(self, kernel: Kernel, netns: str, link: int, address: str) -> None:
         packets, self._mac = _on_link(kernel, netns, link, 0)
         packets.close()

@@ -24,7 +24,7 @@ from typing import Any
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import dump_routes
 from guestwire.linux.surroundings import is_loopback
-from guestwire.reach.contact import Contact, Means, Question, question
+from guestwire.reach.contact import Contact, Inquiry, Means, inquiry
 
 __all__ = ["Guard", "Guarded", "contacts"]
 
@@ -118,7 +118,7 @@ class _Round:
     ) -> None:
         self.heard: dict[tuple[Contact, Means], float] = {}
         self._kernel, self._netns, self._asked, self._best = kernel, netns, asked, best
-        self._open: dict[int, tuple[tuple[Contact, Means], Question]] = {}
+        self._open: dict[int, tuple[tuple[Contact, Means], Inquiry]] = {}
         self._poll = select.poll()
         deadline = monotonic() + seconds
         try:
@@ -153,7 +153,7 @@ class _Round:
             if (contact, means) in self.heard:
                 continue
             try:
-                asking = question(self._kernel, self._netns, contact, means)
+                asking = inquiry(self._kernel, self._netns, contact, means)
                 self._open[asking.sock.fileno()] = (contact, means), asking
                 self._poll.register(asking.sock, select.POLLIN)
                 asking.ask()
@@ -208,11 +208,3 @@ def _gateways(kernel: Kernel, netns: str) -> Iterator[Contact]:
     for route in routes:
         local = ipaddress.ip_address(route.gateway).is_link_local
         yield Contact("gateway", route.gateway, links.get(route.oif, "") if local else "")
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is this host's own loopback, or none."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return True
