@@ -79,9 +79,11 @@ def test_stale_lock_is_no_obstacle(sandbox: Sandbox) -> None:
     before = sandbox.snapshot()
     sandbox.guestwire("up", check=False, env={"GUESTWIRE_FAULT": "kill:0"})
     assert ".lock" in sandbox.sh("ls /run/guestwire")
-    sandbox.guestwire("rollback")
     sandbox.guestwire("up")
     sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+    sandbox.guestwire("up", "--lab", check=False, env={"GUESTWIRE_FAULT": "kill:0"})
+    sandbox.guestwire("rollback")
     assert sandbox.snapshot() == before
 
 

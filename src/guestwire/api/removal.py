@@ -8,7 +8,7 @@ from guestwire import rootless
 from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_up
 from guestwire.api.outcome import Outcome
 from guestwire.api.work import DEFAULT_FILE, at_work, get_in, lock_of, related
-from guestwire.apply import Store, apply, projects, settle
+from guestwire.apply import Store, apply, projects, settle, tidy
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
@@ -80,4 +80,5 @@ def rollback(project: str | None = None) -> list[str]:
             continue
         with Kernel() as kernel, lock_of(kernel, name, journal.host, journal.lab):
             settled.append(f"{name}: {'all was undone' if settle(store) else 'finished, as it was past undoing'}.")
+    tidy()
     return settled
