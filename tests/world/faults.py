@@ -126,14 +126,12 @@ class _Run:
         committed = bool(journal and journal.committed) or code == 0
         if code != CODES.get(way, REFUSED) and (way == "kill" or not committed or code not in (0, REFUSED)):
             self.done.wrong.append(f"{where}: ended with {code}: {said}")
-        if journal:
+        if journal or way == "kill":
             code, said = forked(_rollback)
             if code:
                 self.done.wrong.append(f"{where}: rollback ended with {code}: {said}")
             if way != "kill" and not committed:
                 self.done.wrong.append(f"{where}: a journal was left")
-        elif way == "kill":
-            self._prepared()  # the lock of who was killed goes with the next command
         good = self._compare(where, self.after if committed else self.before)
         self.done.leftovers += not good
         if committed or not good:

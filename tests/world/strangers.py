@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from functools import partial
@@ -16,6 +17,7 @@ from tests.world.foreign import foreign
 __all__ = ["UNSETTLED", "main"]
 
 UPLINKS = ("eth0", "eth1", "eth2")  # the file names them, so they may be borrowed
+MARKS = re.compile("guestwire:(two|three):")
 BROKEN_OFF = {0, 71, 130, -9}
 UNSETTLED = 75
 
@@ -54,34 +56,34 @@ class _Host:
     def __init__(self) -> None:
         self.wrong: list[str] = []
         self.names = ["", *namespaces.names()]
-        self.before = self.last = self._look()
+        self.before = self._look()
 
     def _look(self) -> dict[str, object]:
         return snapshot() | foreign(self.names)
 
     def more(self, script: str) -> None:
-        """Others do something; nothing that it makes must be an uplink's."""
-        known = set(namespaces.names())
+        """Others do something; nothing that it makes must be an uplink's, or ours."""
+        known, before = set(namespaces.names()), self._look()
         _theirs(script)
         self.names += [name for name in namespaces.names() if name not in known]
-        self.last, last = self._look(), self.last
-        self.before = self.before | {key: value for key, value in self.last.items() if last.get(key) != value}
+        after = self._look()
+        ours = {key.split()[-1] for key, value in after.items() if " link " in key and MARKS.search(str(value))}
+        self.before = self.before | {
+            key: value for key, value in after.items() if before.get(key) != value and key.split()[-1] not in ours
+        }
 
     def compare(self, when: str) -> None:
-        self.last = self._look()
         theirs = {key: value for key, value in self.before.items() if key.split()[-1] not in UPLINKS}
-        self._changed(when, theirs)
+        self._changed(when, theirs, self._look())
 
     def finish(self) -> None:
-        self.last = self._look()
-        self._changed("at the end", self.before)
-        self.wrong += [f"left {key}" for key in self.last if key not in self.before]
+        now = self._look()
+        self._changed("at the end", self.before, now)
+        self.wrong += [f"left {key}" for key in now if key not in self.before]
 
-    def _changed(self, when: str, wanted: dict[str, object]) -> None:
+    def _changed(self, when: str, wanted: dict[str, object], now: dict[str, object]) -> None:
         self.wrong += [
-            f"{when}: {key} was {value}, is {self.last.get(key)}"
-            for key, value in wanted.items()
-            if self.last.get(key) != value
+            f"{when}: {key} was {value}, is {now.get(key)}" for key, value in wanted.items() if now.get(key) != value
         ]
 
 

@@ -20,6 +20,8 @@ FILES = {
     "two.yaml": "name: two\nnetworks: {n: {type: bridge}}\nguests: {g: {nics: [n]}}\n",
 }
 
+Action = tuple[str, str | None, str]
+
 numbers = st.integers(1, 3)
 apart = st.one_of(
     numbers.map(lambda n: f"ip link add va{n} type veth peer name vb{n}; ip link set va{n} up; ip link set vb{n} up"),
@@ -74,7 +76,7 @@ apart = st.one_of(
     ),
 )
 """What others have that no uplink has a part in."""
-scripts = st.one_of(
+scripts: st.SearchStrategy[str] = st.one_of(
     apart,
     numbers.map(lambda n: f"ip link add mv{n} link eth1 type macvlan mode bridge; ip link set mv{n} up"),
     numbers.map(lambda n: f"ip rule add iif eth{n - 1} lookup {n}00 priority {n}3"),
@@ -83,24 +85,24 @@ steps = st.tuples(st.sampled_from(["kill", "kill", "term", "int", "EBUSY", "ENOB
 writes = st.tuples(st.just("ENOSPC"), st.integers(0, 3))
 faults = st.one_of(st.just(""), st.one_of(steps, steps, writes).map("{0[0]}:{0[1]}".format))
 verbs = st.tuples(st.sampled_from(["up", "up", "up", "down"]), st.sampled_from(sorted(FILES)), faults)
-ours = st.one_of(verbs, verbs, st.just(("rollback", None, "")))
+ours: st.SearchStrategy[Action] = st.one_of(verbs, verbs, st.just(("rollback", None, "")))
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[str, list[tuple[str, str | None, str]]]:
+def histories(draw: st.DrawFn) -> tuple[str, list[Action]]:
     """A script that builds a host, and what is done there, by us and by others meanwhile."""
     before = draw(st.lists(scripts, min_size=1, max_size=6, unique=True))
     meanwhile = draw(st.lists(apart.filter(lambda script: script not in before), max_size=2, unique=True))
-    theirs = [("theirs", script, "") for script in meanwhile]
-    actions = draw(st.lists(ours, min_size=1, max_size=8))
-    return "\n".join([UPLINKS, *before]), draw(st.permutations([*theirs, *actions])) if theirs else actions
+    actions: list[Action] = [("theirs", script, "") for script in meanwhile]
+    actions += draw(st.lists(ours, min_size=1, max_size=8))
+    return "\n".join([UPLINKS, *before]), draw(st.permutations(actions))
 
 
 @settings(
     max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 @given(histories())
-def test_what_is_not_ours_stays_as_it_was(history: tuple[str, list[tuple[str, str | None, str]]]) -> None:
+def test_what_is_not_ours_stays_as_it_was(history: tuple[str, list[Action]]) -> None:
     with tempfile.TemporaryDirectory() as folder, sandboxed(Path(folder)) as sandbox:
         for name, text in FILES.items():
             sandbox.write(text, name)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from guestwire import rootless
 from guestwire.api.work import get_in, lock_of
-from guestwire.apply import Journal, Store, projects, settle
+from guestwire.apply import Journal, Store, projects, settle, tidy
 from guestwire.errors import Busy, Rejected
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
@@ -29,6 +29,7 @@ def rollback(project: str | None = None) -> list[str]:
             if journal is not None:
                 how = "all was undone" if settle(store) else "finished, as it was past undoing"
                 settled.append(f"{store.project}: {how}.")
+    tidy()
     return settled
 
 

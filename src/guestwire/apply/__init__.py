@@ -1,6 +1,6 @@
 """Carries out a plan as one transaction: journal first, then the steps, all taken back where one is refused."""
 
-from guestwire.apply.lock import locked
+from guestwire.apply.lock import locked, tidy
 from guestwire.apply.preflight import preflight
 from guestwire.apply.store import Journal, State, Store, Timer, projects
 from guestwire.apply.transaction import Confirm, apply, attempt, settle
@@ -17,4 +17,5 @@ __all__ = [
     "preflight",
     "projects",
     "settle",
+    "tidy",
 ]

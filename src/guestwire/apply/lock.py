@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from guestwire.errors import Busy
 from guestwire.kinds.mark import RUN
 from guestwire.signals import noted
 
-__all__ = ["locked"]
+__all__ = ["locked", "tidy"]
 
 
 @contextlib.contextmanager
@@ -71,3 +72,10 @@ def _same(fd: int, path: str) -> bool:
         return os.path.samestat(os.fstat(fd), os.stat(path))
     except FileNotFoundError:
         return False
+
+
+def tidy() -> None:
+    """Remove the lock files of processes that were killed; those that are held stay."""
+    for path in glob.glob(f"{RUN}/*.lock"):
+        with contextlib.suppress(Busy, PermissionError), locked(os.path.basename(path).removesuffix(".lock")):
+            pass
