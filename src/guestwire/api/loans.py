@@ -140,12 +140,12 @@ def _as_lent(
     for loan in loans.values():
         if not isinstance(loan, Link):
             now = carried.pop(loan.key, None)
-            if isinstance(loan, AnyAddress | AnyRoute) and (loan.until is not None or loan.fleeting):
-                if isinstance(now, AnyAddress | AnyRoute):
-                    passed: dict[str, Any] = {"until": now.until}
-                    loan = replace(loan, **passed)
-                elif not away.isdisjoint(loan.on_links()):
-                    continue
+            if isinstance(now, AnyAddress | AnyRoute):
+                passed: dict[str, Any] = {"until": now.until}
+                loan = replace(loan, **passed)
+            passes = loan.fleeting or getattr(loan, "until", None) is not None
+            if passes and now is None and not away.isdisjoint(loan.on_links()):
+                continue
             if links.keys() >= set(loan.on_links()) and not _overruled(seen, loan):
                 found.append(loan)
             continue

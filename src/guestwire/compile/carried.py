@@ -1,6 +1,6 @@
 """What a host's NIC has goes along to the bridge that it becomes a port of: on a port it would be dead.
 
-Addresses, routes, rules and permanent neighbours go as they are, what a router or a DHCP server has given with the
+Addresses, routes, rules and neighbours go as they are, what a router or a DHCP server has given with the
 lifetimes that are left; and the NIC's sysctls, as far as they aren't what new links have. None of it becomes ours: it
 lies on our bridge as it lay on the NIC, without a mark. The bridge has the NIC's MAC, so that neighbours notice
 nothing, and a DHCP client that asks on it gets the address that it had.
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from guestwire.compile.site import Site
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.learnt import Learnt
 from guestwire.kinds.linklocal import LinkLocal
 from guestwire.kinds.neighbour import Neighbour
 from guestwire.kinds.prefixroute import PrefixRoute
@@ -24,7 +25,7 @@ from guestwire.spec.models import Network
 
 __all__ = ["carry", "has_link_local", "to_look_up"]
 
-ASKED = (LinkLocal, Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
+ASKED = (Learnt, LinkLocal, Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
 """The kinds of what is read only where somebody asks."""
 SETTINGS = {
     4: """
