@@ -106,7 +106,12 @@ class Sandbox:
                 f"ip {where} -o address show | grep -v ' fe80:' | sed 's/valid_lft.*//'"
             )
             routes = f"(ip {where} -4 route show table all; ip {where} -6 route show table all)"
-            found[f"routes of {netns}"] = self.sh(f"{routes} | grep -v -e fe80: -e ff00: || true")
+            passing = "s/ expires [0-9]*sec//"
+            found[f"routes of {netns}"] = self.sh(f"{routes} | grep -v -e fe80: -e ff00: | sed '{passing}' | sort")
+            found[f"policy of {netns}"] = self.sh(
+                f"ip {where} rule; ip {where} -6 rule; ip {where} neighbour show nud permanent; "
+                f"ip {where} -6 neighbour show nud permanent"
+            )
             found[f"rules of {netns}"] = self.sh(f"{into} nft list ruleset 2>/dev/null || true")
             wanted = "-e '^net.ipv[46].*forward' -e rp_filter -e accept_ra -e proxy_"
             found[f"sysctls of {netns}"] = self.sh(f"{into} sysctl -a 2>/dev/null | grep {wanted} || true")

@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import random
+import re
 import signal
 import sys
 import traceback
@@ -23,8 +24,13 @@ from guestwire.apply import Store
 from guestwire.errors import GuestwireError
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.cable import Cable
+from guestwire.kinds.linklocal import LinkLocal
 from guestwire.kinds.namespace import Namespace
+from guestwire.kinds.neighbour import Neighbour
+from guestwire.kinds.prefixroute import PrefixRoute
 from guestwire.kinds.proxy import Proxy
+from guestwire.kinds.rule import Rule
+from guestwire.kinds.tableroute import TableRoute
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.programs import run_program
@@ -39,6 +45,7 @@ REFUSED = 71
 UNFIT = (65, 69)
 FOLDERS = ("/run", "/etc/netns")
 NAMED = "/run/netns"
+HOSTS_OWN = (LinkLocal, Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
 LENT = ("forwarding", "accept_ra", "proxy_ndp")
 
 
@@ -205,12 +212,14 @@ def _child(call: Callable[[], str], fault: str, theirs: int) -> NoReturn:
 def snapshot() -> dict[str, object]:
     """Every link, address and route in every namespace, every file and every process, each under a name.
 
-    Also what of the host is lent: sysctls, the addresses that it answers for; and its nft tables.
+    Also what of the host is lent: sysctls, rules, neighbours, the addresses that it answers for; and its nft tables.
     """
     with Kernel() as kernel:
         picture = observe(kernel, "", namespaces.names())
         picture.add(*Cable.read_all(kernel, None))
-        picture.add(*Proxy.dump(kernel, "", {link.index: link for link in picture.of(Link, "")}))
+        links = {link.index: link for link in picture.of(Link, "")}
+        for kind in HOSTS_OWN:
+            picture.add(*kind.dump(kernel, "", links))
     values = {key: value for key, value in picture.values.items() if not (isinstance(value, Thing) and value.fleeting)}
     found: dict[str, object] = {" ".join(key): value for key, value in values.items()}
     found |= {
@@ -229,7 +238,11 @@ def snapshot() -> dict[str, object]:
 
 
 def _content(path: Path) -> Any:
-    return path.read_text() if path.is_file() and path.suffix not in (".pid", ".lease", ".leases") else None
+    if not path.is_file() or path.suffix in (".pid", ".lease", ".leases"):
+        return None
+    return re.sub(
+        r'"until": (\[[^]]*\]|[0-9.]+)', "", path.read_text()
+    )  # what has a lifetime is made again with what is left
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Beyond `eth0` is the namespace `out`, as is beyond `eth1`, which is there to sha
 
 from __future__ import annotations
 
-__all__ = ["FURNITURE", "NICS"]
+__all__ = ["BESIDE", "FILE", "FURNITURE", "NICS", "SIMPLE"]
 
 NICS = """
 ip netns add out
@@ -14,6 +14,7 @@ for i in 0 1; do
   ip link set eth$i up
   ip -n out link set sw$i up
 done
+for i in 0 1; do until ip -n out link show dev sw$i | grep -q "state UP"; do sleep 0.02; done; done
 sysctl -qw net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth1.accept_dad=0
 until ip -6 address show dev eth0 | grep -q fe80; do sleep 0.02; done
 until ip -6 address show dev eth1 | grep -q fe80; do sleep 0.02; done
@@ -58,4 +59,21 @@ ip -6 rule add iif eth0 lookup 100 priority 1000
 ip -6 rule add from 2001:db8:1::/64 oif eth0 blackhole priority 1005
 ip neigh add 192.0.2.99 lladdr 02:00:00:00:00:99 nud permanent dev eth0
 ip neigh add 2001:db8:1::99 lladdr 02:00:00:00:00:99 nud permanent router dev eth0 protocol static
+"""
+BESIDE = """
+ip -n out link set lo up
+ip -n out address add 192.0.2.1/24 dev sw0
+ip -n out address add 2001:db8:1::1/64 dev sw0 nodad
+ip -n out address add fe80::1/64 dev sw0 nodad
+"""
+SIMPLE = """
+ip address add 192.0.2.10/24 dev eth0
+ip address add 2001:db8:1::10/64 dev eth0
+ip route add default via 192.0.2.1
+ip -6 route add default via fe80::1 dev eth0
+"""
+FILE = """
+name: three
+networks: {lan: {type: bridge, uplink: eth0}}
+guests: {a: {nics: [{network: lan, address: 192.0.2.77/24}]}, b: {nics: [{network: lan, address: []}]}}
 """

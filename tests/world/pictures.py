@@ -9,14 +9,18 @@ from typing import Any
 
 from guestwire.apply import Store, projects
 from guestwire.kinds import Thing
-from guestwire.kinds.address import Address
+from guestwire.kinds.address import Address, AnyAddress
 from guestwire.kinds.dhcp import DhcpClient
+from guestwire.kinds.linklocal import LinkLocal
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.observe import look_up, observe
 from guestwire.picture import Key
 
 __all__ = ["main"]
+
+
+PASSING = ("until", "settled")
 
 
 def main() -> None:
@@ -38,6 +42,9 @@ def _named() -> list[Key]:
 
 def _plain(value: Thing) -> dict[str, Any]:
     """A value without what a shell can't do: iproute2 6.1 has no word for an address's mark."""
-    if isinstance(value, Address):
-        value = replace(value, owner=None)
-    return value.to_json()
+    if isinstance(value, AnyAddress):
+        value = replace(value, owner=None, protocol=0)
+    told = value.to_json()
+    if isinstance(value, LinkLocal):
+        told["kind"] = Address.KIND
+    return {name: content for name, content in told.items() if name not in PASSING}

@@ -9,7 +9,10 @@ import pytest
 from tests.sandbox import Sandbox
 from tests.world.furnished import FURNITURE, NICS
 
-SHOWN = "ip -4 route show table all; ip -6 route show table all; ip rule; ip -6 rule; ip neigh; ip -d address show"
+SHOWN = (
+    "ip -4 route show table all; ip -6 route show table all; ip rule; ip -6 rule; ip neigh show nud permanent; "
+    "ip -d address show"
+)
 ROUNDTRIP = "from tests.world.roundtrip import main; main()"
 
 

@@ -10,13 +10,14 @@ it has by then. So what has a lifetime comes back only where it is still there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
 from guestwire.apply import State, Store, projects
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.address import AnyAddress
+from guestwire.kinds.hostclient import HostClient
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.sysctl import Sysctl
@@ -133,19 +134,20 @@ def _as_lent(
     """
     moves = list(moves)
     carried = {moved.key: moved for _, moved in _carried(seen, moves)}
-    away = {nic.place for _, nic in moves}
+    away = {nic.place for _, nic in _moved(seen, project)}
+    clients = {place for value in carried.values() if isinstance(value, HostClient) for place in value.places()}
     links = {(link.netns, link.name): link for link in seen.of(Link)}
     taken = {c.parent for c in seen.of(Macvlan) if c.mode == "passthru" and c.owner == project}
     found: list[Thing] = []
     for loan in loans.values():
         if not isinstance(loan, Link):
             now = carried.pop(loan.key, None)
-            if isinstance(loan, AnyAddress | AnyRoute) and (loan.until is not None or loan.fleeting):
-                if isinstance(now, AnyAddress | AnyRoute):
-                    passed: dict[str, Any] = {"until": now.until}
-                    loan = replace(loan, **passed)
-                elif not away.isdisjoint(loan.on_links()):
-                    continue
+            if isinstance(now, AnyAddress | AnyRoute):
+                passed: dict[str, Any] = {"until": now.until}
+                loan = replace(loan, **passed)
+            passes = loan.fleeting or getattr(loan, "until", None) is not None or _is_leased(loan, clients)
+            if passes and now is None and not away.isdisjoint(loan.on_links()):
+                continue
             if links.keys() >= set(loan.on_links()) and not _overruled(seen, loan):
                 found.append(loan)
             continue
@@ -158,6 +160,11 @@ def _as_lent(
             have = replace(have, master=loan.master, port=loan.port)
         found.append(replace(have, up=loan.up, mac=loan.mac if place in taken else have.mac))
     return [*found, *carried.values()]
+
+
+def _is_leased(loan: Thing, clients: Set[tuple[str, str]]) -> bool:
+    """Whether it may be what a DHCP client has set that is on the link yet, and sets as it sees fit."""
+    return isinstance(loan, AnyAddress | AnyRoute) and loan.family == 4 and not clients.isdisjoint(loan.on_links())
 
 
 def _overruled(seen: Picture, loan: Thing) -> bool:

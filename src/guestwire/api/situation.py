@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from guestwire.api.loans import claim, give_back, heirs_of, to_look_up, without_us
@@ -21,6 +21,7 @@ from guestwire.kinds.namespace import Namespace
 from guestwire.lab import Lab
 from guestwire.linux import namespaces, nftables
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.ties import ties
 from guestwire.linux.userns import capable
 from guestwire.networks import TYPES
 from guestwire.observe import look_up, observe
@@ -65,6 +66,8 @@ class Situation:
         if site.flows and self.host in seen.scope:
             with suppress(OSError):  # nft that isn't allowed to look; then nothing can be said
                 site.judge(kernel.call(self.host, nftables.chains))
+        for where, nic, bridge in site.moving:
+            site.hold(where, nic.name, bridge, kernel.call(self.host, partial(ties, nic.name, nic.index)))
         self.borrowed = frozenset(site.desired.borrowed)
         give_back(site.desired, seen, self.project, self.returned, self.heirs)
         look_up(kernel, seen, [key for key in named(site.desired.picture) if key not in known])

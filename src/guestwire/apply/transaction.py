@@ -245,7 +245,10 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     left = [
         f"{key.kind} {key.name}{f' in namespace {key.netns}' if key.netns else ''}"
         for key, value in desired.picture.values.items()
-        if isinstance(value, Thing) and value.can_return() and ((found := now.get(key)) is None or value.differs(found))
+        if isinstance(value, Thing)
+        and value.can_return()
+        and not value.fleeting
+        and ((found := now.get(key)) is None or value.differs(found))
     ] + [f"{key.kind} {key.name}" for key in desired.absent if key in now]
     if left and not problems:
         return [Problem(f"not as it was before: {name}.") for name in left]

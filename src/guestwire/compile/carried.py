@@ -1,6 +1,6 @@
 """What a host's NIC has goes along to the bridge that it becomes a port of: on a port it would be dead.
 
-Addresses, routes, rules and permanent neighbours go as they are, what a router or a DHCP server has given with the
+Addresses, routes, rules and neighbours go as they are, what a router or a DHCP server has given with the
 lifetimes that are left; and the NIC's sysctls, as far as they aren't what new links have. None of it becomes ours: it
 lies on our bridge as it lay on the NIC, without a mark. The bridge has the NIC's MAC, so that neighbours notice
 nothing, and a DHCP client that asks on it gets the address that it had.
@@ -12,6 +12,10 @@ from collections.abc import Iterator
 
 from guestwire.compile.site import Site
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.address import Address
+from guestwire.kinds.dhcp import DhcpClient
+from guestwire.kinds.hostclient import HostClient
+from guestwire.kinds.learnt import Learnt
 from guestwire.kinds.linklocal import LinkLocal
 from guestwire.kinds.neighbour import Neighbour
 from guestwire.kinds.prefixroute import PrefixRoute
@@ -24,7 +28,7 @@ from guestwire.spec.models import Network
 
 __all__ = ["carry", "has_link_local", "to_look_up"]
 
-ASKED = (LinkLocal, Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
+ASKED = (HostClient, Learnt, LinkLocal, Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
 """The kinds of what is read only where somebody asks."""
 SETTINGS = {
     4: """
@@ -50,7 +54,9 @@ SETTINGS = {
 
 def carry(site: Site, network: Network, link: Link, bridge: str) -> None:
     """Move what a NIC has to our bridge; refused is what has something that nothing here knows."""
-    for value in [value for value in site.base if isinstance(value, Thing) and value.netns == site.host]:
+    having = [value for value in site.base if isinstance(value, Thing) and value.netns == site.host]
+    _check_leases(site, network, link, having)
+    for value in having:
         moved = value.moved(link.name, bridge)
         if moved is None:
             continue
@@ -63,6 +69,30 @@ def carry(site: Site, network: Network, link: Link, bridge: str) -> None:
         site.move(value, moved)
     if not site.lab:
         site.add(*_settings(site, link.name, bridge))
+
+
+def _check_leases(site: Site, network: Network, link: Link, having: list[Thing]) -> None:
+    """Refuse a NIC whose address would end on the bridge, since whoever renews it isn't known; else say who does."""
+    where = network.at("uplink")
+    here = [value for value in having if value.key in site.seen and not site.lab]
+    clients = [value for value in here if isinstance(value, HostClient) and link.name in value.links]
+    for client in clients:
+        message = f"`{client.name}` (pid {client.pid}) asks DHCP servers on {link.name}; it is killed and started anew."
+        hint = "Its script may take the address away until the server has given it again, a second or so."
+        site.warn(where, message, hint)
+    held = [v for v in here if isinstance(v, Address) and v.link == link.name and v.family == 4]
+    leased = [address for address in held if address.until is not None]
+    if not leased or clients or any(isinstance(v, DhcpClient) and v.link == link.name for v in having):
+        return
+    message = (
+        f"address {leased[0].interface} of uplink {link.name} ends in {leased[0].lifetimes[1]} s, and the DHCP client "
+        "that renews it isn't a program by itself, as those of systemd-networkd and NetworkManager aren't."
+    )
+    hint = (
+        f"Let whoever configures {link.name} make a bridge of it, which asks itself, and name that as the uplink; or "
+        "give it a fixed address first."
+    )
+    (site.refuse if len(leased) == len(held) else site.warn)(where, message, hint)
 
 
 def has_link_local(site: Site, link: Link) -> bool:

@@ -15,12 +15,15 @@ from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.mark import derived_mac, link_name
 from guestwire.kinds.tap import NOBODY
 from guestwire.linux.nftables import Chain
+from guestwire.linux.ties import Tie
 from guestwire.picture import Desired, Key, Picture
 from guestwire.spec import File
 from guestwire.spec.models import Nic
 from guestwire.spec.report import Where
 
 __all__ = ["Seat", "Site"]
+
+MOST_TIES = 8  # that are named
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Site:
     desired: Desired = field(default_factory=Desired)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    moving: list[tuple[Where, Link, str]] = field(default_factory=list)
+    """The host's NICs that become ports now, each with the part of the file that asks for it, and its bridge."""
     users: Mapping[str, str] = field(default_factory=dict)
     """The other projects that use uplinks of this host, by the uplinks' names."""
     elsewhere: tuple[tuple[str, str], ...] = ()
@@ -149,6 +154,14 @@ class Site:
             remedies = dict.fromkeys(stop.remedy for stop in stopped)
             message = f"{place}, isn't guestwire's, and stops {what}."
             self.warn(where, message, f"To let it pass: {'; '.join(f'`{remedy}`' for remedy in remedies)}")
+
+    def hold(self, where: Where, link: str, bridge: str, ties: Sequence[Tie]) -> None:
+        """Warn of what is tied to a NIC that becomes a port, and stays with it."""
+        if ties:
+            named = "; ".join(map(str, ties[:MOST_TIES])) + ("; and more" if len(ties) > MOST_TIES else "")
+            message = f"tied to uplink {link}, and not to be moved: {named}."
+            hint = f"They hear nothing there any more: restart these programs on {bridge}, or tied to no link."
+            self.warn(where, message, hint)
 
     def name(self, part: str) -> tuple[str, str | None]:
         """A link's name on the host for a part of the project, and its full name where that had to be shortened."""

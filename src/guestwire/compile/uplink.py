@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from guestwire.compile.carried import carry
 from guestwire.compile.site import Site
+from guestwire.daemons.owners import nic_owners
 from guestwire.kinds import Link
 from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.nic import Nic
@@ -88,4 +89,19 @@ def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
 def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
     """Make a NIC a port of our bridge, and move there what it has: on a port it would be dead."""
     carry(site, network, link, bridge)
+    if not site.lab:
+        _name_owners(site, network, link)
+    there = next((other for other in site.seen.of(Link, site.host) if other.name == link.name), None)
+    if there is not None and there.master != bridge and not site.lab:
+        site.moving.append((network.at("uplink"), there, bridge))
     site.take(replace(link, up=True, master=bridge, port=Port()))
+
+
+def _name_owners(site: Site, network: Network, link: Link) -> None:
+    """Warn of who configures the NIC, and would again: as long as its files say so."""
+    for owner in nic_owners(link.name, link.index) if not site.host else ():
+        message = (
+            f"{owner.program} configures uplink {link.name} ({owner.evidence}), and may set it up again by itself."
+        )
+        hint = f"Have it leave the NIC alone: {owner.remedy}. Or have it make the bridge, and name that as the uplink."
+        site.warn(network.at("uplink"), message, hint)

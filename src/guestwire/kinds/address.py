@@ -14,6 +14,7 @@ Lifetimes run, and whoever set an address renews them: they are no difference be
 
 from __future__ import annotations
 
+import errno
 import shlex
 import socket
 import struct
@@ -171,7 +172,8 @@ class AnyAddress(Thing):
             kernel.send(self.netns, self._request(kernel, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL))
             return
         quiet = replace(self, flags=(self.flags or 0) | IFA_F_NODAD)
-        kernel.send(self.netns, quiet._request(kernel, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL))
+        there = errno.EEXIST if self.fleeting else 0
+        kernel.send(self.netns, quiet._request(kernel, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL), there)
         self.change(kernel, quiet)
 
     def change(self, kernel: Kernel, seen: Value) -> None:
@@ -180,7 +182,7 @@ class AnyAddress(Thing):
     def delete(self, kernel: Kernel) -> None:
         request = self._request(kernel, RTM_DELADDR, 0)
         before = kernel.call(self.netns, self._promote) if self._may_promote() else "1"
-        kernel.send(self.netns, request)
+        kernel.send(self.netns, request, errno.EADDRNOTAVAIL if self.fleeting else 0)
         if before != "1":
             kernel.call(self.netns, lambda: self._promote(before))
 

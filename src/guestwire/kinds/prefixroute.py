@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_interface
+from socket import AF_INET6
 from typing import ClassVar
 
+from guestwire.kinds.address import FOREVER
 from guestwire.kinds.route import AnyRoute
-from guestwire.kinds.thing import Thing, ip
+from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.rtnetlink import dump_routes
+from guestwire.linux.rtnetlink import dump_addresses, dump_routes
 
 __all__ = ["PrefixRoute"]
 
@@ -23,25 +26,23 @@ class PrefixRoute(AnyRoute):
     """The route to a prefix that a router advertises, which the kernel makes, and leaves where its address goes."""
 
     KIND: ClassVar[str] = "prefix route"
+    RANK: ClassVar[int] = 48
+    """Before the routes whose gateways it leads to."""
     DUMPED: ClassVar[bool] = True
     MARKED: ClassVar[bool] = False
 
     @classmethod
     def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:
-        names = {number: link.name for number, link in links.items()}
-        told = (seen for seen in dump_routes(kernel.socket(netns), kernel=True) if seen.cache)
-        found = (cls._seen(netns, names.get(seen.oif, ""), None, seen, names) for seen in told)
-        return [route for route in found if route.until is not None and route.link]
-
-    def create(self, kernel: Kernel) -> None:
-        """Make it, where an address hasn't brought it along."""
-        number = kernel.index(self.netns, self.link or "")
-        kernel.flush()
-        sock = kernel.socket(self.netns)
-        there = [*dump_routes(sock), *dump_routes(sock, kernel=True)]
-        if all((f"{r.destination}/{r.prefix}", r.oif) != (self.destination, number) for r in there):
-            super(PrefixRoute, self).create(kernel)
-
-    def create_commands(self) -> list[str]:
-        there = ip(self.netns, "-6", "route", "show", self.destination, "dev", self.link)
-        return [f"{there} | grep -q . || {self._command('append')}"]
+        """Those that have a lifetime, or would get one where the lasting address that they come from is taken away."""
+        sock, names = kernel.socket(netns), {number: link.name for number, link in links.items()}
+        passing = [
+            (a.ifindex, ip_interface(f"{a.local}/{a.prefix}")) for a in dump_addresses(sock) if a.valid != FOREVER
+        ]
+        prefixes = {(index, str(address.network)) for index, address in passing}
+        found: list[Thing] = []
+        for seen in dump_routes(sock, kernel=True):
+            if seen.family == AF_INET6 and seen.oif in names:
+                route = cls._seen(netns, names[seen.oif], None, seen, names)
+                if route.until is not None or (seen.oif, route.destination) in prefixes:
+                    found.append(route)
+        return found

@@ -14,6 +14,7 @@ What a router's advertisement says (RFC 4861) has protocol "ra" and a lifetime, 
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import time
@@ -174,7 +175,8 @@ class AnyRoute(Thing):
 
     def create(self, kernel: Kernel) -> None:
         how = NLM_F_APPEND if self._has_others_beside else NLM_F_EXCL
-        kernel.send(self.netns, self._request(kernel, RTM_NEWROUTE, NLM_F_CREATE | how))
+        there = errno.EEXIST if self.fleeting else 0
+        kernel.send(self.netns, self._request(kernel, RTM_NEWROUTE, NLM_F_CREATE | how), there)
 
     def change(self, kernel: Kernel, seen: Value) -> None:
         assert isinstance(seen, AnyRoute)
@@ -185,7 +187,12 @@ class AnyRoute(Thing):
             kernel.send(self.netns, self._request(kernel, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE))
 
     def delete(self, kernel: Kernel) -> None:
-        kernel.send(self.netns, self._request(kernel, RTM_DELROUTE, 0))
+        kernel.send(self.netns, self._request(kernel, RTM_DELROUTE, 0), errno.ESRCH if self.fleeting else 0)
+
+    @property
+    def _or_not(self) -> str:
+        """What a shell is told where it may be there already, or be gone."""
+        return " 2>/dev/null || true" if self.fleeting else ""
 
     @property
     def _has_others_beside(self) -> bool:
@@ -273,7 +280,7 @@ class AnyRoute(Thing):
         return ip(self.netns, "-6" if self.family == 6 else "", "route", verb, *words)
 
     def create_commands(self) -> list[str]:
-        return [self._command("append" if self._has_others_beside else "add")]
+        return [self._command("append" if self._has_others_beside else "add") + self._or_not]
 
     def change_commands(self, seen: Value) -> list[str]:
         assert isinstance(seen, AnyRoute)
@@ -282,7 +289,7 @@ class AnyRoute(Thing):
         return [self._command("replace")]
 
     def delete_commands(self) -> list[str]:
-        return [self._command("delete")]
+        return [self._command("delete") + self._or_not]
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

@@ -82,6 +82,11 @@ class Thing(Value):
         return not self.MARKED
 
     @property
+    def goes_first(self) -> bool:
+        """Whether, where it isn't wanted, it goes before anything else comes."""
+        return bool(self.carries())
+
+    @property
     def fleeting(self) -> bool:
         """Whether it comes and goes by itself, so that nobody need bring it back."""
         return False

@@ -40,6 +40,7 @@ class Kernel:
         self._indexes: dict[tuple[str, str], int] = {}
         self._queue: list[Request] = []
         self._tokens: list[Any] = []
+        self._forgiven: list[int] = []
         self._doomed: list[tuple[int, Any]] = []
         self._calls: list[tuple[Callable[[], object], Any]] = []
         self._last: dict[str, Callable[[str], None]] = {}
@@ -187,13 +188,17 @@ class Kernel:
 
     # Requests
 
-    def send(self, netns: str, request: Request) -> None:
-        """Queue a request for the namespace."""
+    def send(self, netns: str, request: Request, forgiven: int = 0) -> None:
+        """Queue a request for the namespace; `forgiven` is an error number by which it counts as done.
+
+        That is for what comes and goes by itself: it may be there already, or be gone, by the time.
+        """
         if netns != self._where or self._doomed or self._calls:
             self.flush()
             self._where = netns
         self._queue.append(request)
         self._tokens.append(self.token)
+        self._forgiven.append(forgiven)
 
     def later(self, netns: str, function: Callable[[], object]) -> None:
         """Queue a call for when this thread is in the namespace, which is entered once for those queued in a row.
@@ -220,10 +225,10 @@ class Kernel:
     def flush(self) -> None:
         """Send what is queued and wait until the kernel is through with it; refusals go to `failures`."""
         if self._queue:
-            queue, tokens = self._queue, self._tokens
-            self._queue, self._tokens = [], []
+            queue, tokens, forgiven = self._queue, self._tokens, self._forgiven
+            self._queue, self._tokens, self._forgiven = [], [], []
             failed = self.socket(self._where).transact(queue)
-            self.failures += [(tokens[error.index], error) for error in failed]
+            self.failures += [(tokens[e.index], e) for e in failed if e.errno != forgiven[e.index]]
         if self._calls:
             calls, self._calls = self._calls, []
             with self.inside(self._where):

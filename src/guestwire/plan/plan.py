@@ -206,7 +206,7 @@ class _Planner:
         unwanted = [value for value in away if isinstance(value, Link)]
         holders = [link for link in self.links.values() if link.key in self.desired.picture] if claimed else []
         return [
-            *(value for value in away if value.carries()),
+            *(value for value in away if value.goes_first),
             *(value for value in unwanted if not needed.isdisjoint(value.on_links())),
             *(value for value in [*unwanted, *holders] if claimed.get(value.claim(), value.key) != value.key),
         ]

@@ -18,7 +18,7 @@ REPLACE, MAKE, SET, RUN, DELETE, END, REST = range(7)
 LINKS_MADE = (
     30  # kinds below this rank are made in stage MAKE, so that in stage SET each namespace can be seen to in one go
 )
-DETACHED, AWAY = 57, 59  # in stage SET: what moves to another link is there, then, and goes from where it was
+AWAY, DETACHED = 57, 59  # in stage SET: what moves to another link is there, then, and goes from where it was
 PROCESSES = 60  # kinds from this rank on are started in stage RUN: all that they could talk to is set up then
 
 

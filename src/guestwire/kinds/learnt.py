@@ -1,0 +1,100 @@
+"""What the host has learnt of its neighbours on a link: whose MAC each address has, for as long as it is believed.
+
+It comes and goes by itself (ARP, RFC 826; NDP, RFC 4861) and is no part of what anybody wants. But where a host's
+addresses go to another link, it goes along: else each neighbour must be asked anew, by a question whose answer comes
+in by the other of the two links until the move is over.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from guestwire.kinds.link import mac_bytes
+from guestwire.kinds.thing import Thing, ip
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.neighbours import NDA_DST, NDA_LLADDR, NTF_PROXY, dump_neighbours
+from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_REPLACE, Request, attribute
+from guestwire.linux.rtnetlink import RTM_DELNEIGH, RTM_NEWNEIGH
+from guestwire.picture import Value, passing
+
+__all__ = ["Learnt"]
+
+NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE = 0x02, 0x04, 0x08, 0x10
+BELIEVED = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE
+NTF_ROUTER = 0x80
+_NDMSG = struct.Struct("=BxxxiHBB")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Learnt(Thing):
+    """All that was learnt on a link, whose name is `name`; of each neighbour address, MAC, state and flags."""
+
+    KIND: ClassVar[str] = "learnt neighbours"
+    RANK: ClassVar[int] = 40
+    DUMPED: ClassVar[bool] = True
+    MARKED: ClassVar[bool] = False
+
+    entries: tuple[tuple[str, str, int, int], ...] = passing(())
+
+    @classmethod
+    def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:
+        found: dict[str, list[tuple[str, str, int, int]]] = {}
+        for seen in dump_neighbours(kernel.socket(netns)):
+            link = links.get(seen.ifindex)
+            if link and seen.mac and seen.state & BELIEVED and not seen.flags & NTF_PROXY:
+                state = NUD_REACHABLE if seen.state & NUD_REACHABLE else NUD_STALE
+                found.setdefault(link.name, []).append((seen.address, seen.mac, state, seen.flags & NTF_ROUTER))
+        return [cls(netns=netns, name=name, entries=tuple(entries)) for name, entries in found.items()]
+
+    @property
+    def fleeting(self) -> bool:
+        return True
+
+    def moved(self, old: str, new: str) -> Learnt | None:
+        return replace(self, name=new) if self.name == old else None
+
+    def create(self, kernel: Kernel) -> None:
+        for address, mac, state, flags in self.entries:
+            body = attribute(NDA_LLADDR, mac_bytes(mac))
+            kernel.send(self.netns, self._request(kernel, RTM_NEWNEIGH, address, state, flags, body))
+
+    def change(self, kernel: Kernel, seen: Value) -> None:
+        """There are no settings."""
+
+    def delete(self, kernel: Kernel) -> None:
+        """Forget what is there by now."""
+        number = kernel.index(self.netns, self.name)
+        kernel.flush()
+        for seen in dump_neighbours(kernel.socket(self.netns)):
+            if seen.ifindex == number and seen.state & BELIEVED:
+                kernel.send(self.netns, self._request(kernel, RTM_DELNEIGH, seen.address), errno.ENOENT)
+
+    def _request(
+        self, kernel: Kernel, message: int, address: str, state: int = 0, flags: int = 0, more: bytes = b""
+    ) -> Request:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        body = _NDMSG.pack(family, kernel.index(self.netns, self.name), state, flags, 0)
+        how = NLM_F_CREATE | NLM_F_REPLACE if message == RTM_NEWNEIGH else 0
+        return Request(message, how, body + attribute(NDA_DST, socket.inet_pton(family, address)) + more)
+
+    def on_links(self) -> tuple[tuple[str, str], ...]:
+        return ((self.netns, self.name),)
+
+    def create_commands(self) -> list[str]:
+        """Those that are believed yet; the others will be asked."""
+        return [
+            ip(self.netns, "neighbour", "replace", address, "lladdr", mac, "nud", "reachable", "dev", self.name)
+            for address, mac, state, _ in self.entries
+            if state == NUD_REACHABLE
+        ]
+
+    def change_commands(self, seen: Value) -> list[str]:
+        return []
+
+    def delete_commands(self) -> list[str]:
+        return [ip(self.netns, "neighbour", "flush", "dev", self.name)]

@@ -1,0 +1,76 @@
+"""A host's own DHCP client goes with its NIC into a bridge and back; one that can't is refused with what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sandbox import Sandbox
+from tests.world.furnished import BESIDE, FILE, NICS
+
+SERVER = """
+mkdir -p /run/server; touch /run/server/leases
+ip netns exec out dnsmasq --conf-file=/dev/null --pid-file=/run/server/pid --user=root --port=0 --no-ping \\
+    --dhcp-leasefile=/run/server/leases --bind-interfaces --interface=sw0 --dhcp-authoritative \\
+    --dhcp-range=192.0.2.50,192.0.2.99,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
+"""
+SCRIPT = """#!/bin/sh
+case $1 in
+deconfig) ip -4 address flush dev $interface; ip link set $interface up ;;
+bound | renew)
+    ip address replace $ip/$mask dev $interface LIFETIME
+    ip route replace default via $router dev $interface ;;
+esac
+"""
+
+
+def until(sandbox: Sandbox, condition: str) -> None:
+    """Wait for what others do."""
+    sandbox.run("timeout", "20", "sh", "-c", f"until {condition}; do sleep 0.05; done")
+
+
+@pytest.mark.parametrize("lifetime", ["", "valid_lft $lease preferred_lft $lease"], ids=["for ever", "as leased"])
+def test_a_client_goes_along(sandbox: Sandbox, lifetime: str) -> None:
+    sandbox.sh(NICS + BESIDE + SERVER)
+    script = sandbox.write(SCRIPT.replace("LIFETIME", lifetime), "script")
+    script.chmod(0o755)
+    sandbox.sh(f"udhcpc -i eth0 -p /run/client.pid -s {script} >/dev/null 2>&1")
+    until(sandbox, "ip -4 address show dev eth0 | grep -q 'inet 192.0.2'")
+    sandbox.write(FILE)
+    before = sandbox.snapshot()
+    address = sandbox.sh("ip -4 -o address show dev eth0").split()[3]
+    (warning,) = sandbox.json("plan")["warnings"]
+    assert "udhcpc -i eth0" in warning
+    sandbox.guestwire("up")
+    for link in ("three-lan", "eth0"):
+        until(sandbox, f"ip -4 route show default | grep -q 'dev {link}'")
+        until(sandbox, f"ip -4 address show dev {link} | grep -q 'inet {address} '")
+        assert sandbox.sh("ps -e -o args= | grep '^udhcpc'").startswith(f"udhcpc -i {link} -p /run/client.pid")
+        if link == "three-lan":
+            assert sandbox.json("up") == {"changes": [], "warnings": []}
+            sandbox.guestwire("down")
+    assert sandbox.sh("ps -e -o args= | grep -c '^udhcpc'") == "1\n"
+    assert sandbox.snapshot() == before
+    sandbox.sh("kill -9 $(cat /run/client.pid)")
+
+
+def test_a_lease_that_nobody_would_renew_is_refused(sandbox: Sandbox) -> None:
+    sandbox.sh(NICS + BESIDE + "ip address add 192.0.2.10/24 dev eth0 valid_lft 3600 preferred_lft 3600")
+    sandbox.write(FILE)
+    (error,) = sandbox.json("up", code=65)["errors"]
+    assert "address 192.0.2.10/24 of uplink eth0 ends in" in error["message"]
+    assert "name that as the uplink" in error["hint"]
+    sandbox.sh("ip address add 192.0.2.11/24 dev eth0")
+    (warning,) = sandbox.json("up")["warnings"]
+    assert "address 192.0.2.10/24" in warning
+    assert sandbox.json("up") == {"changes": [], "warnings": []}
+
+
+def test_a_client_of_all_links_is_refused(sandbox: Sandbox) -> None:
+    sandbox.sh(NICS + BESIDE + "ip address add 192.0.2.10/24 dev eth0")
+    program = sandbox.write("#!/bin/sh\nexec sleep 1000\n", "dhclient")
+    program.chmod(0o755)
+    sandbox.sh("cp $(command -v sleep) ./dhclient; ./dhclient 1000 >/dev/null 2>&1 &")
+    sandbox.write(FILE)
+    (error,) = sandbox.json("up", code=65)["errors"]
+    assert "it asks on other links too" in error["message"]
+    sandbox.sh("pkill -xf './dhclient 1000'")
