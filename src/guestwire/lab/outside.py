@@ -147,8 +147,7 @@ class Outside:
         for door in self.doors.values():
             name, there = door.link.name, sum(map(len, door.stations.values()))
             if door.netns != SHARED:
-                beyond = f", and {len(door.beyond)} beyond them" if door.beyond else ""
-                yield f"the LAN behind {name}", f"{there} addresses that the host knows now answer there{beyond}"
+                yield f"the LAN behind {name}", f"make-believe, with the addresses that the host knows there ({there})"
             if door.lease:
                 yield f"DHCP behind {name}", f"a make-believe server gives {door.lease[1][0]} to {door.lease[1][1]}"
         for name, number in self.left_out.items():
