@@ -34,7 +34,7 @@ from guestwire.linux import namespaces
 from guestwire.linux.aside import do_aside
 from guestwire.linux.holders import tap_holders
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.surroundings import STUB_OF, is_loopback, resolvers, ssh_connection
+from guestwire.linux.surroundings import is_loopback, resolvers, ssh_connection
 from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
 from guestwire.observe.whole import Whole, read_whole
@@ -50,6 +50,7 @@ OTHERWISE = "it is otherwise in the copy"
 NFT_PLACE = re.compile(r"/dev/stdin:[\d:-]+: |\^+")
 RUNNING = re.compile(r"packets \d+ bytes \d+|expires \S+")
 STDIN = "-"
+STUB_OF = "/run/systemd/resolve/resolv.conf"  # whom systemd-resolved asks
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 
-__all__ = ["STUB_OF", "is_loopback", "resolvers", "ssh_connection"]
+__all__ = ["is_loopback", "resolvers", "ssh_connection"]
 
 RESOLV, STUB_OF = "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"
 PARENTS = 64  # processes above us that are looked at
