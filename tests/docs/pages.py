@@ -70,7 +70,7 @@ def play(sandbox: Sandbox, transcript: str) -> list[list[str]]:
     """Run the commands of a transcript; the lines that each prints. What it shows as up is brought up before."""
     all_words = [words for words, _ in commands(transcript)]
     file = next((word for words in all_words for word in words if word.endswith(".yaml")), None)
-    changes = all_words[0][1] in ("up", "plan")
+    changes = next(words[1] for words in all_words if words[0] == "guestwire") in ("up", "plan", "try")
     if file and not changes:
         sandbox.guestwire("up", file, "--lab")
     printed = []

@@ -10,9 +10,8 @@ from __future__ import annotations
 import io
 import os
 import re
-import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from guestwire.api.change import up
 from guestwire.api.loans import to_look_up
 from guestwire.api.measure import check
 from guestwire.api.outcome import Outcome
+from guestwire.api.players import play
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.apply import State, Store, attempt, projects
 from guestwire.errors import FileError, GuestwireError, NotPermitted
@@ -32,9 +32,9 @@ from guestwire.kinds.tap import Tap
 from guestwire.lab.rehearsal import Copy
 from guestwire.linux import namespaces
 from guestwire.linux.aside import do_aside
-from guestwire.linux.census import Listener
 from guestwire.linux.holders import tap_holders
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.surroundings import is_loopback, resolvers, ssh_connection
 from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
 from guestwire.observe.whole import Whole, read_whole
@@ -47,9 +47,10 @@ __all__ = ["Rehearsal", "rehearse"]
 ROUNDS = 3  # in the second and third, what the first could not yet do, as a route whose gateway came after it
 FEW = 8  # of a kind that are named
 OTHERWISE = "it is otherwise in the copy"
+NFT_PLACE = re.compile(r"/dev/stdin:[\d:-]+: |\^+")
 RUNNING = re.compile(r"packets \d+ bytes \d+|expires \S+")
 STDIN = "-"
-RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+STUB_OF = "/run/systemd/resolve/resolv.conf"  # whom systemd-resolved asks
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,11 @@ def rehearse(path: str | None = None, *, netns: str | None = None, progress: Pro
         states = [state for state in map(_state, projects()) if state and state.host == where.host and not state.lab]
         named = [key for state in states for key in to_look_up(state) if key.netns in ("", where.host)]
         whole = read_whole(kernel, where.host, where.seen, named)
-        copy = Copy(whole, where.site.desired.picture, _asked(), _held(kernel, whole))
+        ssh = ssh_connection()
+        servers = [address for address in resolvers(where.host) if not is_loopback(address)]
+        asked = [*servers, *(each for each in ssh.split(" ")[:1] if each)]
+        uplinks = [network.uplink for network in where.file.networks.values() if network.uplink]
+        copy = Copy(whole, where.site.desired.picture, uplinks, asked, _held(kernel, whole))
     files = _hidden(where)
 
     def act() -> Rehearsal:
@@ -113,8 +118,9 @@ def rehearse(path: str | None = None, *, netns: str | None = None, progress: Pro
             os.makedirs(os.path.dirname(place), exist_ok=True)
             Path(place).write_bytes(content)
         missing = (*copy.missing, *_build(copy, states))
+        os.environ["SSH_CONNECTION"] = ssh  # the processes above us can't be looked at from here
         with Kernel() as kernel:
-            listening = kernel.call(where.host, lambda: list(_listen(whole.census.listeners)))
+            play(kernel, where.host, whole.census.listeners, [(copy.places.get(each), each) for each in servers])
         outcome = report = None
         try:
             _say_again(text)
@@ -124,9 +130,6 @@ def rehearse(path: str | None = None, *, netns: str | None = None, progress: Pro
             report = check(path, netns=netns, progress=progress)
         except GuestwireError as error:
             return Rehearsal(where.project, made, outcome, report, error, missing)
-        finally:
-            for each in listening:
-                each.close()
         return Rehearsal(where.project, made, outcome, report, None, missing)
 
     try:
@@ -151,22 +154,10 @@ def _state(project: str) -> State | None:
 def _hidden(where: Situation) -> dict[str, bytes]:
     """The files that the copy needs and its empty /run would hide."""
     found = {}
-    for path in (where.path, RESOLVERS[1]):
-        if os.path.realpath(path).startswith("/run/") and os.path.exists(path):
-            found[os.path.realpath(path)] = Path(path).read_bytes()
+    for path in map(os.path.realpath, (where.path, STUB_OF, f"/etc/netns/{where.host}/resolv.conf")):
+        if path.startswith(("/run/", "/etc/netns/")) and os.path.isfile(path):
+            found[path] = Path(path).read_bytes()
     return found
-
-
-def _asked() -> Iterator[str]:
-    """Whom the host talks to beyond its LAN, as far as we know: its name servers, and who is logged in by ssh."""
-    for path in RESOLVERS:
-        try:
-            lines = Path(path).read_text(errors="replace").splitlines()
-        except OSError:
-            continue
-        yield from (words[1].partition("%")[0] for words in map(str.split, lines) if words[:1] == ["nameserver"])
-    if peer := os.environ.get("SSH_CONNECTION", "").split(" ")[0]:
-        yield peer.partition("%")[0]
 
 
 def _held(kernel: Kernel, whole: Whole) -> dict[str, str]:
@@ -224,7 +215,9 @@ def _attempt(kernel: Kernel, steps: list[Step]) -> Iterator[tuple[Step, Exceptio
 
 
 def _words(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    """Why, in the kernel's words, or those of nft without its pointing at a line that nobody sees."""
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return NFT_PLACE.sub("", said).partition(" ^")[0].rstrip(" .^")
 
 
 def _rules(table: Nft) -> str:
@@ -251,23 +244,3 @@ def _otherwise(there: Plan, here: Plan) -> Iterator[tuple[str, str]]:
         yield f"the step “{step.describe()}”", "`up` would take it here, and did not in the copy"
     for step in [in_copy[key] for key in in_copy.keys() - on_host.keys()][:FEW]:
         yield f"the step “{step.describe()}”", "`up` took it in the copy, and would not here"
-
-
-def _listen(listeners: Sequence[Listener]) -> Iterator[socket.socket]:
-    """Open the TCP ports that are open on the host, as far as they can be: the kernel answers for them."""
-    plain = {each.port for each in listeners if each.protocol == "tcp" and ":" not in each.address}
-    for each in listeners:
-        if each.protocol != "tcp":
-            continue
-        six = ":" in each.address
-        sock = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if six:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, each.port in plain)
-            sock.bind((each.address, each.port))
-            sock.listen()
-        except OSError:  # a daemon of guestwire's has it by now, or the address isn't there
-            sock.close()
-            continue
-        yield sock

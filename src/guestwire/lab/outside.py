@@ -46,7 +46,7 @@ QUIET = {
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class Door:
     """A link that leads out, and where the other end of its cable is; whom the host knows behind it, by their MACs."""
 
@@ -98,10 +98,13 @@ class _Way(NamedTuple):
 
 
 class Outside:
-    """What is around the copy of a host: `doors` by the links' names. `asked` are addresses that must answer."""
+    """What is around the copy of a host behind its `doors`.
+
+    `asked` are addresses that must answer, `lend` the links of the host's behind which leases are given.
+    """
 
     def __init__(
-        self, whole: Whole, doors: Iterable[Link], taken: set[str], asked: Iterable[str], *, leases: bool
+        self, whole: Whole, doors: Iterable[Link], taken: set[str], asked: Iterable[str], lend: Iterable[str]
     ) -> None:
         self.whole = whole
         self.taken = taken
@@ -120,8 +123,9 @@ class Outside:
                 self._settle(Known(way.link, way.gateway, "", ""))
         for address in dict.fromkeys(asked):
             self._put_beyond(address)
+        lenders = [self._door(link, "") for link in lend]
         for door in self.doors.values():
-            self._open(door, leases)
+            self._open(door, leases=door in lenders)
 
     def picture(self) -> Iterator[Thing]:
         """All of it."""
@@ -129,6 +133,25 @@ class Outside:
             yield Namespace.named(netns, None)
         for door in self.doors.values():
             yield from door.around()
+
+    def places(self) -> dict[str, str]:
+        """In which namespace each of the addresses outside is."""
+        return {
+            address.partition("/")[0]: door.netns
+            for door in self.doors.values()
+            for address in (*door.beyond, *(each for addresses in door.stations.values() for each in addresses))
+        }
+
+    def told(self) -> Iterator[tuple[str, str]]:
+        """What is make-believe about it."""
+        for door in self.doors.values():
+            name, there = door.link.name, sum(map(len, door.stations.values()))
+            if door.netns != SHARED:
+                yield f"the LAN behind {name}", f"make-believe, with the addresses that the host knows there ({there})"
+            if door.lease:
+                yield f"DHCP behind {name}", f"a make-believe server gives {door.lease[1][0]} to {door.lease[1][1]}"
+        for name, number in self.left_out.items():
+            yield f"{number} more neighbours behind {name}", f"{MOST} are played"
 
     def _settle(self, known: Known) -> None:
         """Have a neighbour that the host knows live behind the link that leads to it."""
@@ -191,7 +214,7 @@ class Outside:
         )
         return next(inside, wanted.max_prefixlen)
 
-    def _open(self, door: Door, leases: bool) -> None:
+    def _open(self, door: Door, *, leases: bool) -> None:
         """Give a door a namespace of its own where anybody is behind it, and the ways back from there."""
         own = self._on(door)
         if not (door.stations or door.beyond or (leases and own)):

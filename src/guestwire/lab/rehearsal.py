@@ -6,7 +6,6 @@ other, and that of a cable whose other end lies in a namespace that wasn't read,
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -34,11 +33,18 @@ NETNS = "?"  # of a link's other half that lies in no namespace that was read (o
 class Copy:
     """A host's copy. `host` is the picture of the host, `around` that of what is outside.
 
-    `wanted` is what the file makes of the host, `asked` are addresses that must answer: name servers, who is logged in.
-    `held` says which programs hold taps.
+    `wanted` is what the file makes of the host, by the links `uplinks`. `asked` are addresses that must answer: name
+    servers, who is logged in. `held` says which programs hold taps.
     """
 
-    def __init__(self, whole: Whole, wanted: Picture, asked: Iterable[str], held: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        whole: Whole,
+        wanted: Picture,
+        uplinks: Iterable[str],
+        asked: Iterable[str],
+        held: Mapping[str, str],
+    ) -> None:
         self.whole = whole
         self.held = held
         self.missing: list[tuple[str, str]] = []
@@ -49,7 +55,7 @@ class Copy:
             [link for link in links.values() if _leads_out(link)],
             _names(whole.picture, addresses=True) | _names(wanted, addresses=False),
             asked,
-            leases=bool(wanted.of(DhcpClient)),
+            uplinks if wanted.of(DhcpClient) else (),
         )
         ends = {place: (door.netns, door.name) for place, door in outside.doors.items()}
         self.host = Picture(scope=whole.picture.scope)
@@ -62,6 +68,8 @@ class Copy:
                     self.missing.append((f"{value.KIND} {value.name}", why))
         self.around = Picture(outside.picture())
         self.around.add(*whole.loopback)
+        self.places = outside.places()
+        """In which namespace outside who has which address is."""
         self._tell(outside)
 
     @property
@@ -91,12 +99,11 @@ class Copy:
             if link.wireless:
                 say((f"Wi-Fi of {link.name}", "a plain cable stands for it, which passes every MAC"))
             elif not link.kernel_kind:
-                say((f"hardware of {link.name}", "offloads, queues and speed are a veth's; its LAN is make-believe"))
+                say((f"hardware of {link.name}", "offloads, queues and speed are a veth's"))
         for tap in self.whole.picture.of(Tap, self.whole.host):
             if tap.name in self.held:
                 say((f"what is behind {tap.label()} {tap.name}", f"nobody answers for {self.held[tap.name]}"))
-        for name, number in outside.left_out.items():
-            say((f"{number} neighbours behind {name}", "only the first 64 are played"))
+        self.missing += outside.told()
         for name, kind in seen.queueing:
             say((f"qdisc {kind} of {name}", "with its classes and filters"))
         for name in seen.xdp:
@@ -109,9 +116,10 @@ class Copy:
             say((f"{seen.connections:,} connections that conntrack knows", "whether they survive isn't seen"))
         if seen.established:
             say((f"{seen.established:,} TCP connections", "whether they survive isn't seen"))
-        udp = Counter(listener.protocol for listener in seen.listeners)["udp"]
-        if udp:
-            say((f"{udp} UDP services", "on the copy nobody answers for them; TCP ports that are open are open there"))
+        ports = sorted({listener.port for listener in seen.listeners if listener.protocol == "udp"})
+        if ports:
+            many = f"UDP port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}"
+            say((f"who serves {many}", "nobody answers there in the copy; of TCP, ports that are open are open there"))
 
 
 def _has_a_place(value: Thing, links: Mapping[tuple[str, str], Link]) -> bool:
