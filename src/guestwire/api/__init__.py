@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from guestwire.api.outcome import Outcome
     from guestwire.api.removal import down, rollback
     from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
+    from guestwire.api.watch import Watched, watch
     from guestwire.api.work import is_some_project
 
 __all__ = [
     "Listed",
     "Outcome",
     "Status",
+    "Watched",
     "add_cable",
     "add_tap",
     "cables",
@@ -46,6 +48,7 @@ __all__ = [
     "rollback",
     "status",
     "up",
+    "watch",
 ]
 
 _HOMES = {
@@ -57,6 +60,7 @@ _HOMES = {
     "outcome": ("Outcome",),
     "removal": ("down", "rollback"),
     "work": ("is_some_project",),
+    "watch": ("Watched", "watch"),
     "taps": ("add_tap", "delete_tap", "find_tap", "list_taps"),
 }
 
