@@ -57,6 +57,8 @@ class Again:
         moved = [(old, None) for old in gone]
         for old, _ in moved:
             self._note(old.key, None)
+            if self._known(old.netns).get(old.index) == old.name:
+                del self._known(old.netns)[old.index]  # it may be there under another name
         return [*moved, *self._understood(told)]
 
     def _understood(self, told: list[tuple[str, LinkMessage]]) -> Iterator[tuple[Link | None, Link | None]]:

@@ -86,6 +86,8 @@ class Stale:
         if not same:
             hanging = {*seen.hanging((link.netns, link.name)), *wanted.hanging((link.netns, link.name))}
             self.keys.update(key for key in hanging if _read_by_key(key))
+            beyond = [seen.link(place) for place in link.on_links()] if old is None else []
+            hanging |= {other.key for other in beyond if other is not None}
             for key in hanging:  # those that name it are told of only where it has gone, not where its name has
                 if key.name not in self.links[key.netns] and isinstance(seen.get(key), Link):
                     renamed[key.netns].add(key.name)

@@ -288,6 +288,7 @@ class Watcher:
         except Interrupted:
             raise
         except GuestwireError as error:
+            self._forget_undo()
             token = kernel.failures[0][0] if kernel.failures else kernel.token
             keys = {token.key} if isinstance(token, Step) else {step.key for step in causes}
             self._stale.everything = True
@@ -307,6 +308,14 @@ class Watcher:
         self._tell(Repair(self._host.project, seen_at, seconds, causes, tuple(made.steps), wait=wait or None))
 
     # What goes wrong
+
+    def _forget_undo(self) -> None:
+        """Where a repair was refused, and its undo too, since somebody goes on changing the same: let go of the journal.
+
+        What it would bring back is what was broken, and what is wanted is known.
+        """
+        if self._host.store.journal() is not None:
+            self._host.store.settled()
 
     def _fail(self, keys: set[Key], error: GuestwireError) -> None:
         """Let be for a while what could not be repaired, and tell from the second time on."""
