@@ -117,6 +117,10 @@ class Monitor:
         if self._names.get(number) == name:
             del self._names[number]
 
+    def numbers(self) -> dict[tuple[str, int], str]:
+        """Which of the namespaces that it was told of its own knows by which number, as (its own's name, number)."""
+        return {(self._own, number): name for number, name in self._names.items()}
+
     def events(self) -> set[Event]:
         """What has changed since the last call, each once. Raises OSError (ENOBUFS) where some of it was lost."""
         found: set[Event] = set()

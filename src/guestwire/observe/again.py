@@ -30,14 +30,15 @@ class Again:
     """Reads parts of a picture again, into it. What has changed since is in `changed`, with what was there before.
 
     Reads by `kernel`, of the namespaces in the picture's scope. A namespace that is gone is taken out with all in it.
+    `numbers` says which namespace another knows by a number, as far as somebody has found out; it is added to.
     """
 
-    def __init__(self, kernel: Kernel, picture: Picture, changed: dict[Key, Thing | None]) -> None:
+    def __init__(self, kernel: Kernel, picture: Picture, numbers: dict[tuple[str, int], str]) -> None:
         self._kernel = kernel
         self._picture = picture
-        self.changed = changed
+        self._numbers = numbers
         self._names: dict[str, dict[int, str]] = {}
-        self._numbers: dict[tuple[str, int], str | None] = {}
+        self.changed: dict[Key, Thing | None] = {}
 
     def links(self, wanted: dict[str, set[str]]) -> list[tuple[Link | None, Link | None]]:
         """Read the links that are called so, by namespace; each that is otherwise, as it was and is.
@@ -97,33 +98,31 @@ class Again:
             return None
         where: str | None = netns
         if message.link_netnsid is not None:
-            where = self._number(netns, message.link_netnsid)
+            old = self._at(netns, message.name)
+            guess = next((place[0] for place in old.on_links()), None) if old else None
+            where = self._number(netns, message.link_netnsid, guess)
         if where is None:
             return (UNKNOWN, str(message.link))
         if message.link not in self._known(where):  # it is new, too
             self._known(where).update((link.ifindex, link.name) for link in dump_links(self._kernel.socket(where)))
         return (where, self._known(where).get(message.link, UNKNOWN))
 
-    def _number(self, netns: str, number: int) -> str | None:
+    def _number(self, netns: str, number: int, guess: str | None) -> str | None:
         """Which namespace of the picture `netns` knows by that number; None where it is none of them."""
         if (netns, number) not in self._numbers:
-            found = None
-            for other in sorted(self._picture.scope - {netns}, key=lambda name: not self._borders(netns, name)):
+            sock = self._kernel.socket(netns)
+            for other in dict.fromkeys((*([guess] if guess in self._picture.scope else []), *self._picture.scope)):
                 try:
-                    found = namespace_id(self._kernel.socket(netns), self._kernel.fd(other))
+                    found = namespace_id(sock, self._kernel.fd(other)) if other != netns else None
                 except FileNotFoundError:
                     continue
                 if found is not None:
                     self._numbers[netns, found] = other
                 if found == number:
                     break
-            self._numbers.setdefault((netns, number), None)
+            else:
+                return None
         return self._numbers[netns, number]
-
-    def _borders(self, netns: str, other: str) -> bool:
-        """Whether a link led from one to the other, so that it is worth asking first."""
-        few, many = sorted((netns, other), key=lambda name: len(self._picture.of(Link, name)))
-        return any(place[0] == many for link in self._picture.of(Link, few) for place in link.on_links())
 
     def _known(self, netns: str) -> dict[int, str]:
         if netns not in self._names:
@@ -179,9 +178,11 @@ class Again:
 
     def namespace(self, netns: str) -> bool:
         """Take note of a namespace that has gone, or is another one now under that name; whether it is there."""
+        for place in [place for place, other in self._numbers.items() if netns in (place[0], other)]:
+            del self._numbers[place]
         try:
             sock = self._kernel.socket(netns)
-        except (FileNotFoundError, OSError):
+        except OSError:
             for value in [value for value in self._picture if value.netns == netns]:
                 self._note(value.key, None)
             self._picture.scope.discard(netns)

@@ -69,6 +69,10 @@ class Sources:
                     os.close(fd)
         return found & set(names)
 
+    def numbers(self) -> dict[tuple[str, int], str]:
+        """Which namespace the one that we are in knows by which number."""
+        return self._monitor.numbers()
+
     def follow(self, seen: Web) -> None:
         """Hear of the ends of all processes in a picture."""
         pids = {pid for value in seen.of(Thing) if (pid := getattr(value, "pid", 0))}

@@ -87,7 +87,8 @@ class Watcher:
         self._tell = tell
         self._wanted: Wanted | None = None
         self._seen = Web()
-        self._stale = Stale(everything=True)
+        self._stale = Stale()
+        self._numbers: dict[tuple[str, int], str] = {}
         self._pending: set[Key] = set()
         self._patience = Patience()
         self._stamp: object = None  # of the state that `wanted` was made for
@@ -169,6 +170,7 @@ class Watcher:
         assert self._wanted is not None
         self._stale = Stale()
         sources.learn(self._host.namespaces())
+        self._numbers.clear()
         self._seen = Web(self._host.look(self._wanted))
         self._seen.scope = set(self._host.namespaces())
         self._looked = time.monotonic()
@@ -213,7 +215,8 @@ class Watcher:
         stale, self._stale = self._stale, Stale()
         with contextlib.nullcontext(kernel) if kernel is not None else Kernel() as reading:
             assert reading is not None
-            again = Again(reading, self._seen, {})
+            self._numbers.update(sources.numbers())
+            again = Again(reading, self._seen, self._numbers)
             stale.renew(again, self._seen, self._wanted.picture)
         if stale.keys:
             self._host.claim(self._seen, self._wanted)
