@@ -38,6 +38,7 @@ class Stale:
     def note(self, events: Iterable[Event], seen: Web, wanted: Web) -> None:
         """Take note of events, as far as they are about what is seen or wanted."""
         numbers: dict[str, dict[int, str]] = {}
+        dumped: set[str] = set()
         for netns, what, index, name in events:
             if netns not in seen.scope:
                 continue
@@ -55,7 +56,9 @@ class Stale:
             elif what == NETCONF:
                 self.keys.update(_sysctls(wanted, netns, link if index > 0 else ""))
             else:
-                self.keys.update(_dumped(wanted, netns))
+                dumped.add(netns)
+        for netns in dumped:
+            self.keys.update(value.key for value in wanted.of(Thing, netns) if value.DUMPED)
 
     def renew(self, again: Again, seen: Web, wanted: Web) -> None:
         """Read it all again; what has changed is in `again.changed`."""
@@ -111,7 +114,3 @@ def _sysctls(wanted: Web, netns: str, link: str) -> list[Key]:
         return [key for key in wanted.hanging((netns, link)) if key.kind == Sysctl.KIND]
     return [value.key for value in wanted.of(Sysctl, netns) if value.link is None]
 
-
-def _dumped(wanted: Web, netns: str) -> list[Key]:
-    """What is wanted in a namespace of the kinds that are read with all of their kind."""
-    return [value.key for value in wanted.of(Thing, netns) if value.DUMPED]

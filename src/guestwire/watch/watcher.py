@@ -307,7 +307,7 @@ class Watcher:
             elif step.value.NAMED or step.value.DUMPED:
                 self._stale.keys.add(step.key)
         self._seen.scope |= sources.learn(self._host.namespaces()) if self._stale.namespaces else set()
-        wait = self._patience.repaired(step.key for step in causes)
+        wait = self._patience.repaired(causes)
         self._tell(Repair(self._host.project, seen_at, seconds, causes, tuple(made.steps), wait=wait or None))
 
     # What goes wrong
