@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -23,30 +24,50 @@ PATIENCE = 20  # seconds: far more than a repair takes, on a machine that is bus
 class Watching:
     """A running watch. `lines` are those that it has printed so far."""
 
-    def __init__(self, sandbox: Sandbox, process: subprocess.Popen[str]) -> None:
+    def __init__(self, sandbox: Sandbox, process: subprocess.Popen[bytes]) -> None:
         self.sandbox = sandbox
         self.process = process
         self.lines: list[str] = []
-        [child] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        self.pid = int(child)
+        self._rest = ""
 
-    def line(self, word: str) -> str:
+    def line(self, word: str, patience: float = PATIENCE) -> str:
         """The next line that has that word in it, waited for."""
         assert self.process.stdout
-        deadline = monotonic() + PATIENCE
-        while select.select([self.process.stdout], [], [], max(0.0, deadline - monotonic()))[0]:
-            line = self.process.stdout.readline()
-            if not line:
+        deadline = monotonic() + patience
+        while True:
+            while "\n" in self._rest:
+                line, _, self._rest = self._rest.partition("\n")
+                self.lines.append(line)
+                if word in line:
+                    return line
+            if not select.select([self.process.stdout], [], [], max(0.0, deadline - monotonic()))[0]:
                 break
-            self.lines.append(line)
-            if word in line:
-                return line
-        raise AssertionError(f"no line with {word!r}, only:\n{''.join(self.lines)}")
+            got = os.read(self.process.stdout.fileno(), 1 << 16)
+            if not got:
+                break
+            self._rest += got.decode()
+        raise AssertionError(f"no line with {word!r}, only:\n{chr(10).join(self.lines)}")
+
+    def said(self) -> str:
+        """All that it has said so far."""
+        with contextlib.suppress(AssertionError):
+            self.line("nothing of the kind", 0.1)
+        return "\n".join(self.lines)
 
     def breaks(self, script: str, word: str) -> str:
         """Break something, and wait for the line that says so."""
         self.sandbox.sh(script)
         return self.line(word)
+
+    @property
+    def pid(self) -> int:
+        """The watch's own, as this test sees it."""
+        return int(_children(self.process.pid)[0])
+
+    def rest(self) -> str:
+        """What it has said since the last line, to its end."""
+        assert self.process.stdout
+        return self._rest + self.process.stdout.read().decode()
 
     def stop(self) -> int:
         """End it as an init system does; its exit code."""
@@ -60,21 +81,21 @@ def watching(sandbox: Sandbox, *words: str, **environment: str) -> Iterator[Watc
     command = sandbox.inside(sys.executable, "-u", "-m", "guestwire", "watch", *words)
     env = {**os.environ, "PYTHONPATH": str(SOURCE), "GUESTWIRE_TRACEBACK": "1", **environment}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=1, text=True, cwd=sandbox.folder, env=env
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0, cwd=sandbox.folder, env=env
     ) as process:
         try:
-            assert process.stdout
-            while (first := process.stdout.readline()) and not first.startswith("watching "):
-                print(first, end="")
-            assert first, "it ended before it began"
             found = Watching(sandbox, process)
+            found.line("watching ")
             yield found
         finally:
             if process.poll() is None:
-                children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-                for child in children:
+                for child in _children(process.pid):
                     os.kill(int(child), 15)
                 process.wait(timeout=PATIENCE)
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 _PICTURES = "from tests.world.pictures import main; main()"

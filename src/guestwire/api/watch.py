@@ -11,7 +11,7 @@ from typing import Any
 
 from guestwire.api.loans import claim, hand_over, to_look_up
 from guestwire.api.situation import Situation, situation
-from guestwire.api.work import at_work, named, related, usual_file
+from guestwire.api.work import at_work, named, no_journal, related, usual_file
 from guestwire.apply import apply, preflight
 from guestwire.errors import UsageError
 from guestwire.kinds import Link
@@ -116,7 +116,7 @@ class _Host:
         if not self.begun:
             self.begun = True
             self._tell(self.project)
-        return Wanted(picture, Desired(picture, set(desired.absent), set(desired.borrowed)), state, problem)
+        return Wanted(made, picture, Desired(picture, set(desired.absent), set(desired.borrowed)), state, problem)
 
     def look(self, wanted: Wanted) -> Picture:
         with Kernel() as kernel:
@@ -129,7 +129,8 @@ class _Host:
         claim(seen, wanted.state)
 
     def at_work(self) -> AbstractContextManager[Kernel]:
-        return at_work(self.project, self.netns, self._where.lab)
+        no_journal(self.project, self.netns)  # so that who settles it doesn't find the lock taken
+        return at_work(self.project, self.netns, self._where.lab, brief=True)
 
     def namespaces(self) -> list[str]:
         return list(dict.fromkeys([self.netns, *related(self.project)]))

@@ -22,11 +22,11 @@ from typing import NamedTuple
 
 from guestwire.linux import namespaces
 from guestwire.linux.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Request, Socket, attribute, attributes, u32
-from guestwire.linux.rtnetlink import IFLA_IFNAME, RTM_NEWLINK, namespace_id
+from guestwire.linux.rtnetlink import IFF_UP, IFLA_IFNAME, RTM_NEWLINK, namespace_id
 
-__all__ = ["ADDRESS", "LINK", "NEIGHBOUR", "NETCONF", "ROUTE", "RULE", "TABLE", "Event", "Monitor"]
+__all__ = ["ADDRESS", "DOWN", "LINK", "NEIGHBOUR", "NETCONF", "ROUTE", "RULE", "TABLE", "Event", "Monitor"]
 
-LINK, ADDRESS, ROUTE, RULE = "link", "address", "route", "rule"
+LINK, DOWN, ADDRESS, ROUTE, RULE = "link", "down", "address", "route", "rule"
 NEIGHBOUR, NETCONF, TABLE = "neighbour", "netconf", "table"
 # include/uapi/linux/rtnetlink.h: groups count from 1, and the mask that a socket is bound to has a bit for each.
 GROUPS = {1, 3, 5, 7, 8, 9, 11, 19, 24, 25, 28}
@@ -43,7 +43,7 @@ SO_RCVBUFFORCE, SO_ATTACH_FILTER = 33, 26
 QUEUE = 32 << 20  # bytes that the kernel keeps for us: the end of a bridge with 1,000 ports is some 5,000 messages
 MOST = 20_000  # messages that one call takes, so that a storm doesn't keep us from looking
 
-_HEADER, _INT, _NUMBER = struct.Struct("=IHHII"), struct.Struct("=i"), struct.Struct("=i")
+_HEADER, _INT, _IFINFO = struct.Struct("=IHHII"), struct.Struct("=i"), struct.Struct("=iI")
 _KINDS = {
     **dict.fromkeys((16, 17), LINK),
     **dict.fromkeys((20, 21), ADDRESS),
@@ -57,8 +57,9 @@ _KINDS = {
 class Event(NamedTuple):
     """Something has changed in a namespace: of what kind, and of which link by its number, 0 where it is of none.
 
-    `name` is a link's, or a table's as nft(8) says it, "inet filter". For NETCONF the number is -1 for all links, -2
-    for those to come.
+    DOWN is a link that is down, or gone: IPv4 routes out of it have gone then without a word, though it may be up again
+    by the time that somebody looks. `name` is a link's, or a table's as nft(8) says it, "inet filter". For NETCONF the
+    number is -1 for all links, -2 for those to come.
     """
 
     netns: str
@@ -104,7 +105,7 @@ class Monitor:
             return
         found = namespace_id(self._asking, fd)
         if found is None:
-            body = bytes(4) + attribute(NETNSA_NSID, _NUMBER.pack(ANY)) + u32(NETNSA_FD, fd)
+            body = bytes(4) + attribute(NETNSA_NSID, _INT.pack(ANY)) + u32(NETNSA_FD, fd)
             refused = self._asking.transact([Request(RTM_NEWNSID, 0, body)])
             found = namespace_id(self._asking, fd)
             if found is None:
@@ -213,7 +214,8 @@ def _route_event(netns: str, kind: int, body: bytes) -> Event | None:
         return None
     if what == LINK:
         name = attributes(body, 16, {IFLA_IFNAME}).get(IFLA_IFNAME, b"") if kind == RTM_NEWLINK else b""
-        return Event(netns, what, _INT.unpack_from(body, 4)[0], name.rstrip(b"\0").decode(errors="replace"))
+        index, flags = _IFINFO.unpack_from(body, 4)
+        return Event(netns, LINK if flags & IFF_UP else DOWN, index, name.rstrip(b"\0").decode(errors="replace"))
     if what in (ADDRESS, NEIGHBOUR):
         return Event(netns, what, _INT.unpack_from(body, 4)[0], "")
     if what == NETCONF:

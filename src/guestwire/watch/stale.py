@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
 from guestwire.kinds.sysctl import Sysctl
-from guestwire.linux.monitor import ADDRESS, LINK, NETCONF, ROUTE, TABLE, Event
+from guestwire.linux.monitor import ADDRESS, DOWN, LINK, NETCONF, ROUTE, TABLE, Event
 from guestwire.observe import Again
 from guestwire.picture import Key
 from guestwire.watch.web import Web
@@ -23,6 +24,8 @@ OTHER = "0"  # the digest of rules that are none of ours
 class Stale:
     """Names of links by namespace, namespaces whose addresses and routes, and keys that are to be read again.
 
+    `touched` are the keys of what we have changed ourselves: what is there then counts as news, though it is as before.
+
     `everything` where events were lost, so that nothing but a look at all of it helps.
     """
 
@@ -30,6 +33,7 @@ class Stale:
     addresses: set[str] = field(default_factory=set)
     keys: set[Key] = field(default_factory=set)
     namespaces: set[str] = field(default_factory=set)
+    touched: set[Key] = field(default_factory=set)
     everything: bool = False
 
     def __bool__(self) -> bool:
@@ -48,7 +52,9 @@ class Stale:
             if netns not in numbers:
                 numbers[netns] = {link.index: link.name for link in seen.of(Link, netns)}
             link = numbers[netns].get(index, "")
-            if what == LINK:
+            if what == DOWN:
+                self.addresses.add(netns)
+            if what in (LINK, DOWN):
                 # Under a new name, it may be two: the one that was called so, and the one that is now.
                 self.links[netns].update(each for each in (link, name) if each and each != "lo")
             elif what in (ADDRESS, ROUTE):
@@ -59,6 +65,19 @@ class Stale:
                 dumped.add(netns)
         for netns in dumped:
             self.keys.update(value.key for value in wanted.of(Thing, netns) if value.DUMPED)
+
+    def touch(self, values: Iterable[Thing]) -> None:
+        """Have what was just changed by a plan read again."""
+        for value in values:
+            self.touched.add(value.key)
+            if isinstance(value, Namespace):
+                self.namespaces.add(value.name)
+            elif isinstance(value, Link):
+                self.links[value.netns].add(value.name)
+            elif _read_by_key(value.key):
+                self.keys.add(value.key)
+            else:
+                self.addresses.add(value.netns)
 
     def renew(self, again: Again, seen: Web, wanted: Web) -> None:
         """Read it all again; what has changed is in `again.changed`."""
@@ -113,4 +132,3 @@ def _sysctls(wanted: Web, netns: str, link: str) -> list[Key]:
     if link:
         return [key for key in wanted.hanging((netns, link)) if key.kind == Sysctl.KIND]
     return [value.key for value in wanted.of(Sysctl, netns) if value.link is None]
-

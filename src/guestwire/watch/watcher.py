@@ -44,8 +44,10 @@ ROUNDS = 10  # how often that is waited for at most
 
 @dataclass
 class Wanted:
-    """What shall be; `state` is the project's, `problem` says where in the file a wanted key comes from."""
+    """What shall be; `done` was needed for it to be so. `state` is the project's, `problem` says where in the file a
+    wanted key comes from."""
 
+    done: Plan
     picture: Web
     desired: Desired
     state: State
@@ -124,7 +126,7 @@ class Watcher:
 
     def _step(self, sources: Sources) -> bool:
         """One round; False where the project is no more."""
-        if self._notifier.interval is not None:
+        if self._ready and self._notifier.interval is not None:
             self._notifier.say("WATCHDOG=1")
         try:
             if self._ready:
@@ -150,6 +152,7 @@ class Watcher:
 
     def _start(self, sources: Sources) -> bool:
         """Begin, or begin anew after somebody's `up`."""
+        began = time.monotonic()
         sources.learn(self._host.namespaces())
         wanted = self._host.catch_up()
         if wanted is None:
@@ -160,6 +163,9 @@ class Watcher:
         self._slow = [value.key for value in wanted.picture.of(Thing) if _is_silent(value)]
         sources.learn(self._host.namespaces())
         self._look(sources)
+        if wanted.done:
+            causes, steps = tuple(roots(wanted.done.steps)), tuple(wanted.done.steps)
+            self._tell(Repair(self._host.project, time.time(), time.monotonic() - began, causes, steps))
         if not self._ready:
             self._ready = True
             self._notifier.say("READY=1", f"STATUS=Watching {self._host.project}.")
@@ -222,7 +228,7 @@ class Watcher:
             self._host.claim(self._seen, self._wanted)
             sources.follow(self._seen)
         self._patience.changed(again.changed)
-        self._pending |= again.changed.keys()
+        self._pending |= again.changed.keys() | stale.touched
 
     # What is done
 
@@ -301,11 +307,7 @@ class Watcher:
         seconds = time.monotonic() - (self._since or time.monotonic())
         self._pending &= self._patience.held()
         self._since = None
-        for step in made.steps:
-            if isinstance(step.value, Namespace):
-                self._stale.namespaces.add(step.value.name)
-            elif step.value.NAMED or step.value.DUMPED:
-                self._stale.keys.add(step.key)
+        self._stale.touch(step.value for step in made.steps)
         self._seen.scope |= sources.learn(self._host.namespaces()) if self._stale.namespaces else set()
         wait = self._patience.repaired(causes)
         self._tell(Repair(self._host.project, seen_at, seconds, causes, tuple(made.steps), wait=wait or None))
@@ -313,7 +315,7 @@ class Watcher:
     # What goes wrong
 
     def _forget_undo(self) -> None:
-        """Where a repair was refused, and its undo too, since somebody goes on changing the same: let go of the journal.
+        """Where a repair was refused, and its undo too, as somebody goes on changing the same: let go of the journal.
 
         What it would bring back is what was broken, and what is wanted is known.
         """
