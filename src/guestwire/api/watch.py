@@ -18,7 +18,7 @@ from guestwire.kinds import Link
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.notify import Notifier
 from guestwire.observe import look_up, observe
-from guestwire.picture import Desired, Picture
+from guestwire.picture import Desired, Picture, Value
 from guestwire.watch import Repair, Wanted, Watcher, Web
 
 __all__ = ["Watched", "watch"]
@@ -137,16 +137,32 @@ class _Host:
 
 
 def _as_lent(desired: Desired, where: Situation) -> list[Any]:
-    """What is wanted; of somebody else's links only what is ours to set: the rest its owner may change at any time."""
+    """What is wanted; of somebody else's links only what is ours to set: the rest its owner may change at any time.
+
+    An uplink that was found to be right is wanted to stay up.
+    """
     assert where.site is not None
-    found = []
+    uplinks = [where.site.uplink(network.uplink) for network in where.file.networks.values() if network.uplink]
+    right = {link.key: link for link in uplinks if link is not None and link.owner != where.project}
+    found: list[Any] = [_bare(link, up=True) for key, link in right.items() if key not in desired.picture]
     for value in desired.picture:
         if isinstance(value, Link) and value.key in desired.borrowed:
             base = where.site.base.get(value.key)
-            settings = [f.name for f in fields(value) if f.metadata.get("sort") == "setting" and f.name not in LENT]
-            same: dict[str, Any] = {
-                name: None for name in settings if getattr(base, name, None) == getattr(value, name)
-            }
-            value = replace(value, **same)
+            kept = {name: getattr(value, name) for name in _settings(value) if _ours(name, value, base)}
+            value = _bare(value, **kept)
         found.append(value)
     return found
+
+
+def _settings(link: Link) -> list[str]:
+    return [f.name for f in fields(link) if f.metadata.get("sort") == "setting"]
+
+
+def _ours(name: str, link: Link, base: Value | None) -> bool:
+    return name in LENT or getattr(base, name, None) != getattr(link, name)
+
+
+def _bare(link: Link, **settings: Any) -> Link:
+    """A link of which nothing is wanted but these."""
+    nothing: dict[str, Any] = dict.fromkeys(_settings(link))
+    return replace(link, **{**nothing, **settings})

@@ -11,7 +11,7 @@ from guestwire.plan import Step
 
 __all__ = ["Patience"]
 
-SOON = 5.0  # seconds: what is undone again within them, somebody keeps undoing
+SOON = 2.0  # seconds: what is undone again within them, somebody keeps undoing
 AT_ONCE = 3  # times that it is repaired at once all the same
 RETRY = 0.05  # seconds after which what was refused once is tried again: most likely it was being changed just then
 LONGEST = 60.0

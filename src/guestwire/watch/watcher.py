@@ -12,15 +12,14 @@ import errno
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from guestwire.apply import State, Store, apply
 from guestwire.errors import Busy, GuestwireError, Interrupted, Problem
-from guestwire.kinds import Thing, kinds
+from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
-from guestwire.kinds.nic import Nic
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.notify import Notifier
 from guestwire.observe import Again
@@ -92,6 +91,7 @@ class Watcher:
         self._stale = Stale()
         self._numbers: dict[tuple[str, int], str] = {}
         self._pending: set[Key] = set()
+        self._left: set[Key] = set()  # of them what is let be for now
         self._patience = Patience()
         self._stamp: object = None  # of the state that `wanted` was made for
         self._blocked = False
@@ -243,7 +243,7 @@ class Watcher:
                 made = self._plan()
                 if made:
                     self._carry_out(sources, kernel, made)
-        if not self._pending:
+        elif not self._pending:
             self._since = None
 
     def _plan(self) -> Plan | None:
@@ -253,13 +253,14 @@ class Watcher:
             return None
         held = self._patience.held()
         let_be = concerned(self._seen, self._wanted.picture, held) if held else set()
+        self._left = self._pending & let_be
         keys = concerned(self._seen, self._wanted.picture, self._pending - let_be) - let_be
         made = self._possible(*part(self._seen, self._wanted.desired, keys))
         if made is None:
             return self._plan()
         if not made:
-            self._pending &= let_be
-            self._since = None if not self._pending else self._since
+            self._pending = self._left
+            self._since = None
             return None
         return made
 
@@ -277,10 +278,13 @@ class Watcher:
         except GuestwireError as error:
             self._fail(impossible, error)
             return None
-        lost = [step for step in made.steps if step.action == "create" and isinstance(step.value, Nic)]
-        if lost:
-            names = ", ".join(step.value.name for step in lost)
-            self._fail({step.key for step in lost}, GuestwireError(f"{names} is gone, and no NIC can be made."))
+        drastic = [step.value for step in made.steps if step.action != "change"]
+        foreign = [value for value in drastic if isinstance(value, Link) and value.owner != made.project]
+        if foreign:
+            names = ", ".join(sorted({value.name for value in foreign}))
+            places = [wanted.picture.link((value.netns, value.name)) for value in foreign]
+            keys = {value.key for value in [*foreign, *places] if value is not None}
+            self._fail(keys, GuestwireError(f"{names} is gone, and isn't guestwire's to make."))
             return None
         return made
 
@@ -288,12 +292,9 @@ class Watcher:
         assert self._wanted is not None
         seen_at = time.time() - (time.monotonic() - (self._since or time.monotonic()))
         causes = tuple(roots(made.steps))
-        state = self._wanted.state
-        loans = {key: loan for key, loan in made.loans().items() if key in self._wanted.desired.borrowed}
-        if not loans.keys() <= state.loans.keys():
-            state = self._wanted.state = replace(state, loans={**loans, **state.loans})
         try:
-            apply(kernel, made, self._host.store, self._host.netns, state)
+            # Nothing is borrowed by a repair: what was lent is noted already, and what was right stays so at the end.
+            apply(kernel, made, self._host.store, self._host.netns, self._wanted.state)
         except Interrupted:
             raise
         except GuestwireError as error:
@@ -305,7 +306,7 @@ class Watcher:
             return
         self._stamp = self._host.store.stamp()
         seconds = time.monotonic() - (self._since or time.monotonic())
-        self._pending &= self._patience.held()
+        self._pending = self._left
         self._since = None
         self._stale.touch(step.value for step in made.steps)
         self._seen.scope |= sources.learn(self._host.namespaces()) if self._stale.namespaces else set()
