@@ -8,7 +8,7 @@
 
 _shtab_guestwire_cable_subparsers=(add del list)
 _shtab_guestwire_tap_subparsers=(add del list)
-_shtab_guestwire_subparsers=(cable tap check confirm down draw exec list pcap plan rollback status try up)
+_shtab_guestwire_subparsers=(cable tap check confirm down draw exec list pcap plan rollback status try up watch)
 
 _shtab_guestwire_cable_add_option_strings=(-h --help --netns --json --yes --quiet --verbose)
 _shtab_guestwire_cable_del_option_strings=(-h --help --netns --json --yes --quiet --verbose)
@@ -30,6 +30,7 @@ _shtab_guestwire_rollback_option_strings=(-h --help --project --netns --json --y
 _shtab_guestwire_status_option_strings=(-h --help --lab --netns --json --yes --quiet --verbose)
 _shtab_guestwire_try_option_strings=(-h --help --netns --json --yes --quiet --verbose)
 _shtab_guestwire_up_option_strings=(-h --help --lab --project --confirm --keep --no-guard --netns --json --yes --quiet --verbose)
+_shtab_guestwire_watch_option_strings=(-h --help --project --netns --json --yes --quiet --verbose)
 _shtab_guestwire_option_strings=(-h --help --version --netns --json --yes --quiet --verbose)
 
 _shtab_guestwire_check_pos_0_COMPGEN=_shtab_compgen_files
@@ -39,11 +40,12 @@ _shtab_guestwire_plan_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_status_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_try_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_up_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_guestwire_watch_pos_0_COMPGEN=_shtab_compgen_files
 
 _shtab_guestwire_cable_pos_0_choices=(add del list)
 _shtab_guestwire_tap_pos_0_choices=(add del list)
 _shtab_guestwire_draw___format_choices=(text svg)
-_shtab_guestwire_pos_0_choices=(cable tap check confirm down draw exec list pcap plan rollback status try up)
+_shtab_guestwire_pos_0_choices=(cable tap check confirm down draw exec list pcap plan rollback status try up watch)
 
 _shtab_guestwire_cable_add__h_nargs=0
 _shtab_guestwire_cable_add___help_nargs=0
@@ -173,6 +175,12 @@ _shtab_guestwire_up___json_nargs=0
 _shtab_guestwire_up___yes_nargs=0
 _shtab_guestwire_up___quiet_nargs=0
 _shtab_guestwire_up___verbose_nargs=0
+_shtab_guestwire_watch__h_nargs=0
+_shtab_guestwire_watch___help_nargs=0
+_shtab_guestwire_watch___json_nargs=0
+_shtab_guestwire_watch___yes_nargs=0
+_shtab_guestwire_watch___quiet_nargs=0
+_shtab_guestwire_watch___verbose_nargs=0
 _shtab_guestwire_pos_0_nargs=A...
 _shtab_guestwire__h_nargs=0
 _shtab_guestwire___help_nargs=0

@@ -25,6 +25,7 @@ _shtab_guestwire_commands() {
     tap:'taps and tuns by themselves, without a file'
     try:'rehearse up on a copy of this host, and leave nothing'
     up:'build or change to what the file says'
+    watch:'keep it so: repair what breaks, until stopped'
   )
   _describe 'guestwire commands' _commands
 }
@@ -331,6 +332,20 @@ _shtab_guestwire_up_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_up_defaults_added=0
 
+_shtab_guestwire_watch_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--project[the project, where the file doesn\'t say\; it must be up]:NAME:"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_watch_defaults_added=0
+
 
 _shtab_guestwire() {
   local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->guestwire'
@@ -364,6 +379,7 @@ _shtab_guestwire() {
         tap) _shtab_guestwire_tap ;;
         try) _arguments -C -s $_shtab_guestwire_try_options ;;
         up) _arguments -C -s $_shtab_guestwire_up_options ;;
+        watch) _arguments -C -s $_shtab_guestwire_watch_options ;;
       esac
   esac
 }

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["SIGNALS", "Stop", "interrupt", "is_late", "noted", "too_late"]
+__all__ = ["SIGNALS", "Stop", "asked_to_stop", "interrupt", "is_late", "noted", "too_late"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -62,3 +63,35 @@ def noted() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def asked_to_stop() -> Iterator[int]:
+    """A descriptor that's readable once a signal asks to stop; a second signal interrupts, in case a write hangs.
+
+    What is asked while somebody else takes note of signals, as a change does (`noted`), shows there too.
+    """
+    ours, theirs = socket.socketpair()
+    asked = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    with ours, theirs:
+        theirs.setblocking(False)
+        try:
+            # What is ignored stays ignored, as nohup wants it.
+            before = {n: signal.signal(n, note) for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN}
+            woken = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        except ValueError:  # not the main thread: signals don't come here
+            yield ours.fileno()
+            return
+        try:
+            yield ours.fileno()
+        finally:
+            signal.set_wakeup_fd(woken)
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -15,6 +15,7 @@ FLOORS = [
     {"compile"},
     {"networks", "guests", "lab"},
     {"plan", "apply", "reach", "doctor", "advise", "rootless"},
+    {"watch"},
     {"show"},
     {"api"},
     {"cli"},

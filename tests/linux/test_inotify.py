@@ -18,8 +18,8 @@ def test_what_is_renamed_into_a_folder_is_told_once(tmp_path: Path) -> None:
         assert not select.select([watch], [], [], 0)[0]
         (tmp_path / "a" / "new").rename(tmp_path / "b" / "whole")
         assert select.select([watch], [], [], 1)[0]
-        assert watch.renamed() == [str(tmp_path / "b" / "whole")]
-        assert watch.renamed() == []
+        assert watch.news() == [str(tmp_path / "b" / "whole")]
+        assert watch.news() == []
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

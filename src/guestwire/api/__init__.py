@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from guestwire.api.removal import down
     from guestwire.api.settling import confirm, rollback
     from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
+    from guestwire.api.watch import Watched, watch
     from guestwire.api.work import is_some_project
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Outcome",
     "Rehearsal",
     "Status",
+    "Watched",
     "add_cable",
     "add_tap",
     "cables",
@@ -51,6 +53,7 @@ __all__ = [
     "rollback",
     "status",
     "up",
+    "watch",
 ]
 
 _HOMES = {
@@ -64,6 +67,7 @@ _HOMES = {
     "removal": ("down",),
     "settling": ("confirm", "rollback"),
     "work": ("is_some_project",),
+    "watch": ("Watched", "watch"),
     "taps": ("add_tap", "delete_tap", "find_tap", "list_taps"),
 }
 

@@ -140,7 +140,7 @@ def _is_there(store: Store, watch: Watch, unit: str) -> bool:
         left = deadline - time.monotonic()
         if left <= 0 or not news.poll(left * 1000):
             return False
-        watch.renamed()
+        watch.news()
     return True
 
 
@@ -190,7 +190,7 @@ def _is_due(store: Store, first: Journal, watch: Watch) -> bool:
                 with contextlib.suppress(KeyError):
                     news.unregister(maker)  # it may end now
             news.poll(None if left is None else left * 1000)
-            watch.renamed()
+            watch.news()
     return False
 
 

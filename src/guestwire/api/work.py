@@ -60,16 +60,16 @@ def usual_file(path: str | None, project: str | None) -> str:
 
 
 @contextmanager
-def at_work(project: str, host: str, lab: bool) -> Iterator[Kernel]:
+def at_work(project: str, host: str, lab: bool, *, brief: bool = False) -> Iterator[Kernel]:
     """A kernel, with the host locked and no journal unsettled; raises Busy else."""
-    with Kernel() as kernel, lock_of(kernel, project, host, lab):
+    with Kernel() as kernel, lock_of(kernel, project, host, lab, brief=brief):
         no_journal(project, host)
         yield kernel
 
 
-def lock_of(kernel: Kernel, project: str, host: str, lab: bool) -> AbstractContextManager[None]:
+def lock_of(kernel: Kernel, project: str, host: str, lab: bool, *, brief: bool = False) -> AbstractContextManager[None]:
     """The lock of a host: of its namespace, or, since a lab's may not be there yet, of the lab."""
-    return locked(f"lab-{project}" if lab else f"host-{namespaces.identity(kernel.fd(host))}")
+    return locked(f"lab-{project}" if lab else f"host-{namespaces.identity(kernel.fd(host))}", brief=brief)
 
 
 def no_journal(project: str, host: str) -> None:

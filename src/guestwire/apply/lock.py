@@ -6,6 +6,8 @@ import contextlib
 import fcntl
 import glob
 import os
+import select
+import time
 from collections.abc import Iterator
 
 from guestwire.errors import Busy
@@ -14,10 +16,16 @@ from guestwire.signals import noted
 
 __all__ = ["locked", "tidy"]
 
+PATIENCE = 5.0  # seconds that one who has the lock briefly is waited for
+AGAIN = 0.005  # seconds after which it is tried again
+BRIEFLY = "briefly"
+
 
 @contextlib.contextmanager
-def locked(host: str) -> Iterator[None]:
+def locked(host: str, *, brief: bool = False) -> Iterator[None]:
     """Hold the lock of a host for a block; raises Busy at once where another process has it.
+
+    One that has it for a `brief` time, as a watch for a repair, is waited for.
 
     A signal that asks us to stop can come at any moment, and finds the file either not there or about to be removed.
     """
@@ -25,7 +33,7 @@ def locked(host: str) -> Iterator[None]:
     fd = -1
     try:
         with noted() as stop:
-            fd = _taken(path)
+            fd = _taken(path, brief)
         if stop.asked:
             raise KeyboardInterrupt
         yield
@@ -38,8 +46,9 @@ def locked(host: str) -> Iterator[None]:
                     os.rmdir(RUN)
 
 
-def _taken(path: str) -> int:
+def _taken(path: str, brief: bool) -> int:
     """A descriptor of the lock file, locked, with our pid in it."""
+    deadline = time.monotonic() + PATIENCE
     while True:
         os.makedirs(RUN, mode=0o755, exist_ok=True)
         try:
@@ -49,17 +58,21 @@ def _taken(path: str) -> int:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            who = os.read(fd, 32).decode(errors="replace").strip() or "unknown"
+            said = os.read(fd, 32).decode(errors="replace").split() or ["unknown", BRIEFLY]
             os.close(fd)
+            if BRIEFLY in said and not brief and time.monotonic() < deadline:
+                select.select([], [], [], AGAIN)
+                continue
             raise Busy(
-                f"another guestwire (process {who}) is at work on this host.", hint="Try again when it is done."
+                f"another guestwire (process {said[0]}) is at work on this host.",
+                hint="Try again when it is done.",
             ) from None
         if _same(fd, path):
             break
         os.close(fd)  # locked a file that its last holder has removed since we opened it
     try:
         os.truncate(fd, 0)
-        os.write(fd, f"{os.getpid()}\n".encode())
+        os.write(fd, f"{os.getpid()} {BRIEFLY if brief else ''}".strip().encode() + b"\n")
     except OSError:
         os.unlink(path)
         os.close(fd)

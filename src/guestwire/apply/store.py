@@ -159,6 +159,14 @@ class Store:
             )
             raise Unavailable(message, hint=hint) from error
 
+    def stamp(self) -> tuple[int, int] | None:
+        """What changes with each writing of the state, None where there is none."""
+        try:
+            seen = os.stat(self._state)
+        except FileNotFoundError:
+            return None
+        return seen.st_ino, seen.st_mtime_ns
+
     def write(self, state: State | None) -> None:
         """Keep a state, or with None forget the project; its folder goes when nothing else is in it."""
         if state is not None:

@@ -7,11 +7,13 @@ to (dnsmasq(8)). It goes into the background once it is ready, and reads its lis
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["PACKAGE", "Lease", "command", "leases"]
+__all__ = ["PACKAGE", "Lease", "command", "leases", "served"]
 
 PACKAGE = "dnsmasq-base"
+LINK = "--interface="
 
 
 class Lease(NamedTuple):
@@ -35,10 +37,15 @@ def command(pidfile: str, link: str, *words: str) -> tuple[str, ...]:
         "--no-ping",
         "--dhcp-authoritative",
         "--bind-interfaces",
-        f"--interface={link}",
+        f"{LINK}{link}",
         "--except-interface=lo",
         *words,
     )
+
+
+def served(words: Sequence[str]) -> str | None:
+    """The link that one with that command line serves; bound to it, it serves no other that comes under its name."""
+    return next((word.removeprefix(LINK) for word in words if word.startswith(LINK)), None)
 
 
 def leases(path: str) -> list[Lease]:

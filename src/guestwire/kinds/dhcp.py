@@ -243,7 +243,7 @@ def _wait(watch: Watch, waiting: set[str], patience: float) -> None:
     news.register(watch, select.POLLIN)
     deadline = time.monotonic() + patience
     while waiting and (left := deadline - time.monotonic()) > 0 and news.poll(left * 1000):
-        come = waiting.intersection(watch.renamed())
+        come = waiting.intersection(watch.news())
         if come:
             waiting -= come
             deadline = time.monotonic() + patience

@@ -122,9 +122,14 @@ class Link(Thing):
         up = None if before is not None and before.up == self.up else self.up
         if parts or up is not None:
             kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), *parts, up=up))
-        options = self.port.attribute((before and before.port) or DEFAULT_PORT) if self.port and self.master else b""
+        options = self.port.attribute(self._port_before(before)) if self.port and self.master else b""
         if options:
             kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), options))
+
+    def _port_before(self, before: Link | None) -> Port:
+        """The options that its port has once it has the wanted master: a new port has those of all new ones."""
+        same = before is not None and before.master == self.master
+        return (before and same and before.port) or DEFAULT_PORT
 
     def _changes_link_local(self, before: Link | None) -> bool:
         if self.mtu is not None and self.mtu < LEAST_MTU_IPV6:
@@ -194,7 +199,7 @@ class Link(Thing):
         if self.up is not None and (before is None or before.up != self.up):
             words += ["up" if self.up else "down"] if self.up or before else []
         found += [ip(self.netns, "link", "set", "dev", self.name, *words)] if words else []
-        options = self.port.words((before and before.port) or DEFAULT_PORT) if self.port and self.master else []
+        options = self.port.words(self._port_before(before)) if self.port and self.master else []
         if options:
             found.append(ip(self.netns, "link", "set", "dev", self.name, "type", "bridge_slave", *options))
         return found

@@ -87,6 +87,10 @@ class Process(Thing):
     def delete_commands(self) -> list[str]:
         return [f"kill $(cat {shlex.quote(self.name)})"]
 
+    def uses(self) -> tuple[tuple[str, str], ...]:
+        link = dnsmasq.served(self.command or ())
+        return ((self.netns, link),) if link else ()
+
     def namespaces(self) -> tuple[str, ...]:
         return ()  # it outlives its namespace's name
 

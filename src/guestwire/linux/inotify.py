@@ -1,4 +1,4 @@
-"""Folders that are watched for files that come into them under their final names (inotify(7))."""
+"""Folders that are watched for files that come into them and go (inotify(7))."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 import struct
 from collections.abc import Iterable
 
-__all__ = ["Watch"]
+__all__ = ["COME", "GONE", "Watch"]
 
+COME, GONE = 0x80 | 0x100, 0x40 | 0x200  # IN_MOVED_TO | IN_CREATE, IN_MOVED_FROM | IN_DELETE
 IN_MOVED_TO = 0x80
 IN_CLOEXEC, IN_NONBLOCK = os.O_CLOEXEC, os.O_NONBLOCK
 _EVENT = struct.Struct("=iIII")
@@ -16,9 +17,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Watch:
-    """A watch over folders; to be waited for with `select`. Raises OSError where one isn't there."""
+    """A watch over folders; to be waited for with `select`. Raises OSError where one isn't there.
 
-    def __init__(self, folders: Iterable[str]) -> None:
+    It tells of files that come under their final names by a rename, or with `of` (COME, GONE) of others.
+    """
+
+    def __init__(self, folders: Iterable[str], of: int = IN_MOVED_TO) -> None:
+        self._of = of
         self._fd = _checked(_libc.inotify_init1(IN_CLOEXEC | IN_NONBLOCK), None)
         try:
             self._folders = {_checked(self._add(folder), folder): folder for folder in folders}
@@ -27,7 +32,7 @@ class Watch:
             raise
 
     def _add(self, folder: str) -> int:
-        return int(_libc.inotify_add_watch(self._fd, os.fsencode(folder), IN_MOVED_TO))
+        return int(_libc.inotify_add_watch(self._fd, os.fsencode(folder), self._of))
 
     def __enter__(self) -> Watch:
         return self
@@ -39,8 +44,15 @@ class Watch:
         """The descriptor, which is readable when there is news."""
         return self._fd
 
-    def renamed(self) -> list[str]:
-        """The paths of the files that came by a rename since the last call; none where there is no news."""
+    def add(self, folder: str) -> None:
+        """Watch one more. Raises OSError where it isn't there."""
+        self._folders[_checked(self._add(folder), folder)] = folder
+
+    def news(self) -> list[str]:
+        """The paths of the files that something happened to since the last call; none where there is no news.
+
+        Where the kernel could not keep it all there is one of "".
+        """
         found, at = [], 0
         try:
             data = os.read(self._fd, 1 << 16)
@@ -51,8 +63,10 @@ class Watch:
             at += _EVENT.size
             name = data[at : at + length].rstrip(b"\0")
             at += length
-            if watched in self._folders:  # -1 where there was more than the kernel could keep
+            if watched in self._folders:
                 found.append(f"{self._folders[watched]}/{os.fsdecode(name)}")
+            elif watched < 0:
+                found.append("")
         return found
 
 

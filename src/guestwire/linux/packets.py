@@ -10,12 +10,11 @@ import contextlib
 import errno
 import os
 import select
-import signal
 import socket
 import struct
-from collections.abc import Iterator
-from types import FrameType
 from typing import BinaryIO, NamedTuple
+
+from guestwire.signals import asked_to_stop
 
 __all__ = ["SNAPLEN", "Captured", "capture", "watch"]
 
@@ -42,7 +41,6 @@ LINKTYPES = {
 
 QUEUE = 32 << 20  # bytes of frames that wait in the kernel while we write
 BATCH = 1 << 20  # bytes after which a batch is written, though more frames wait
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _HEADER = struct.Struct("=IHHiIII")
 _RECORD = struct.Struct("=IIII")
@@ -95,7 +93,7 @@ def capture(sock: socket.socket, out: BinaryIO, *, count: int | None = None, sna
         raise _gone(errno.ENODEV, link)
     frames = _Frames(sock, snaplen, looped=hardware == ARPHRD_LOOPBACK)
     written = 0
-    with _asked_to_stop() as stop, contextlib.suppress(BrokenPipeError):
+    with asked_to_stop() as stop, contextlib.suppress(BrokenPipeError):
         out.write(_HEADER.pack(MAGIC_NANOSECONDS, 2, 4, 0, 0, snaplen, LINKTYPES[hardware]))
         out.flush()
         poll = select.poll()
@@ -180,30 +178,3 @@ def _dropped(sock: socket.socket) -> int:
     except OSError:
         return 0
     return int(drops)
-
-
-@contextlib.contextmanager
-def _asked_to_stop() -> Iterator[int]:
-    """A descriptor that's readable once a signal asks to stop; a second signal interrupts, in case a write hangs."""
-    ours, theirs = socket.socketpair()
-    asked = False
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        with contextlib.suppress(OSError):
-            theirs.send(b"!")
-
-    with ours, theirs:
-        try:
-            # What is ignored stays ignored, as nohup wants it.
-            before = {n: signal.signal(n, note) for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN}
-        except ValueError:  # not the main thread: signals don't come here
-            before = {}
-        try:
-            yield ours.fileno()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

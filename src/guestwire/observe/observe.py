@@ -6,7 +6,7 @@ number that this namespace has for that one. So all links are read first, then n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from guestwire.kinds import Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
@@ -16,10 +16,11 @@ from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic, is_stand_in
 from guestwire.kinds.route import Route, told_apart
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.netlink import Socket
 from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, dump_routes, namespace_id
 from guestwire.picture import Key, Picture
 
-__all__ = ["look_up", "observe"]
+__all__ = ["look_up", "observe", "parse_link", "read_inside"]
 
 PAIR = "veth"
 UNKNOWN = "?"
@@ -70,16 +71,16 @@ class _Reader:
 
     def picture(self) -> Picture:
         picture = Picture(scope=self.links)
-        owners: dict[tuple[str, str], str | None] = {}
         for netns, links in self.links.items():
             owner = self._namespace(picture, netns, links)
             self.kernel.learn(netns, {link.name: link.ifindex for link in links})
+            owners: dict[str, str | None] = {}
             for link in links:
                 if link.ifindex != LO:
                     value = self._link(netns, link)
-                    owners[netns, link.name] = value.owner
+                    owners[link.name] = value.owner
                     picture.add(value)
-            self._addresses(picture, netns, owner, owners)
+            picture.add(*read_inside(self.kernel.socket(netns), netns, self.names[netns], owners, owner))
         return picture
 
     def _namespace(self, picture: Picture, netns: str, links: list[LinkMessage]) -> str | None:
@@ -89,9 +90,8 @@ class _Reader:
         return marked[0] if marked else None
 
     def _link(self, netns: str, message: LinkMessage) -> Link:
-        kind = Nic if is_stand_in(message) else link_kinds().get(message.kind, Nic)
         master = self.names[netns].get(message.master, "") if message.master else ""
-        return kind.parse(Seen(netns, message, master, *self._beyond(netns, message)))
+        return parse_link(Seen(netns, message, master, *self._beyond(netns, message)))
 
     def _beyond(self, netns: str, message: LinkMessage) -> tuple[tuple[str, str] | None, bool]:
         """The link that a message's IFLA_LINK stands for, a veth's peer, a macvlan's parent; whether that is a port."""
@@ -124,18 +124,25 @@ class _Reader:
                     break
         return known.get(number)
 
-    def _addresses(
-        self, picture: Picture, netns: str, owner: str | None, owners: dict[tuple[str, str], str | None]
-    ) -> None:
-        sock, names = self.kernel.socket(netns), self.names[netns]
-        for address in dump_addresses(sock):
-            link = names.get(address.ifindex)
-            if link is not None:
-                value = Address.parse(netns, link, owners.get((netns, link)) or owner, address)
-                if value is not None:
-                    picture.add(value)
-        routes = []
-        for route in dump_routes(sock):
-            link = names.get(route.oif, "")
-            routes.append(Route.parse(netns, link, owners.get((netns, link)) or owner, route, names))
-        picture.add(*told_apart(routes))
+
+def parse_link(seen: Seen) -> Link:
+    """The value of a link of whichever kind."""
+    kind = Nic if is_stand_in(seen.message) else link_kinds().get(seen.message.kind, Nic)
+    return kind.parse(seen)
+
+
+def read_inside(
+    sock: Socket, netns: str, names: Mapping[int, str], owners: Mapping[str, str | None], owner: str | None
+) -> Iterator[Thing]:
+    """The addresses and routes of a namespace, whose links are called so; `owner` is its own."""
+    for address in dump_addresses(sock):
+        link = names.get(address.ifindex)
+        if link is not None:
+            value = Address.parse(netns, link, owners.get(link) or owner, address)
+            if value is not None:
+                yield value
+    routes = []
+    for route in dump_routes(sock):
+        link = names.get(route.oif, "")
+        routes.append(Route.parse(netns, link, owners.get(link) or owner, route, names))
+    yield from told_apart(routes)

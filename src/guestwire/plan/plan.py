@@ -102,7 +102,7 @@ class _Planner:
             raise FileError(*self.problems)
         away = list(self._unwanted(sweep))
         replaced = list({old.key: old for old in [*replaced, *self._making_room(values, replaced, away)]}.values())
-        replaced += self._users(self._closure(replaced))
+        replaced += self._users(self._closure(replaced), values)
         lost = self._closure(replaced)
         replaced += [value for value in lost.values() if value.OUTLASTS and value not in replaced]
         steps = [Step("delete", value, early=True) for value in _roots(replaced)]
@@ -211,9 +211,11 @@ class _Planner:
             *(value for value in [*unwanted, *holders] if claimed.get(value.claim(), value.key) != value.key),
         ]
 
-    def _users(self, lost: Mapping[Key, Thing]) -> list[Thing]:
-        """What works on a link that is lost, and doesn't go by itself: it would go on with the one that was."""
+    def _users(self, lost: Mapping[Key, Thing], wanted: list[Thing]) -> list[Thing]:
+        """What works on a link that is lost, or was and is to be made, and doesn't go by itself: it would go on with
+        the one that was."""
         links = {(value.netns, value.name) for value in lost.values() if isinstance(value, Link)}
+        links |= {(link.netns, link.name) for link in wanted if isinstance(link, Link)} - self.links.keys()
         users = [v for v in self.observed if isinstance(v, Thing) and not links.isdisjoint(v.uses())] if links else []
         return [value for value in users if value.key not in lost]
 

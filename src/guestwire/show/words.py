@@ -6,12 +6,27 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from time import localtime, strftime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guestwire.places import is_lab_namespace
 from guestwire.plan import Plan, Step
 
-__all__ = ["accepted", "cabled", "done", "host", "listed", "planned", "removed", "standing", "table", "waits"]
+if TYPE_CHECKING:
+    from guestwire.watch import Repair
+
+__all__ = [
+    "accepted",
+    "cabled",
+    "done",
+    "host",
+    "listed",
+    "planned",
+    "removed",
+    "repaired",
+    "standing",
+    "table",
+    "waits",
+]
 
 MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
 FEW = 8  # changes around a lab's host that are still told one by one
@@ -70,6 +85,25 @@ def waits(plan: Plan, judgement: Mapping[str, Any]) -> str:
 def removed(project: str, plan: Plan) -> str:
     """What `down` did."""
     return f"{project} is down: {_counts(plan.steps)}.\n" if plan else f"{project}: nothing is up.\n"
+
+
+def repaired(repair: Repair) -> str:
+    """What a watch did, as one line: when, why, what, and in how long."""
+    when = f"{strftime('%H:%M:%S', localtime(repair.at))}.{repair.at % 1 * 1000:03.0f}"
+    if repair.trouble is not None:
+        return f"{when} {repair.trouble} It is tried again in {repair.wait:g} s."
+    causes = [_cause(step) for step in repair.causes[:FEW]]
+    causes += [f"{len(repair.causes) - FEW} more"] if len(repair.causes) > FEW else []
+    held = f" It is undone again and again: left alone for {repair.wait:g} s now." if repair.wait else ""
+    return f"{when} {_listing(causes)}: {_counts(repair.steps)} ({repair.seconds * 1000:.1f} ms).{held}"
+
+
+def _cause(step: Step) -> str:
+    """What was otherwise: "veth demo-web.0, master: → demo-lan"."""
+    what = step.describe().partition(" ")[2]
+    if step.action == "change":
+        return _line(step).partition(" ")[2]
+    return f"{what} was gone" if step.action == "create" else f"{what} was in the way"
 
 
 def planned(plan: Plan) -> str:

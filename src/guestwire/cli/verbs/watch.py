@@ -1,0 +1,50 @@
+"""`guestwire watch`: keep a project as its file says, repairing what breaks, until stopped."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from guestwire.cli.table import FILE, Argument, Verb
+
+__all__ = ["VERB", "run"]
+
+VERB = Verb(
+    "watch",
+    "keep it so: repair what breaks, until stopped",
+    (
+        FILE,
+        Argument("--project", "the project, where the file doesn't say; it must be up", value="NAME"),
+    ),
+    details="""\
+It first does what `up` would do, then hears of every change and puts back what somebody has deleted, set down, moved or
+changed, and what has died; a line says what and how long it took. A change by `up` is taken over; `down` ends it. While
+another guestwire is at work, or a change is unsettled, it keeps its hands off. What somebody undoes again and again is
+left alone for longer and longer. Ctrl-C and SIGTERM end it with 0; what is built stays.
+
+With --json the document is printed at the end, with the last 1,000 repairs.""",
+    examples=(
+        ("guestwire watch", "keep the project of guestwire.yaml in this folder as it is"),
+        ("guestwire service install", "the same as a systemd service, from boot on"),
+    ),
+    exits=((0, "stopped, or the project was taken down"), (64, "also: the project isn't up")),
+)
+
+
+def run(args: Namespace) -> int:
+    """Watch it, and say what was repaired."""
+    from guestwire import api
+    from guestwire.cli.terminal import emit, put, say
+    from guestwire.show.words import repaired
+
+    watched = api.watch(
+        args.file,
+        project=args.project,
+        netns=args.netns,
+        tell=(lambda repair: say(args, repaired(repair))) if args.json else lambda repair: put(repaired(repair) + "\n"),
+        begun=lambda project: say(args, f"watching {project}."),
+    )
+    if args.json:
+        emit(args, watched.to_json(), "")
+    elif watched.ended == "down":
+        say(args, f"{watched.project} was taken down.")
+    return 0

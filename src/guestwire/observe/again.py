@@ -1,0 +1,196 @@
+"""Reads again what may have changed of a picture: single links, or a namespace's addresses and routes.
+
+A picture that is kept for long knows each link's number, by which links name one another. So one link is read with one
+request, where reading a namespace takes three dumps and more time the more there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from guestwire.kinds import Link, Thing, kinds, link_kinds
+from guestwire.kinds.address import Address
+from guestwire.kinds.link import Seen
+from guestwire.kinds.mark import read_alias
+from guestwire.kinds.namespace import Namespace
+from guestwire.kinds.nic import Nic
+from guestwire.kinds.route import Route
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.rtnetlink import LO, LinkMessage, dump_links, namespace_id, read_link
+from guestwire.observe.observe import look_up, parse_link, read_inside
+from guestwire.picture import Key, Picture, Value
+
+__all__ = ["Again"]
+
+FEW = 24  # links of one namespace that are read one by one: reading all is faster where it is more
+UNKNOWN = "?"
+
+
+class Again:
+    """Reads parts of a picture again, into it. What has changed since is in `changed`, with what was there before.
+
+    Reads by `kernel`, of the namespaces in the picture's scope. A namespace that is gone is taken out with all in it.
+    `numbers` says which namespace another knows by a number, as far as somebody has found out; it is added to.
+    """
+
+    def __init__(self, kernel: Kernel, picture: Picture, numbers: dict[tuple[str, int], str]) -> None:
+        self._kernel = kernel
+        self._picture = picture
+        self._numbers = numbers
+        self._names: dict[str, dict[int, str]] = {}
+        self.changed: dict[Key, Thing | None] = {}
+
+    def links(self, wanted: dict[str, set[str]]) -> list[tuple[Link | None, Link | None]]:
+        """Read the links that are called so, by namespace; each that is otherwise, as it was and is.
+
+        All are read before the first is understood, for they name one another.
+        """
+        told: list[tuple[str, LinkMessage]] = []
+        gone: list[Link] = []
+        for netns, names in wanted.items():
+            messages = self._read(netns, names)
+            told += [(netns, message) for message in messages if message.ifindex != LO]
+            there = {message.name for message in messages}
+            gone += [link for link in self._picture.of(Link, netns) if link.name in names - there]
+            known = self._known(netns)
+            for message in messages:
+                known[message.ifindex] = message.name
+        moved = [(old, None) for old in gone]
+        for old, _ in moved:
+            self._note(old.key, None)
+            if self._known(old.netns).get(old.index) == old.name:
+                del self._known(old.netns)[old.index]  # it may be there under another name
+        return [*moved, *self._understood(told)]
+
+    def _understood(self, told: list[tuple[str, LinkMessage]]) -> Iterator[tuple[Link | None, Link | None]]:
+        ports = {(netns, message.name) for netns, message in told if message.master}
+        for netns, message in told:
+            new = self._link(netns, message, ports)
+            old = self._at(netns, new.name)
+            if old is not None and old.key != new.key:
+                self._note(old.key, None)
+            if old is None or old != new or old.index != new.index:
+                self._note(new.key, new)
+                yield old, new
+            else:
+                self._picture.add(new)  # what is only seen beside may be otherwise
+
+    def _read(self, netns: str, names: set[str]) -> list[LinkMessage]:
+        try:
+            sock = self._kernel.socket(netns)
+        except FileNotFoundError:
+            return []
+        if len(names) > FEW:
+            return dump_links(sock)
+        return [message for name in names if (message := read_link(sock, name)) is not None]
+
+    def _link(self, netns: str, message: LinkMessage, ports: set[tuple[str, str]]) -> Link:
+        master = self._known(netns).get(message.master, UNKNOWN) if message.master else ""
+        beyond = self._beyond(netns, message)
+        other = self._at(*beyond) if beyond else None
+        port = beyond in ports or (other is not None and bool(other.master))
+        return parse_link(Seen(netns, message, master, beyond, port))
+
+    def _beyond(self, netns: str, message: LinkMessage) -> tuple[str, str] | None:
+        """What a message's IFLA_LINK stands for: a veth's peer, a macvlan's parent."""
+        if not message.link:
+            return None
+        where: str | None = netns
+        if message.link_netnsid is not None:
+            old = self._at(netns, message.name)
+            guess = next((place[0] for place in old.on_links()), None) if old else None
+            where = self._number(netns, message.link_netnsid, guess)
+        if where is None:
+            return (UNKNOWN, str(message.link))
+        if message.link not in self._known(where):  # it is new, too
+            self._known(where).update((link.ifindex, link.name) for link in dump_links(self._kernel.socket(where)))
+        return (where, self._known(where).get(message.link, UNKNOWN))
+
+    def _number(self, netns: str, number: int, guess: str | None) -> str | None:
+        """Which namespace of the picture `netns` knows by that number; None where it is none of them."""
+        if (netns, number) not in self._numbers:
+            sock = self._kernel.socket(netns)
+            for other in dict.fromkeys((*([guess] if guess in self._picture.scope else []), *self._picture.scope)):
+                try:
+                    found = namespace_id(sock, self._kernel.fd(other)) if other != netns else None
+                except FileNotFoundError:
+                    continue
+                if found is not None:
+                    self._numbers[netns, found] = other
+                if found == number:
+                    break
+            else:
+                return None
+        return self._numbers[netns, number]
+
+    def _known(self, netns: str) -> dict[int, str]:
+        if netns not in self._names:
+            self._names[netns] = {link.index: link.name for link in self._picture.of(Link, netns)}
+        return self._names[netns]
+
+    def _at(self, netns: str, name: str) -> Link | None:
+        words = {*(kind.KIND for kind in link_kinds().values()), Nic.KIND}
+        found = (self._picture.get(Key("", netns, word, name)) for word in words)
+        return next((link for link in found if isinstance(link, Link)), None)
+
+    def addresses(self, netns: str) -> None:
+        """Read a namespace's addresses and routes."""
+        try:
+            sock = self._kernel.socket(netns)
+        except FileNotFoundError:
+            return
+        names = self._known(netns)
+        namespace = self._picture.get(Key("", netns, Namespace.KIND, netns))
+        marked = namespace.owner if namespace is not None else None
+        owners = {link.name: link.owner for link in self._picture.of(Link, netns)}
+        there = {value.key: value for value in read_inside(sock, netns, names, owners, marked)}
+        old = [value for kind in (Address, Route) for value in self._picture.of(kind, netns)]
+        for value in old:
+            if value.key not in there:
+                self._note(value.key, None)
+        for key, value in there.items():
+            if self._picture.get(key) != value:
+                self._note(key, value)
+
+    def named(self, keys: Iterable[Key]) -> None:
+        """Read what is read by its key alone, and all of a kind that is read with its namespace."""
+        asked = list(dict.fromkeys(keys))
+        before = {key: self._picture.get(key) for key in asked}
+        dumped = {(kind, key.netns) for key in asked if (kind := kinds()[key.kind]).DUMPED}
+        before.update({value.key: value for kind, netns in dumped for value in self._picture.of(kind, netns)})
+        for key in before:
+            self._picture.remove(key)
+        look_up(self._kernel, self._picture, asked)
+        there = {value.key for kind, netns in dumped for value in self._picture.of(kind, netns)}
+        for key in {*before, *there}:
+            old, new = before.get(key), self._picture.get(key)
+            if old != new:
+                self._note(key, new, old)
+
+    def namespace(self, netns: str) -> bool:
+        """Take note of a namespace that has gone, or is another one now under that name; whether it is there."""
+        for place in [place for place, other in self._numbers.items() if netns in (place[0], other)]:
+            del self._numbers[place]
+        try:
+            sock = self._kernel.socket(netns)
+        except OSError:
+            for value in [value for value in self._picture if value.netns == netns]:
+                self._note(value.key, None)
+            self._picture.scope.discard(netns)
+            return False
+        mark = read_link(sock, "lo")
+        owner = read_alias(mark.alias) if mark else None
+        value = Namespace.named(netns, owner[0] if owner else None)
+        self._picture.scope.add(netns)
+        if self._picture.get(value.key) != value:
+            self._note(value.key, value)
+        return True
+
+    def _note(self, key: Key, new: Value | None, old: Value | None = None) -> None:
+        """Put a new value, or that there is none, into the picture."""
+        before = old if old is not None else self._picture.get(key)
+        self.changed.setdefault(key, before if isinstance(before, Thing) else None)
+        if new is None:
+            self._picture.remove(key)
+        else:
+            self._picture.add(new)
