@@ -118,13 +118,24 @@ def _absent(path: Path) -> str:
 def parse(data: bytes, file: str) -> tuple[Source, Report]:
     """The tree, and what is wrong with it so far (keys given twice, tags). Raises FileError where there is no tree."""
     text = _decode(data, file)
+    try:
+        try:
+            return _built(_Parser, text, file)
+        except yaml.YAMLError as error:
+            if "nesting depth" not in str(error):
+                raise
+        # libyaml from 0.2.6 on stops at its own depth while it looks ahead, before we see where ours is passed.
+        return _built(yaml.SafeLoader, text, file)
+    except yaml.YAMLError as error:
+        raise FileError(_syntax(error, text, file)) from None
+
+
+def _built(parser: Any, text: str, file: str) -> tuple[Source, Report]:
     builder = _Builder(file)
     loader = None
     try:
-        loader = _Parser(text)
+        loader = parser(text)
         builder.run(loader.get_event)
-    except yaml.YAMLError as error:
-        raise FileError(_syntax(error, text, file)) from None
     finally:
         if loader is not None:
             loader.dispose()
