@@ -30,12 +30,6 @@ WRONG = {
         "has macvlan child in mode passthru",
         "another uplink",
     ),
-    "uplink has addresses": (
-        NIC + "ip address add 192.168.7.2/24 dev eth0",
-        BRIDGE,
-        "holds 192.168.7.2/24, and moving a real host's addresses",
-        "--lab",
-    ),
     "subnet of the host": (
         NIC + "ip address add 10.77.0.9/16 dev eth0",
         SUBNET,

@@ -119,32 +119,47 @@ class AnyRoute(Thing):
     def _seen(cls, netns: str, link: str, owner: str | None, seen: RouteMessage, links: Mapping[int, str]) -> Self:
         """The value of a route as the kernel told it; `links` are the names for the numbers of next hops."""
         six = seen.family == socket.AF_INET6
-        more = _more(seen, links) if seen.rest else {}
-        own: dict[str, Any] = {
-            "destination": f"{seen.destination}/{seen.prefix}",
-            "metric": seen.metric,
-            "table": seen.table,
-            "tos": seen.tos,
-            "link": link or None,
-            "gateway": seen.gateway or None,
-            "protocol": seen.protocol,
-            **more,
-        }
-        return cls(
+        destination = f"{seen.destination}/{seen.prefix}"
+        value = cls(
             netns=netns,
-            name=_name(**own),
+            name=destination,
             owner=owner if seen.protocol == PROTOCOL else None,
-            hops=own.pop("hops", ()),
+            destination=destination,
+            metric=seen.metric,
+            table=seen.table,
+            tos=seen.tos,
+            link=link or None,
+            gateway=seen.gateway or None,
+            hops=(),
             source=seen.source or None,
             onlink=bool(seen.flags & RTNH_F_ONLINK),
             type=seen.type,
+            protocol=seen.protocol,
             scope=None if six else seen.scope,
-            metrics=own.pop("metrics", ()),
+            metrics=(),
             preference=seen.pref if six else None,
-            realms=own.pop("realms", 0),
+            realms=0,
             until=_expires(seen.cache) if seen.cache else None,
-            **own,
         )
+        if seen.rest:
+            value = replace(value, **_more(seen, links))
+        name = value._name()
+        return value if name == destination else replace(value, name=name)
+
+    def _name(self) -> str:
+        """What it is called: its destination, and what else tells it from others, as far as it isn't usual."""
+        usual = METRIC_IPV6 if ":" in self.destination else 0
+        if self.metric == usual and self.table == RT_TABLE_MAIN and not (self.tos or self.origin or self.fleeting):
+            return self.destination
+        words: list[object] = [self.destination]
+        words += ["metric", self.metric] if self.metric != usual else []
+        words += ["tos", f"{self.tos:#x}"] if self.tos else []
+        words += ["from", self.origin] if self.origin else []
+        words += ["table", self.table] if self.table != RT_TABLE_MAIN else []
+        if self.protocol == RTPROT_RA:  # each router's on each link stands beside the others
+            words += ["ra", "via", self.gateway]
+        words += ["dev", self.link] if self.fleeting else []
+        return " ".join(map(str, words))
 
     @property
     def family(self) -> int:
@@ -322,30 +337,6 @@ def told_apart(routes: Iterable[R]) -> Iterator[R]:
             yield same[-1]
         else:
             yield from (replace(r, name=f"{name} dev {r.link} via {r.gateway} type {r.type}") for r in same)
-
-
-def _name(
-    destination: str,
-    metric: int,
-    table: int,
-    tos: int,
-    link: str | None,
-    gateway: str | None,
-    protocol: int,
-    origin: str = "",
-    **_: object,
-) -> str:
-    """What a route is called: its destination, and what else tells it from others as far as it isn't usual."""
-    words: list[object] = [destination]
-    words += ["metric", metric] if metric != (METRIC_IPV6 if ":" in destination else 0) else []
-    words += ["tos", f"{tos:#x}"] if tos else []
-    words += ["from", origin] if origin else []
-    words += ["table", table] if table != RT_TABLE_MAIN else []
-    if protocol == RTPROT_RA:  # each router's on each link stands beside the others
-        words += ["ra", "via", gateway, "dev", link]
-    if protocol == RTPROT_KERNEL:
-        words += ["dev", link]
-    return " ".join(map(str, words))
 
 
 def _expires(cache: bytes) -> float | None:
