@@ -209,7 +209,7 @@ def test_docker_stops_all_until_its_user_chain_lets_it_pass(host: Sandbox) -> No
 def test_check_shows_what_a_firewall_stops(host: Sandbox) -> None:
     host.sh(DOCKER)
     host.write(FILE + "expect: [a reaches gateway, a reaches b, host reaches a]\n")
-    host.guestwire("up")
+    assert host.guestwire("up", "--keep", check=False).returncode == 1
     checked = host.json("check", code=1)
     assert [each["held"] for each in checked["expectations"]] == [False, False, True]
     mend(host, host.json("plan")["warnings"])

@@ -6,7 +6,7 @@ Both are measured before the change and once it is done, up to what can't be und
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -103,13 +103,16 @@ class Trial:
     """A change on trial: `begin` before it, `judge` once it is done.
 
     `measure` judges expectations as the host stands; `settled` waits for what they need, and after a failure, being
-    told so, for what may come late. With `keep` an expectation that fails is no reason to go back.
+    told so, for what may come late. `programs` are the words of those that hold only once somebody's program runs.
+    `tell` is told what goes on. With `keep` an expectation that fails is no reason to go back.
     """
 
     guard: Guard | None
     expectations: list[Expectation] = field(default_factory=list)
+    tell: Callable[[str], None] = lambda doing: None
     measure: Measure = lambda asked, seconds: {}
     settled: Callable[[bool], None] = lambda late: None
+    programs: Collection[str] = ()
     keep: bool = False
     result: Acceptance = field(default_factory=Acceptance)
     _before: dict[str, Expected] = field(default_factory=dict)
@@ -124,7 +127,8 @@ class Trial:
     def judge(self) -> None:
         """Measure what is there now. Raises Rejected where that is against the change, Unavailable where it can't."""
         try:
-            if self.guard is not None:
+            if self.guard is not None and self.guard.guarded:
+                self.tell("is the host still reaching whom it reached?")
                 self.result.guard = self.guard.after()
             if not self.result.lost and self.expectations:
                 self.result.expectations = tuple(self._judged())
@@ -137,15 +141,20 @@ class Trial:
 
     def _judged(self) -> Iterator[Judged]:
         """Each expectation; those that don't hold at once are given what time they can need, and asked again."""
+        self.tell("does what the file expects hold?")
         self.settled(False)
         found = self.measure(self.expectations, QUICK)
+        before = {text: each.held for text, each in self._before.items()}
+        for text in self.programs:
+            if found[text].held is False and before.get(text) is not True:
+                found[text] = found[text]._replace(held=None, why=f"{found[text].why}; its program may not run yet")
         late = [each for each in self.expectations if found[each.text].held is False and each.reaches]
         if late:
+            self.tell("some of what the file expects doesn't hold yet")
             self.settled(True)
             found |= self.measure(late, PATIENT)
         for each in self.expectations:
-            before = self._before.get(each.text)
-            yield Judged(found[each.text], before.held if before else None)
+            yield Judged(found[each.text], before.get(each.text))
 
 
 def guard_of(kernel: Kernel, plan: Plan, seen: Picture, host: str, lab: Picture | None = None) -> Guard | None:

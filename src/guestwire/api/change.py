@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,12 +33,13 @@ def up(
     confirm: int | None = None,
     keep: bool = False,
     guard: bool = True,
+    tell: Callable[[str], None] = lambda doing: None,
 ) -> Outcome:
     """Build, or change to, what the file says, as one transaction; with nothing to change, nothing is written.
 
     With `guard` the change is taken back where the host doesn't reach a gateway, a DNS server or our ssh client that it
     reached before; unless `keep`, where an expectation of the file fails. With `confirm` it waits so many seconds for
-    `confirm`, and a process of its own takes it back then.
+    `confirm`, and a process of its own takes it back then. `tell` is told what goes on once all is built.
 
     Raises FileError with the host untouched; Rejected, Refused, Unavailable, NotPermitted or Interrupted with all
     undone; Busy.
@@ -49,7 +51,8 @@ def up(
         hand_over(where.returned, where.heirs)
         leases = Leases(where, made)
         waiting = Waiting(where.project, confirm) if made and confirm else None
-        trial = _trial(kernel, where, made, leases, guard=guard, keep=keep)
+        trial = _trial(kernel, where, made, leases, guard=guard)
+        trial.keep, trial.tell = keep, tell
         if made:
             preflight(kernel, made)
             trial.begin(anew=where.state is None)
@@ -62,7 +65,7 @@ def up(
     return replace(outcome, warnings=(*outcome.warnings, *said))
 
 
-def _trial(kernel: Kernel, where: Situation, made: Plan, leases: Leases, *, guard: bool, keep: bool) -> Trial:
+def _trial(kernel: Kernel, where: Situation, made: Plan, leases: Leases, *, guard: bool) -> Trial:
     """What the change is judged by: the guard of the host, and what the file expects."""
 
     def measure(expectations: list[Expectation], timeout: float) -> dict[str, Expected]:
@@ -71,7 +74,7 @@ def _trial(kernel: Kernel, where: Situation, made: Plan, leases: Leases, *, guar
         return expected(kernel, where, {each.text for each in expectations}, timeout)
 
     def settled(late: bool) -> None:
-        leases.wait()
+        leases.wait(late)
         where.look(kernel)
         if late:
             from guestwire.reach import forwarding, settle
@@ -85,7 +88,12 @@ def _trial(kernel: Kernel, where: Situation, made: Plan, leases: Leases, *, guar
         assert where.site is not None
         assert where.seen is not None
         guarded = guard_of(kernel, made, where.seen, where.host, where.site.base if where.lab else None)
-    return Trial(guarded, list(where.file.expect), measure, settled, keep)
+    trial = Trial(guarded, list(where.file.expect), measure=measure, settled=settled)
+    if where.file.expect and made:
+        from guestwire.api.measure import of_programs
+
+        trial.programs = of_programs(where.file)
+    return trial
 
 
 def plan(

@@ -25,12 +25,20 @@ class Leases:
         assert where.site is not None
         self._where, self._site = where, where.site
         self._clients = self._site.desired.picture.of(DhcpClient)
-        self._begun = {step.key for step in plan.steps if step.action == "create"}
+        begun = {step.key for step in plan.steps if step.action == "create"}
+        self._begun = [client for client in self._clients if client.key in begun]
+        self._others = [client for client in self._clients if client.key not in begun]
 
-    def wait(self) -> None:
-        """Wait for the leases that were asked for just now, unless that was done before."""
-        begun, self._begun = self._begun, set()
-        without_lease((client for client in self._clients if client.key in begun), PATIENCE)
+    def wait(self, late: bool = False) -> None:
+        """Wait for the leases that were asked for just now; `late` for those that others have asked for in vain, too.
+
+        What was waited for once isn't again.
+        """
+        begun, self._begun = self._begun, []
+        without_lease(begun, PATIENCE)
+        if late:
+            others, self._others = self._others, []
+            without_lease(others, PATIENCE)
 
     def missing(self) -> Iterator[Problem]:
         """What to say of NICs that have none, once they were waited for.

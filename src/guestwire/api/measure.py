@@ -15,9 +15,9 @@ from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Picture
 from guestwire.reach import Door, Expected, Progress, Report, Seat, Station
-from guestwire.spec.file import Instance
+from guestwire.spec.file import File, Instance
 
-__all__ = ["check", "expected"]
+__all__ = ["check", "expected", "of_programs"]
 
 DEFAULTS = ("0.0.0.0/0", "::/0")
 
@@ -48,6 +48,16 @@ def expected(kernel: Kernel, where: Situation, texts: Collection[str], timeout: 
     asked = [each for each in where.file.expect if each.text in texts]
     judged = reach.judge(kernel, _Stations(where).all(), asked, where.file.members, timeout)
     return {each.text: each for each in judged}
+
+
+def of_programs(file: File) -> set[str]:
+    """The words of the expectations that hold only once somebody's program runs: those that ask a guest of its own."""
+
+    def is_program(name: str) -> bool:
+        instance = file.instance(name)
+        return instance is not None and isinstance(instance.guest, BuiltGuest) and not instance.guest.HAS_NAMESPACE
+
+    return {each.text for each in file.expect if each.reaches and any(map(is_program, file.members(each.target)))}
 
 
 class _Stations:

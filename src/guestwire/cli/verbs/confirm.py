@@ -18,10 +18,7 @@ is detached from the terminal and the login. Namespaces that the change is to en
 be undone.
 
 Where nothing waits it ends with 1, so that a script sees that it came too late.""",
-    examples=(
-        ("guestwire up --confirm 60", "change, and take it back after a minute"),
-        ("guestwire confirm", "from a new login: I can still get in, keep it"),
-    ),
+    examples=(("guestwire confirm", "from a new login, after `up --confirm 60`: I can still get in, keep it"),),
     exits=((0, "confirmed"), (1, "nothing is waiting: it may have been taken back already")),
 )
 

@@ -63,11 +63,20 @@ else one that is detached from terminal and login. Meanwhile other commands that
 def run(args: Namespace) -> int:
     """Build it, and say what was done."""
     from guestwire import api
-    from guestwire.cli.terminal import emit, say
+    from guestwire.cli.terminal import emit, say, shows_progress, tell
     from guestwire.show.words import accepted, done, waits
 
-    judged = {"confirm": args.confirm, "keep": args.keep, "guard": not args.no_guard}
-    made = api.up(args.file, lab=args.lab, project=args.project, netns=args.netns, **judged)
+    progress = shows_progress(args)
+
+    def doing(what: str) -> None:
+        if progress:
+            tell(f"\r\033[K{what}")
+
+    judged = {"confirm": args.confirm, "keep": args.keep, "guard": not args.no_guard, "tell": doing}
+    try:
+        made = api.up(args.file, lab=args.lab, project=args.project, netns=args.netns, **judged)
+    finally:
+        doing("")
     judgement = made.judgement()
     for warning in (*made.warnings, *accepted(judgement)):
         say(args, f"warning: {warning}")
