@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from guestwire.api.measure import check
     from guestwire.api.outcome import Outcome
     from guestwire.api.removal import down, rollback
+    from guestwire.api.service import Service, install_service, remove_service
     from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
     from guestwire.api.watch import Watched, watch
     from guestwire.api.work import is_some_project
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Listed",
     "Outcome",
+    "Service",
     "Status",
     "Watched",
     "add_cable",
@@ -38,6 +40,7 @@ __all__ = [
     "find_nic",
     "find_tap",
     "host",
+    "install_service",
     "is_some_project",
     "list_projects",
     "list_taps",
@@ -45,6 +48,7 @@ __all__ = [
     "picture",
     "plan",
     "remove_cable",
+    "remove_service",
     "rollback",
     "status",
     "up",
@@ -60,6 +64,7 @@ _HOMES = {
     "outcome": ("Outcome",),
     "removal": ("down", "rollback"),
     "work": ("is_some_project",),
+    "service": ("Service", "install_service", "remove_service"),
     "watch": ("Watched", "watch"),
     "taps": ("add_tap", "delete_tap", "find_tap", "list_taps"),
 }
