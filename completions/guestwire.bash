@@ -7,13 +7,17 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_guestwire_cable_subparsers=(add del list)
+_shtab_guestwire_service_subparsers=(install remove)
 _shtab_guestwire_tap_subparsers=(add del list)
-_shtab_guestwire_subparsers=(cable tap check confirm down draw exec list pcap plan rollback status try up watch)
+_shtab_guestwire_subparsers=(cable service tap check confirm down draw exec list pcap plan rollback status try up watch)
 
 _shtab_guestwire_cable_add_option_strings=(-h --help --netns --json --yes --quiet --verbose)
 _shtab_guestwire_cable_del_option_strings=(-h --help --netns --json --yes --quiet --verbose)
 _shtab_guestwire_cable_list_option_strings=(-h --help --netns --json --yes --quiet --verbose)
 _shtab_guestwire_cable_option_strings=(-h --help)
+_shtab_guestwire_service_install_option_strings=(-h --help --project --netns --json --yes --quiet --verbose)
+_shtab_guestwire_service_remove_option_strings=(-h --help --project --netns --json --yes --quiet --verbose)
+_shtab_guestwire_service_option_strings=(-h --help)
 _shtab_guestwire_tap_add_option_strings=(-h --help --tun --owner --group --queues --netns --json --yes --quiet --verbose)
 _shtab_guestwire_tap_del_option_strings=(-h --help --netns --json --yes --quiet --verbose)
 _shtab_guestwire_tap_list_option_strings=(-h --help --netns --json --yes --quiet --verbose)
@@ -30,9 +34,11 @@ _shtab_guestwire_rollback_option_strings=(-h --help --project --netns --json --y
 _shtab_guestwire_status_option_strings=(-h --help --lab --netns --json --yes --quiet --verbose)
 _shtab_guestwire_try_option_strings=(-h --help --netns --json --yes --quiet --verbose)
 _shtab_guestwire_up_option_strings=(-h --help --lab --project --confirm --keep --no-guard --netns --json --yes --quiet --verbose)
-_shtab_guestwire_watch_option_strings=(-h --help --project --netns --json --yes --quiet --verbose)
+_shtab_guestwire_watch_option_strings=(-h --help --project --up --netns --json --yes --quiet --verbose)
 _shtab_guestwire_option_strings=(-h --help --version --netns --json --yes --quiet --verbose)
 
+_shtab_guestwire_service_install_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_guestwire_service_remove_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_check_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_down_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_draw_pos_0_COMPGEN=_shtab_compgen_files
@@ -43,9 +49,10 @@ _shtab_guestwire_up_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_guestwire_watch_pos_0_COMPGEN=_shtab_compgen_files
 
 _shtab_guestwire_cable_pos_0_choices=(add del list)
+_shtab_guestwire_service_pos_0_choices=(install remove)
 _shtab_guestwire_tap_pos_0_choices=(add del list)
 _shtab_guestwire_draw___format_choices=(text svg)
-_shtab_guestwire_pos_0_choices=(cable tap check confirm down draw exec list pcap plan rollback status try up watch)
+_shtab_guestwire_pos_0_choices=(cable service tap check confirm down draw exec list pcap plan rollback status try up watch)
 
 _shtab_guestwire_cable_add__h_nargs=0
 _shtab_guestwire_cable_add___help_nargs=0
@@ -68,6 +75,21 @@ _shtab_guestwire_cable_list___verbose_nargs=0
 _shtab_guestwire_cable_pos_0_nargs=A...
 _shtab_guestwire_cable__h_nargs=0
 _shtab_guestwire_cable___help_nargs=0
+_shtab_guestwire_service_install__h_nargs=0
+_shtab_guestwire_service_install___help_nargs=0
+_shtab_guestwire_service_install___json_nargs=0
+_shtab_guestwire_service_install___yes_nargs=0
+_shtab_guestwire_service_install___quiet_nargs=0
+_shtab_guestwire_service_install___verbose_nargs=0
+_shtab_guestwire_service_remove__h_nargs=0
+_shtab_guestwire_service_remove___help_nargs=0
+_shtab_guestwire_service_remove___json_nargs=0
+_shtab_guestwire_service_remove___yes_nargs=0
+_shtab_guestwire_service_remove___quiet_nargs=0
+_shtab_guestwire_service_remove___verbose_nargs=0
+_shtab_guestwire_service_pos_0_nargs=A...
+_shtab_guestwire_service__h_nargs=0
+_shtab_guestwire_service___help_nargs=0
 _shtab_guestwire_tap_add__h_nargs=0
 _shtab_guestwire_tap_add___help_nargs=0
 _shtab_guestwire_tap_add___tun_nargs=0
@@ -177,6 +199,7 @@ _shtab_guestwire_up___quiet_nargs=0
 _shtab_guestwire_up___verbose_nargs=0
 _shtab_guestwire_watch__h_nargs=0
 _shtab_guestwire_watch___help_nargs=0
+_shtab_guestwire_watch___up_nargs=0
 _shtab_guestwire_watch___json_nargs=0
 _shtab_guestwire_watch___yes_nargs=0
 _shtab_guestwire_watch___quiet_nargs=0

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from guestwire.api.outcome import Outcome
     from guestwire.api.rehearse import Rehearsal, rehearse
     from guestwire.api.removal import down
+    from guestwire.api.service import Service, install_service, remove_service
     from guestwire.api.settling import confirm, rollback
     from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
     from guestwire.api.watch import Watched, watch
@@ -27,6 +28,7 @@ __all__ = [
     "Listed",
     "Outcome",
     "Rehearsal",
+    "Service",
     "Status",
     "Watched",
     "add_cable",
@@ -42,6 +44,7 @@ __all__ = [
     "find_nic",
     "find_tap",
     "host",
+    "install_service",
     "is_some_project",
     "list_projects",
     "list_taps",
@@ -50,6 +53,7 @@ __all__ = [
     "plan",
     "rehearse",
     "remove_cable",
+    "remove_service",
     "rollback",
     "status",
     "up",
@@ -67,6 +71,7 @@ _HOMES = {
     "removal": ("down",),
     "settling": ("confirm", "rollback"),
     "work": ("is_some_project",),
+    "service": ("Service", "install_service", "remove_service"),
     "watch": ("Watched", "watch"),
     "taps": ("add_tap", "delete_tap", "find_tap", "list_taps"),
 }

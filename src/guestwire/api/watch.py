@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from guestwire.api.change import up
 from guestwire.api.loans import claim, hand_over, to_look_up
 from guestwire.api.situation import Situation, situation
 from guestwire.api.work import at_work, named, no_journal, related, usual_file
@@ -51,20 +52,25 @@ def watch(
     *,
     project: str | None = None,
     netns: str | None = None,
+    build: bool = False,
     tell: Callable[[Repair], None] = lambda _: None,
     begun: Callable[[str], None] = lambda _: None,
 ) -> Watched:
     """Keep a project that is up as its file says, until a signal comes or somebody takes it down.
 
-    `tell` is called with each repair, `begun` with the project's name once all was looked at. Raises UsageError where
-    the project isn't up; at the first look also what `up` raises. The network stays when it ends.
+    With `build` it is built first where it isn't up. `tell` is called with each repair, `begun` with the project's name
+    once all was looked at. Raises UsageError where the project isn't up; at the first look also what `up` raises. The
+    network stays when it ends.
     """
     gc.enable()  # who starts us may have turned it off, as the command line does for what ends soon
     with closing(Notifier()) as notifier:
         place = usual_file(path, project)
         if place == "-":
             raise UsageError("a watch reads the file again when it is needed.", hint="Give it a file, not `-`.")
-        host = _Host(situation(place, lab=False, project=project, netns=netns, changes=True), begun)
+        where = situation(place, lab=False, project=project, netns=netns, changes=True)
+        if build and where.state is None:
+            up(place, project=project, netns=netns)
+        host = _Host(where, begun)
         last: deque[Repair] = deque(maxlen=MOST)
         count = 0
 

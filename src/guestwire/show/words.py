@@ -23,6 +23,7 @@ __all__ = [
     "planned",
     "removed",
     "repaired",
+    "served",
     "standing",
     "table",
     "waits",
@@ -104,6 +105,18 @@ def _cause(step: Step) -> str:
     if step.action == "change":
         return _line(step).partition(" ")[2]
     return f"{what} was gone" if step.action == "create" else f"{what} was in the way"
+
+
+def served(document: Mapping[str, Any]) -> str:
+    """What was done about a project's service."""
+    project, path = document["project"], document["path"]
+    if not document["changed"]:
+        return f"{path} is as it should be.\n" if document["there"] else f"{project} has no service.\n"
+    left = "".join(f"    {command}\n" for command in document["run"])
+    left = f"systemd doesn't run here; where it does, this is left to do:\n{left}" if left else ""
+    if document["there"]:
+        return f"{project} is built at boot and watched: {path}\n{left}"
+    return f"{project} is no service any more: {path} is gone. What is built stays until `guestwire down`.\n{left}"
 
 
 def planned(plan: Plan) -> str:

@@ -14,6 +14,7 @@ VERB = Verb(
     (
         FILE,
         Argument("--project", "the project, where the file doesn't say; it must be up", value="NAME"),
+        Argument("--up", "build it first, where it isn't up"),
     ),
     details="""\
 It first does what `up` would do, then hears of every change and puts back what somebody has deleted, set down, moved or
@@ -40,6 +41,7 @@ def run(args: Namespace) -> int:
         args.file,
         project=args.project,
         netns=args.netns,
+        build=args.up,
         tell=(lambda repair: say(args, repaired(repair))) if args.json else lambda repair: put(repaired(repair) + "\n"),
         begun=lambda project: say(args, f"watching {project}."),
     )
