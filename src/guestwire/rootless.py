@@ -21,7 +21,7 @@ from guestwire.errors import GuestwireError, NotPermitted, Unavailable
 from guestwire.linux import userns
 from guestwire.linux.child import attend, dies_with_its_parent, hold, release
 
-__all__ = ["Holder", "end", "enter", "find", "holders", "nsenter_line"]
+__all__ = ["Holder", "end", "enter", "find", "holders", "nsenter_line", "refusal"]
 
 STATE = "run/guestwire"  # in the lab's own files: where whatever is up, or unsettled, leaves a folder (apply/store.py)
 SUFFIX = ".json"
@@ -221,7 +221,7 @@ class _Record:
             if self._handle is not None:
                 _kill(self._handle)
             if isinstance(error, OSError):
-                raise _refusal(error, "without root a lab needs a user namespace") from error
+                raise refusal(error, "without root a lab needs a user namespace") from error
             raise
 
     def _write(self, pid: int) -> None:
@@ -241,7 +241,7 @@ class _Record:
         except OSError as error:
             os.close(handle)
             if userns.started(holder.pid) == holder.start:
-                raise _refusal(error, f"the lab of {self._project} can't be entered") from error
+                raise refusal(error, f"the lab of {self._project} can't be entered") from error
             return
         self._pid, self._handle = holder.pid, handle
 
@@ -250,7 +250,7 @@ class _Record:
         try:
             userns.enter(self._pid)
         except OSError as error:
-            raise _refusal(error, f"the lab of {self._project} can't be entered") from error
+            raise refusal(error, f"the lab of {self._project} can't be entered") from error
 
     def leave(self) -> None:
         """End the lab when nothing is up in it, unless another command is in it; whoever is last does so."""
@@ -339,8 +339,8 @@ SETTINGS = (
 AS_ROOT = "Or run guestwire as root."
 
 
-def _refusal(error: OSError, what: str) -> NotPermitted:
-    """The error that tells why, and what to do about it."""
+def refusal(error: OSError, what: str) -> NotPermitted:
+    """The error that tells why a user can't have namespaces of its own, and what to do about it; `what` needs them."""
     forbidden = error.errno in (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS)
     for setting, forbids, allows, why in SETTINGS if forbidden else ():
         try:

@@ -7,6 +7,7 @@ the copy isn't as on the host is told.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from guestwire import rootless
 from guestwire.api.change import up
 from guestwire.api.loans import to_look_up
 from guestwire.api.measure import check
@@ -23,7 +25,7 @@ from guestwire.api.outcome import Outcome
 from guestwire.api.players import play
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.apply import State, Store, attempt, projects
-from guestwire.errors import FileError, GuestwireError, NotPermitted
+from guestwire.errors import FileError, GuestwireError, NotPermitted, Unavailable
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.mark import NO_PROJECT
 from guestwire.kinds.nft import Nft
@@ -31,7 +33,7 @@ from guestwire.kinds.sysctl import FOLDER, Sysctl
 from guestwire.kinds.tap import Tap
 from guestwire.lab.rehearsal import Copy
 from guestwire.linux import namespaces
-from guestwire.linux.aside import do_aside
+from guestwire.linux.aside import NoPlace, do_aside
 from guestwire.linux.holders import tap_holders
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.surroundings import is_loopback, resolvers, ssh_connection
@@ -134,11 +136,20 @@ def rehearse(path: str | None = None, *, netns: str | None = None, progress: Pro
 
     try:
         found: Rehearsal = do_aside(act, user=not capable())
-    except OSError as error:
-        what = f" ({error.filename})" if error.filename else ""
-        hint = "Try it as root, or in a lab: `guestwire up --lab`."
-        raise NotPermitted(f"no copy of this host can be made: {error.strerror}{what}.", hint=hint) from error
+    except NoPlace as error:
+        raise _refused(error) from error
     return found
+
+
+def _refused(error: NoPlace) -> GuestwireError:
+    """Why there is no copy."""
+    if error.errno == errno.ECHILD:
+        return Unavailable("the copy of this host was ended by somebody, or for want of memory.", hint="Try it again.")
+    if not capable():
+        return rootless.refusal(error, "without root a copy of this host needs a user namespace")
+    what = f" ({error.filename})" if error.filename else ""
+    message = f"no copy of this host can be made: {error.strerror}{what}."
+    return NotPermitted(message, hint="In a container it may be forbidden; `guestwire plan` only reads.")
 
 
 def _say_again(text: bytes | None) -> None:

@@ -21,10 +21,14 @@ from typing import Any, NoReturn
 from guestwire.linux.child import dies_with_its_parent
 from guestwire.linux.userns import furnish, leave
 
-__all__ = ["do_aside"]
+__all__ = ["NoPlace", "do_aside"]
 
 _LENGTH = struct.Struct("=Q")
 MORE = 1 << 16
+
+
+class NoPlace(OSError):
+    """There could be no such namespaces, or what was there has been killed (ECHILD); `filename` says what failed."""
 
 
 def do_aside(do: Callable[[], Any], *, user: bool) -> Any:
@@ -32,7 +36,7 @@ def do_aside(do: Callable[[], Any], *, user: bool) -> Any:
 
     Nothing of it remains, whatever happens: this process returns when the last of those in there has ended. Standard
     output and error are those of this process. What `do` returns, or raises, must be a value that pickle knows. Raises
-    that, or OSError: with what could not be made as its `filename`, or ECHILD where the child was killed.
+    NoPlace, and what `do` raises.
     """
     ours, theirs = os.pipe()
     told, telling = os.pipe()
@@ -55,7 +59,7 @@ def do_aside(do: Callable[[], Any], *, user: bool) -> Any:
         os.close(told)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if data is None:
-        raise OSError(errno.ECHILD, "it was killed", "a child in namespaces of its own")
+        raise NoPlace(errno.ECHILD, "it was killed", "a child in namespaces of its own")
     raised, value = pickle.loads(data)
     if raised:
         raise value
@@ -113,7 +117,7 @@ def _begin(do: Callable[[], Any], answer: int, telling: int, user: bool, parent:
         os.close(may)
         code = os.waitstatus_to_exitcode(os.waitpid(second, 0)[1])
     except OSError as error:
-        _answer(answer, (True, error))
+        _answer(answer, (True, NoPlace(error.errno, error.strerror, error.filename)))
     finally:
         os._exit(code & 0xFF)
 
@@ -137,7 +141,7 @@ def _be_first(do: Callable[[], Any], answer: int, go: int) -> NoReturn:
                 code = os.waitstatus_to_exitcode(status)
                 break
     except OSError as error:
-        _answer(answer, (True, error))
+        _answer(answer, (True, NoPlace(error.errno, error.strerror, error.filename)))
     finally:
         os._exit(code & 0xFF)
 

@@ -16,8 +16,12 @@ WIDTH = 110
 
 
 def rehearsed(plan: Plan, report: Report | None, missing: Sequence[tuple[str, str]], *, colour: bool = False) -> str:
-    """The plan that was carried out on the copy, what was measured there, and what of the host it lacked."""
-    parts = ["On a copy of this host, which is as it was:\n\n" + planned(plan)]
+    """The plan that was carried out on the copy, what was measured there, and what of the host it lacked.
+
+    Without a report it was taken back there, or refused.
+    """
+    ended = "" if report is not None else ", this was begun, and isn't accepted"
+    parts = [f"On a copy of this host, which is as it was{ended}:\n\n{planned(plan)}"]
     if report is not None:
         parts.append(matrix(report, colour=colour) + "\n")
     if missing:
