@@ -202,3 +202,17 @@ def test_what_happens_inside_guests_isnt_guarded(sandbox: Sandbox) -> None:
     document = sandbox.json("up")
     assert document["changes"]
     assert document["guard"] == []
+
+
+def test_down_is_guarded_too(sandbox: Sandbox) -> None:
+    """A guest is the host's own router."""
+    sandbox.write("name: p\nnetworks: {net: {type: bridge, subnet: 10.77.0.0/24}}\nguests: {router: {nics: [net]}}\n")
+    sandbox.guestwire("up")
+    sandbox.sh("ip route add default via 10.77.0.2")
+    before = sandbox.snapshot()
+    done = sandbox.guestwire("down", check=False)
+    assert done.returncode == 1
+    assert "gateway 10.77.0.2 answered before the change and doesn't since" in done.stderr
+    same(sandbox.snapshot(), before)
+    assert sandbox.guestwire("down", "--no-guard").returncode == 0
+    assert sandbox.sh("ls /run/netns").split() == []

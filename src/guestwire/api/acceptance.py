@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from guestwire.errors import Problem, Rejected, Unavailable
+from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.file import File
 from guestwire.kinds.namespace import Namespace
@@ -160,20 +161,25 @@ class Trial:
 def guard_of(kernel: Kernel, plan: Plan, seen: Picture, host: str, lab: Picture | None = None) -> Guard | None:
     """The guard of a host, where a plan touches anything of it, or of what is on a link of its.
 
-    What is inside guests doesn't count. None where the host itself comes or goes with the plan: it has no before, or no
+    What is inside guests doesn't count, nor a router that has advertised itself on a link of the project's: that the
+    host hears it is the project's doing, and it comes again by itself. None where the host itself comes or goes with the plan: it has no before, or no
     after. `lab` is what is wanted of a lab, whose outside may change with its file: only who stays counts.
     """
-    values = [*(step.value for step in plan.steps if not isinstance(step.value, File)), *plan.implied]
-    touched = {type(value) for value in values if host in (value.netns, *(netns for netns, _ in value.on_links()))}
-    if not touched or Namespace in touched or host not in seen.scope:
+    if host not in seen.scope:
         return None
     servers = [each for each in resolvers(host, own=lab is not None) if not is_loopback(each.partition("%")[0])]
     ssh = "" if host else ssh_connection()
     if not (ssh or any(route.destination in DEFAULTS for route in seen.of(Route, host)) or _near(seen, host, servers)):
         return None  # an island
+    values = [*(step.value for step in plan.steps if not isinstance(step.value, File)), *plan.implied]
+    touched = {type(value) for value in values if host in (value.netns, *(netns for netns, _ in value.on_links()))}
+    if not touched or Namespace in touched:
+        return None
     from guestwire.reach import Guard, contacts
 
-    wanted = contacts(kernel, host, servers, ssh)
+    own = {link.name for link in seen.of(Link, host) if link.owner == plan.project}
+    heard = {(r.gateway, r.link) for r in seen.of(Route, host) if r.fleeting and r.link in own}
+    wanted = [each for each in contacts(kernel, host, servers, ssh) if (each.address, each.link) not in heard]
     if lab is not None:
         stays = {address.address for address in lab.of(Address)}
         wanted = [contact for contact in wanted if contact.address in stays]

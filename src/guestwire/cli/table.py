@@ -102,7 +102,7 @@ LAB = Argument("--lab", "the project's lab; it's found by the project's name als
 
 EXITS = (
     (0, "done"),
-    (1, "a check, an expectation or a finding says no"),
+    (1, "a check, an expectation or a finding says no; also an `up` taken back by its guard or an expectation"),
     (2, "only `plan --exit-code`: there is something to do"),
     (64, "the command's words are off"),
     (65, "the file is wrong, or wrong for this host"),
