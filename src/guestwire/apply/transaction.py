@@ -11,13 +11,13 @@ where it is to be confirmed by a person. Who says no has it taken back as a refu
 from __future__ import annotations
 
 import errno
-import os
 import select
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
+from guestwire.apply.fault import Fault
 from guestwire.apply.store import Entry, Journal, State, Store
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Refused, Unavailable
 from guestwire.kinds import Link, Thing
@@ -37,7 +37,6 @@ __all__ = ["Confirm", "apply", "attempt", "settle"]
 
 END = 15  # seconds that the kernel gets to end namespaces whose links hang on a NIC that stays
 PATIENCE = 3  # seconds that a MAC which is wanted on such a NIC gets to become free, and a lease to come again
-FAULT = "GUESTWIRE_FAULT"
 NOTHING = "Without one nothing could be undone, so nothing was done."
 
 
@@ -71,67 +70,88 @@ def apply(
     where not even that could be had, with what is left said and the journal kept for `rollback`. The kernel object is
     closed in that case.
     """
-    fault = _Fault(os.environ.get(FAULT, ""))
+    fault = Fault()
     with noted() as stop:
         try:
             fault.strike(kernel, write=True)
             store.begin(plan, host, after, confirm.seconds if confirm is not None else None)
         except OSError as error:
             raise Refused(f"the journal can't be written: {error.strerror} ({store.folder}).", hint=NOTHING) from error
-        committed = accepted = False
+        acts = _acts(kernel, plan)
         try:
             if confirm is not None:
                 confirm.begin()
             _wait_for_macs(kernel, plan)
-            for act in _acts(kernel, plan):
-                if stop.asked and not committed:
-                    raise Interrupted("interrupted; all was undone.")
-                if act.step.action == "delete" and isinstance(act.step.value, Namespace) and not committed:
-                    accepted = _accepted(kernel, accept, stop)
-                    if confirm is not None:
-                        break
-                    fault.strike(kernel, write=True)
-                    store.commit()
-                    committed = True
-                fault.strike(kernel)
-                act.do(kernel)
-                if kernel.failures and not committed:
-                    break
-            _check(kernel)
-            accepted = accepted or _accepted(kernel, accept, stop)
+            end = _do_what_can_be_undone(kernel, acts, fault, stop)
+            _judge(kernel, accept, stop)
+            if confirm is not None or end is not None:
+                fault.strike(kernel, write=True)
+            if confirm is not None:
+                store.wait(time.monotonic() + confirm.seconds)
+                fault.strike(kernel, write=True)
+            elif end is not None:
+                store.commit()
         except (OSError, GuestwireError) as error:
             failed = _first(kernel, error)
-            if committed:
-                raise Refused(*_told([failed]), hint="`guestwire rollback` goes on from there.") from error
             kernel.close()
             raise _undone(store, failed) from error
-        try:
-            fault.strike(kernel, write=True)
-            store.write(after) if confirm is None else store.wait(time.monotonic() + confirm.seconds)
-            fault.strike(kernel, write=True)
-            if confirm is None:
-                store.settled()
-        except OSError as error:
-            kernel.close()
-            raise (_unwritten(store, error) if committed else _undone(store, (None, error))) from error
+        if confirm is None:
+            _finish(kernel, [] if end is None else chain([end], acts), store, after, fault)
         too_late()
 
 
-def _accepted(kernel: Kernel, accept: Callable[[], None] | None, stop: Stop) -> bool:
-    """Have the change judged, which a signal may end; raises what is against it."""
+def _do_what_can_be_undone(kernel: Kernel, acts: Iterator[Act], fault: Fault, stop: Stop) -> Act | None:
+    """Do the acts before the first that ends a namespace, which is returned; raises what the kernel refused."""
+    end = None
+    for act in acts:
+        if stop.asked:
+            raise Interrupted("interrupted; all was undone.")
+        if act.step.action == "delete" and isinstance(act.step.value, Namespace):
+            end = act
+            break
+        fault.strike(kernel)
+        act.do(kernel)
+        if kernel.failures:
+            break
     _check(kernel)
-    if accept is not None:
-        kernel.do_last()
-        stop.interrupts = True
-        try:
-            if stop.asked:
-                raise KeyboardInterrupt
-            accept()
-        except KeyboardInterrupt:
-            raise Interrupted("interrupted; all was undone.") from None
-        finally:
-            stop.interrupts = False
-    return True
+    return end
+
+
+def _judge(kernel: Kernel, accept: Callable[[], None] | None, stop: Stop) -> None:
+    """Have the change judged, which a signal may end; raises what is against it."""
+    if accept is None:
+        return
+    kernel.do_last()
+    stop.interrupts = True
+    try:
+        if stop.asked:
+            raise KeyboardInterrupt
+        accept()
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; all was undone.") from None
+    finally:
+        stop.interrupts = False
+
+
+def _finish(kernel: Kernel, acts: Iterable[Act], store: Store, after: State | None, fault: Fault) -> None:
+    """Do the acts that can't be undone, where there are any, and keep the state in place of the journal."""
+    committed = False
+    try:
+        for act in acts:
+            committed = True
+            fault.strike(kernel)
+            act.do(kernel)
+        _check(kernel)
+    except OSError as error:
+        raise Refused(*_told([_first(kernel, error)]), hint="`guestwire rollback` goes on from there.") from error
+    try:
+        fault.strike(kernel, write=True)
+        store.write(after)
+        fault.strike(kernel, write=True)
+        store.settled()
+    except OSError as error:
+        kernel.close()
+        raise (_unwritten(store, error) if committed else _undone(store, (None, error))) from error
 
 
 def settle(store: Store) -> bool:
@@ -367,27 +387,3 @@ def _emptied(left: Callable[[], int], seconds: float) -> bool:
             return False
         select.select([], [], [], max(0.002, number * 0.0001))
     return True
-
-
-class _Fault:
-    """A fault that tests ask for: GUESTWIRE_FAULT=kill:N, term:N, int:N or an error by its name, as EBUSY:N.
-
-    N counts from 0 what is written and done, in order: the journal, each step, the commit point, the state, the end of
-    the journal. ENOSPC counts only what is written.
-    """
-
-    def __init__(self, wish: str) -> None:
-        self.how, _, number = wish.partition(":")
-        self.left = int(number) if self.how else -1
-
-    def strike(self, kernel: Kernel, *, write: bool = False) -> None:
-        """Called before each; strikes when its turn has come, with all steps before it done."""
-        if not self.how or (self.how == "ENOSPC" and not write):
-            return
-        kernel.flush()
-        self.left -= 1
-        if self.left == -1:
-            signals = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT}
-            if self.how not in signals:
-                raise OSError(getattr(errno, self.how, errno.EIO), "a fault that was asked for")
-            signal.raise_signal(signals[self.how])
