@@ -81,12 +81,16 @@ class _Run:
         self._compare("at the end", self.empty)
 
     def _act(self) -> str:
-        made = api.up(self.job.file, lab=self.job.lab) if self.job.verb == "up" else api.down(self.job.file)
+        made = self._up(self.job.file) if self.job.verb == "up" else api.down(self.job.file)
         return str(len(made.plan.acts()))
+
+    def _up(self, path: str) -> api.Outcome:
+        """Without the guard: some of these files cut their lab's host off, as passthru does."""
+        return api.up(path, lab=self.job.lab, guard=False)
 
     def _base(self) -> str:
         assert self.job.base is not None
-        api.up(self.job.base, lab=self.job.lab)
+        self._up(self.job.base)
         return ""
 
     def _nothing(self) -> str:
