@@ -145,6 +145,8 @@ def test_meanwhile_others_look_and_dont_touch(sandbox: Sandbox) -> None:
         assert " s left." in done.stderr
         assert "`guestwire confirm --project p` keeps the change, `guestwire rollback --project p`" in done.stderr
     status = sandbox.json("status")
+    assert 0 < status["confirm"] <= int(LONG)
+    assert "Waiting for confirm, " in sandbox.guestwire("status").stdout
     assert [(each["action"], each["name"]) for each in status["drift"]] == [("delete", "p-db")]
     assert [guest["name"] for guest in status["guests"]] == ["web", "new"]
     assert sandbox.json("check")["pairs"]

@@ -178,19 +178,22 @@ def test_sudo_hides_no_ssh_connection(sandbox: Sandbox) -> None:
 
 
 def test_a_lab_has_nothing_to_lose_at_first_and_then_is_guarded(sandbox: Sandbox) -> None:
-    sandbox.write("name: p\nnetworks: {lan: {type: bridge, uplink: eth0}}\nguests: {a: {nics: [lan]}}\n")
+    def written(kind: str) -> None:
+        sandbox.write(f"name: p\nnetworks: {{lan: {{{kind}, uplink: eth0}}}}\nguests: {{a: {{nics: [lan]}}}}\n")
+
+    written("type: macvtap")
     assert sandbox.json("up", "--lab")["guard"] == []
-    sandbox.write("name: p\nnetworks: {lan: {type: macvtap, uplink: eth0}}\nguests: {a: {nics: [lan]}}\n")
-    assert told(sandbox.json("up")) == {
-        ("gateway", "192.0.2.1"): ("ping", True),
-        ("gateway", "2001:db8:1::1"): ("ping", True),
-    }
-    sandbox.write(
-        "name: p\nnetworks: {lan: {type: macvtap, uplink: eth0, mode: passthru}}\nguests: {a: {nics: [lan]}}\n"
-    )
+    for kind in ("bridge", "macvtap"):  # the host's addresses move to the bridge, and back
+        written(f"type: {kind}")
+        assert told(sandbox.json("up")) == {
+            ("gateway", "192.0.2.1"): ("ping", True),
+            ("gateway", "2001:db8:1::1"): ("ping", True),
+        }
+    written("type: macvtap, mode: passthru")
     document = sandbox.json("up", code=1)
     assert {after for _, after in told(document).values()} == {False}
     assert sandbox.json("status")["networks"][0]["type"] == "macvtap"
+    assert "mode bridge" in sandbox.sh("ip -d -n p-a link show eth0")
 
 
 def test_what_happens_inside_guests_isnt_guarded(sandbox: Sandbox) -> None:

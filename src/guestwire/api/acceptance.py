@@ -163,8 +163,9 @@ def guard_of(kernel: Kernel, plan: Plan, seen: Picture, host: str, lab: Picture 
 
     What is inside guests doesn't count, nor a router that has advertised itself on a link of the project's: that the
     host hears it is the project's doing, and it comes again by itself. None where the host itself comes or goes with
-    the plan: it has no before, or no after. `lab` is what is wanted of a lab, whose outside may change with its file:
-    only who stays counts.
+    the plan: it has no before, or no after.
+
+    `lab` is what is wanted of a lab, whose outside may change with its file: only who stays counts.
     """
     if host not in seen.scope:
         return None

@@ -63,6 +63,7 @@ class Status:
             "up": self.is_up,
             "lab": self.where.lab,
             "enter": self.where.way_in,
+            "confirm": _left(self.where.store.journal()),
             "guests": [self._guest(instance) for instance in self.where.file.expand()],
             "networks": [
                 self._network(network)
@@ -202,7 +203,7 @@ class Listed:
     @property
     def confirm(self) -> int | None:
         """The seconds that are left to confirm its change; None where none waits for that."""
-        return max(0, math.ceil(self.journal.left)) if self.journal is not None and self.journal.waits else None
+        return _left(self.journal)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON knows it."""
@@ -215,6 +216,11 @@ class Listed:
             "unsettled": self.unsettled,
             "confirm": self.confirm,
         }
+
+
+def _left(journal: Journal | None) -> int | None:
+    """The seconds that are left to confirm a change; None where none waits for that."""
+    return max(0, math.ceil(journal.left)) if journal is not None and journal.waits else None
 
 
 def list_projects() -> list[Listed]:

@@ -173,6 +173,10 @@ def standing(document: Mapping[str, Any]) -> str:
         text += "\n" + table(_cut_rows(rows))
     if document["enter"]:
         text += f"\nA lab of your own; a shell gets in by: {document['enter']}\n"
+    if document["confirm"] is not None:
+        text += (
+            f"\nWaiting for confirm, {document['confirm']} s left: `guestwire confirm` keeps it, `rollback` doesn't.\n"
+        )
     drift = document["drift"]
     if not drift:
         return text + "\nAs the file says.\n"

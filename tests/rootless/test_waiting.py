@@ -1,0 +1,59 @@
+"""`up --confirm` by an ordinary user: who takes the change back lives in the user's lab, and ends that with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.rootless.place import NOBODY
+from tests.sandbox import SOURCE, Sandbox
+
+FILE = "name: p\nnetworks: {lan: {type: bridge, uplink: eth0}}\nguests: {web: {nics: [lan]}}\n"
+# A Python that everybody may start, wherever the tests' own lies; and a folder of the user's.
+PLACES = {
+    "python": sys.base_prefix,
+    "guestwire": str(SOURCE),
+    "packages": sysconfig.get_path("purelib"),
+}
+BEGIN = "mount -t tmpfs none /opt\n" + "".join(
+    f"mkdir /opt/{name}\nmount --bind {place} /opt/{name}\n" for name, place in PLACES.items()
+)
+HOME = f"mkdir -m 700 /opt/home /opt/home/run\nchown {NOBODY}:{NOBODY} /opt/home /opt/home/run\n"
+ENDS = """
+import os, select
+named = {pid: open(f"/proc/{pid}/comm").read() for pid in filter(str.isdigit, os.listdir("/proc"))}
+keepers = [pid for pid, name in named.items() if name == "guestwire-lab\\n"]
+handles = [os.pidfd_open(int(pid)) for pid in keepers]
+print(len(handles), all(select.select([handle], [], [], 30)[0] for handle in handles))
+"""
+
+
+@pytest.fixture
+def user(sandbox: Sandbox) -> list[str]:
+    """The words with which an ordinary user calls guestwire in the sandbox."""
+    if Path("/proc/self/uid_map").read_text().split()[2] != "4294967295":
+        pytest.skip("needs another user than the one who tests")
+    sandbox.sh(BEGIN + HOME + f"cat > /opt/home/p.yaml <<'E'\n{FILE}E\n")
+    python = f"/opt/python/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+    told = ["XDG_RUNTIME_DIR=/opt/home/run", "PYTHONPATH=/opt/guestwire:/opt/packages"]
+    become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    return [*become, "env", "--chdir=/opt/home", *told, python, "-m", "guestwire"]
+
+
+def test_without_a_word_the_lab_ends(user: list[str], sandbox: Sandbox) -> None:
+    done = sandbox.run(*user, "up", "/opt/home/p.yaml", "--lab", "--confirm", "2", "--json")
+    assert json.loads(done.stdout)["confirm"]["unit"] is None
+    assert "waiting for confirm" in sandbox.run(*user, "list").stdout
+    assert sandbox.python(ENDS).stdout == "1 True\n"
+    assert sandbox.run(*user, "list").stdout == "No project is up.\n"
+
+
+def test_confirmed_it_stays(user: list[str], sandbox: Sandbox) -> None:
+    sandbox.run(*user, "up", "/opt/home/p.yaml", "--lab", "--confirm", "600")
+    assert sandbox.run(*user, "confirm").stdout == "p: confirmed.\n"
+    assert sandbox.run(*user, "plan", "/opt/home/p.yaml").stdout == "Nothing to do.\n"
+    sandbox.run(*user, "down", "/opt/home/p.yaml")
