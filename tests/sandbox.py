@@ -20,7 +20,9 @@ __all__ = ["Sandbox", "sandboxed"]
 
 SECONDS = 120  # the most that one command gets
 SOURCE = Path(__file__).parent.parent / "src"
-_ETC = "mkdir /run/u /run/w && mount -t overlay none -o lowerdir=/etc,upperdir=/run/u,workdir=/run/w /etc"
+# The machine's own /etc/netns, which others may write to meanwhile, is hidden by a whiteout: a device 0, 0.
+_ETC = """mkdir /run/u /run/w && mknod /run/u/netns c 0 0 &&
+mount -t overlay none -o lowerdir=/etc,upperdir=/run/u,workdir=/run/w /etc"""
 _RUN = "mount -t tmpfs none /run"  # the second one hides what /etc is made of
 _PS = ("ps", "-e", "-o", "stat=,args=")
 _FIRST = f"{_RUN} && {_ETC} && {_RUN} && ip link set dev lo up && echo ready && exec cat"

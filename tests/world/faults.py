@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest import mock
 
 from guestwire.api import Outcome, down, plan, rollback, up
 from guestwire.apply import Store
@@ -161,9 +162,13 @@ class _Run:
 
 
 def load(file: str, lab: bool) -> None:
-    """Have guestwire load all that it loads only when it needs it: each fork would anew, for longer than it works."""
+    """Have guestwire load all that it loads only when it needs it: each fork would anew, for longer than it works.
+
+    Nor does each try what the kernel has, which waits for the kernel to end what was tried.
+    """
     with contextlib.suppress(GuestwireError):
         plan(file, lab=lab)
+    mock.patch("guestwire.api.change.preflight").start()
     gc.freeze()
     gc.disable()
 

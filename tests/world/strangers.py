@@ -42,10 +42,9 @@ def main() -> None:
         if code not in ({UNSETTLED} if unsettled else BROKEN_OFF if fault else {0}):
             host.wrong.append(f"{when}: {code}: {said}")
         host.compare(when)
-    for name in projects():
-        for verb in ("rollback", "down"):
-            code, said = forked(partial(_do, verb, None, name))
-            host.wrong += [f"{verb} {name}: {code}: {said}"] if code else []
+    for verb, name in (("rollback", None), *(("down", name) for name in projects())):
+        code, said = forked(partial(_do, verb, None, name))
+        host.wrong += [f"{verb} {name}: {code}: {said}"] if code else []
     host.finish()
     print(json.dumps(host.wrong))
 

@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.sandbox import sandboxed
@@ -99,7 +99,12 @@ def histories(draw: st.DrawFn) -> tuple[str, list[Action]]:
 
 
 @settings(
-    max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    phases=[Phase.generate],  # each example takes a second: looking for a shorter one would take minutes
 )
 @given(histories())
 def test_what_is_not_ours_stays_as_it_was(history: tuple[str, list[Action]]) -> None:
