@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from building import guestwire_way, throughput, wire
-from building.private import Failed
+from building.private import LIBC, Failed
 
 from .kept import watching
 
@@ -47,7 +47,7 @@ def _inside(netns: str) -> Iterator[None]:
         throughput.enter(netns)
         yield
     finally:
-        throughput.LIBC.setns(home, 0)
+        LIBC.setns(home, 0)
         os.close(home)
 
 
@@ -163,7 +163,7 @@ BREAKS: dict[str, tuple[Break, float, float]] = {
     "a DHCP server is killed": (server_killed, 0, 300),
     "the process with the cables is killed": (cables_killed, APART, 300),
 }
-"""What breaks, how far apart in seconds it has to be, and in how many milliseconds it shall be repaired in the median."""
+"""What breaks, how many seconds apart that has to be, and in how many milliseconds it shall be repaired."""
 
 
 def measured(count: int, times: int, only: list[str]) -> dict[str, list[float]]:
