@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
+from guestwire.kinds.port import Port
 from guestwire.kinds.sysctl import Sysctl
 from guestwire.linux.monitor import ADDRESS, DOWN, GONE, LINK, NETCONF, PORT, ROUTE, TABLE, Event
 from guestwire.observe import Again
@@ -47,7 +48,7 @@ class Stale:
     def note(self, events: Iterable[Event], seen: Web, wanted: Web) -> None:
         """Take note of events, as far as they are about what is seen or wanted."""
         dumped: set[str] = set()
-        numbers: dict[str, dict[int, str]] = {}
+        numbers: dict[str, dict[int, Link]] = {}
         for netns, what, number, body in events:
             if netns not in seen.scope:
                 continue
@@ -61,12 +62,14 @@ class Stale:
             elif what == TABLE:
                 key = Key("", netns, Nft.KIND, body.decode(errors="replace"))
                 self.keys.update({key} if key in wanted else ())
-            elif what == PORT:
-                self.ports[netns].add(number)
-            elif what == NETCONF:
+            elif what in (PORT, NETCONF):
                 if netns not in numbers:
-                    numbers[netns] = {link.index: link.name for link in seen.of(Link, netns)}
-                self.keys.update(_sysctls(wanted, netns, numbers[netns].get(number, "") if number > 0 else ""))
+                    numbers[netns] = {link.index: link for link in seen.of(Link, netns)}
+                link = numbers[netns].get(number)
+                if what == NETCONF and (link is not None or number < 0):
+                    self.keys.update(_sysctls(wanted, netns, link.name if link else ""))
+                elif link is not None and (number in self.told[netns] or link.port != Port.parse(body)):
+                    self.ports[netns].add(number)
             else:
                 dumped.add(netns)
         for netns in dumped:
@@ -110,8 +113,9 @@ class Stale:
         if old is None or new is None or old.index != new.index or old.up != new.up:
             self.addresses.add(link.netns)
         if not same:
-            hanging = {*seen.hanging((link.netns, link.name)), *wanted.hanging((link.netns, link.name))}
-            self.keys.update(key for key in hanging if _read_by_key(key))
+            hanging = set(seen.hanging((link.netns, link.name)))
+            wanting = wanted.hanging((link.netns, link.name))
+            self.keys.update(key for key in (*hanging, *wanting) if _read_by_key(key))
             beyond = [seen.link(place) for place in link.on_links()] if old is None else []
             hanging |= {each.key for each in beyond if each is not None}
             for key in hanging:  # those that name it are told of only where it has gone, not where its name has
