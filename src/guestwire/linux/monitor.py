@@ -22,12 +22,25 @@ from typing import NamedTuple
 
 from guestwire.linux import namespaces
 from guestwire.linux.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Request, Socket, attribute, attributes, u32
-from guestwire.linux.rtnetlink import IFF_UP, IFLA_IFNAME, RTM_NEWLINK, namespace_id
+from guestwire.linux.rtnetlink import AF_BRIDGE, IFF_UP, RTM_NEWLINK, namespace_id
 
-__all__ = ["ADDRESS", "DOWN", "LINK", "NEIGHBOUR", "NETCONF", "ROUTE", "RULE", "TABLE", "Event", "Monitor"]
+__all__ = [
+    "ADDRESS",
+    "DOWN",
+    "GONE",
+    "LINK",
+    "NEIGHBOUR",
+    "NETCONF",
+    "PORT",
+    "ROUTE",
+    "RULE",
+    "TABLE",
+    "Event",
+    "Monitor",
+]
 
-LINK, DOWN, ADDRESS, ROUTE, RULE = "link", "down", "address", "route", "rule"
-NEIGHBOUR, NETCONF, TABLE = "neighbour", "netconf", "table"
+LINK, DOWN, GONE, PORT, ADDRESS = "link", "down", "gone", "port", "address"
+ROUTE, RULE, NEIGHBOUR, NETCONF, TABLE = "route", "rule", "neighbour", "netconf", "table"
 # include/uapi/linux/rtnetlink.h: groups count from 1, and the mask that a socket is bound to has a bit for each.
 GROUPS = {1, 3, 5, 7, 8, 9, 11, 19, 24, 25, 28}
 """Links, neighbours, and for both families addresses, routes, rules, netconf; numbers of namespaces."""
@@ -36,14 +49,14 @@ NFNL_SUBSYS_NFTABLES, NFTA_TABLE_NAME = 10, 1
 """A table's name has the same number in what is told of chains, rules and sets as in what is told of tables."""
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*, as nft(8) calls them
 RTM_NEWNSID, RTM_DELNSID, NETNSA_NSID, NETNSA_FD, ANY = 88, 89, 1, 3, -1
-NETCONFA_IFINDEX = 1
+NETCONFA_IFINDEX, IFLA_PROTINFO = 1, 12
 RTPROT_KERNEL = 2
 SOL_NETLINK, NETLINK_LISTEN_ALL_NSID = 270, 8
 SO_RCVBUFFORCE, SO_ATTACH_FILTER = 33, 26
 QUEUE = 32 << 20  # bytes that the kernel keeps for us: the end of a bridge with 1,000 ports is some 5,000 messages
 MOST = 20_000  # messages that one call takes, so that a storm doesn't keep us from looking
 
-_HEADER, _INT, _IFINFO = struct.Struct("=IHHII"), struct.Struct("=i"), struct.Struct("=iI")
+_HEADER, _INT, _IFINFO = struct.Struct("=IHHII"), struct.Struct("=i"), struct.Struct("=BxxxiI")
 _KINDS = {
     **dict.fromkeys((16, 17), LINK),
     **dict.fromkeys((20, 21), ADDRESS),
@@ -57,15 +70,16 @@ _KINDS = {
 class Event(NamedTuple):
     """Something has changed in a namespace: of what kind, and of which link by its number, 0 where it is of none.
 
-    DOWN is a link that is down, or gone: IPv4 routes out of it have gone then without a word, though it may be up again
-    by the time that somebody looks. `name` is a link's, or a table's as nft(8) says it, "inet filter". For NETCONF the
-    number is -1 for all links, -2 for those to come.
+    Of a LINK `body` is the message that tells what it is now (`parse_link`). DOWN is one that isn't up: IPv4 routes out
+    of it have gone then without a word, though it may be up again by the time that somebody looks. GONE is one that is
+    no more, PORT one whose options as a bridge's port are those in `body` (IFLA_PROTINFO). For NETCONF the number is -1
+    for all links, -2 for those to come. For TABLE `body` is its name as nft(8) says it, "inet filter".
     """
 
     netns: str
     what: str
-    number: int
-    name: str
+    number: int = 0
+    body: bytes = b""
 
 
 class Monitor:
@@ -122,16 +136,16 @@ class Monitor:
         """Which of the namespaces that it was told of its own knows by which number, as (its own's name, number)."""
         return {(self._own, number): name for number, name in self._names.items()}
 
-    def events(self) -> set[Event]:
-        """What has changed since the last call, each once. Raises OSError (ENOBUFS) where some of it was lost."""
-        found: set[Event] = set()
+    def events(self) -> list[Event]:
+        """What has changed since the last call, in order. Raises OSError (ENOBUFS) where some of it was lost."""
+        found: list[Event] = []
         lost = None
         for sock, parse in self._sockets.items():
             try:
                 for number, kind, body in _messages(sock):
                     netns = self._own if number is None else self._names.get(number)
                     if netns is not None and (event := parse(netns, kind, body)) is not None:
-                        found.add(event)
+                        found.append(event)
                     elif kind == RTM_DELNSID and number is None:
                         self._names.pop(_INT.unpack(attributes(body, 4)[NETNSA_NSID])[0], None)
             except OSError as error:
@@ -213,19 +227,27 @@ def _route_event(netns: str, kind: int, body: bytes) -> Event | None:
     if what is None or (what == ROUTE and body[5] == RTPROT_KERNEL):
         return None
     if what == LINK:
-        name = attributes(body, 16, {IFLA_IFNAME}).get(IFLA_IFNAME, b"") if kind == RTM_NEWLINK else b""
-        index, flags = _IFINFO.unpack_from(body, 4)
-        return Event(netns, LINK if flags & IFF_UP else DOWN, index, name.rstrip(b"\0").decode(errors="replace"))
+        return _link_event(netns, kind, body)
     if what in (ADDRESS, NEIGHBOUR):
-        return Event(netns, what, _INT.unpack_from(body, 4)[0], "")
+        return Event(netns, what, _INT.unpack_from(body, 4)[0])
     if what == NETCONF:
         index = attributes(body, 4, {NETCONFA_IFINDEX}).get(NETCONFA_IFINDEX)
-        return Event(netns, what, _INT.unpack(index)[0] if index else ANY, "")
-    return Event(netns, what, 0, "")
+        return Event(netns, what, _INT.unpack(index)[0] if index else ANY)
+    return Event(netns, what)
+
+
+def _link_event(netns: str, kind: int, body: bytes) -> Event | None:
+    family, index, flags = _IFINFO.unpack_from(body)
+    if family == AF_BRIDGE:  # what goes is told of once more, of the other families
+        options = attributes(body, 16, {IFLA_PROTINFO}).get(IFLA_PROTINFO)
+        return Event(netns, PORT, index, options) if kind == RTM_NEWLINK and options else None
+    if kind != RTM_NEWLINK:
+        return Event(netns, GONE, index)
+    return Event(netns, LINK if flags & IFF_UP else DOWN, index, body)
 
 
 def _table_event(netns: str, kind: int, body: bytes) -> Event | None:
     name = attributes(body, 4, {NFTA_TABLE_NAME}).get(NFTA_TABLE_NAME, b"") if len(body) >= 4 else b""
     if kind >> 8 != NFNL_SUBSYS_NFTABLES or body[0] not in FAMILIES or not name.endswith(b"\0"):
         return None
-    return Event(netns, TABLE, 0, f"{FAMILIES[body[0]]} {name[:-1].decode(errors='replace')}")
+    return Event(netns, TABLE, 0, FAMILIES[body[0]].encode() + b" " + name[:-1])

@@ -83,6 +83,7 @@ __all__ = [
     "link_index",
     "link_local",
     "namespace_id",
+    "parse_link",
     "read_link",
     "set_link",
 ]
@@ -215,7 +216,8 @@ def _address(family: int, data: bytes | None) -> str:
     return socket.inet_ntop(family, data) if data else ""
 
 
-def _link(body: bytes) -> LinkMessage:
+def parse_link(body: bytes) -> LinkMessage:
+    """A link as the body of an RTM_NEWLINK tells it, which is an answer or news."""
     _, device, index, flags, _ = _IFINFO.unpack_from(body)
     found = attributes(body, 16, _READ)
     get = found.get
@@ -262,14 +264,14 @@ def link_local(wanted: bool) -> bytes:
 def dump_links(sock: Socket) -> list[LinkMessage]:
     """Every link of the socket's namespace, in the order of their indexes."""
     body = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    return [_link(answer) for answer in sock.dump(Request(RTM_GETLINK, 0, body))]
+    return [parse_link(answer) for answer in sock.dump(Request(RTM_GETLINK, 0, body))]
 
 
 def read_link(sock: Socket, name: str) -> LinkMessage | None:
     """The link called `name` in the socket's namespace, or None."""
     body = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) + text(IFLA_IFNAME, name)
     try:
-        return _link(sock.ask(Request(RTM_GETLINK, 0, body)))
+        return parse_link(sock.ask(Request(RTM_GETLINK, 0, body)))
     except NetlinkError as error:
         if error.errno == errno.ENODEV:
             return None

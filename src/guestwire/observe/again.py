@@ -6,7 +6,8 @@ request, where reading a namespace takes three dumps and more time the more ther
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 
 from guestwire.kinds import Link, Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
@@ -16,14 +17,21 @@ from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.rtnetlink import LO, LinkMessage, dump_links, namespace_id, read_link
-from guestwire.observe.observe import look_up, parse_link, read_inside
+from guestwire.linux.rtnetlink import LO, LinkMessage, dump_links, namespace_id, parse_link, read_link
+from guestwire.observe.observe import kind_of, look_up, read_inside
 from guestwire.picture import Key, Picture, Value
 
 __all__ = ["Again"]
 
+PAIR = "veth"
 FEW = 24  # links of one namespace that are read one by one: reading all is faster where it is more
 UNKNOWN = "?"
+
+
+@cache
+def _words() -> tuple[str, ...]:
+    """What the kinds of links are called in keys."""
+    return tuple(dict.fromkeys((Nic.KIND, *(kind.KIND for kind in link_kinds().values()))))
 
 
 class Again:
@@ -40,33 +48,39 @@ class Again:
         self._names: dict[str, dict[int, str]] = {}
         self.changed: dict[Key, Thing | None] = {}
 
-    def links(self, wanted: dict[str, set[str]]) -> list[tuple[Link | None, Link | None]]:
-        """Read the links that are called so, by namespace; each that is otherwise, as it was and is.
+    def links(
+        self, told: Mapping[str, Mapping[int, bytes]], names: Mapping[str, set[str]]
+    ) -> list[tuple[Link | None, Link | None]]:
+        """Take note of links; each that is otherwise, as it was and is.
 
-        All are read before the first is understood, for they name one another.
+        Of those `told`, by namespace and number, there is the message that the kernel told of it last, b"" where it is
+        gone; those in `names` are read. All are known before the first is understood, for they name one another.
         """
-        told: list[tuple[str, LinkMessage]] = []
+        found: list[tuple[str, LinkMessage]] = []
         gone: list[Link] = []
-        for netns, names in wanted.items():
-            messages = self._read(netns, names)
-            told += [(netns, message) for message in messages if message.ifindex != LO]
-            there = {message.name for message in messages}
-            gone += [link for link in self._picture.of(Link, netns) if link.name in names - there]
+        for netns in dict.fromkeys((*told, *names)):
             known = self._known(netns)
-            for message in messages:
-                known[message.ifindex] = message.name
-        moved = [(old, None) for old in gone]
-        for old, _ in moved:
-            self._note(old.key, None)
-            if self._known(old.netns).get(old.index) == old.name:
-                del self._known(old.netns)[old.index]  # it may be there under another name
-        return [*moved, *self._understood(told)]
+            bodies = told.get(netns, {})
+            messages = {index: parse_link(body) for index, body in bodies.items() if body}
+            called = {known[index] for index in bodies if index in known} | names.get(netns, set())
+            messages |= {message.ifindex: message for message in self._read(netns, names.get(netns, set()))}
+            messages.pop(LO, None)
+            there = {message.name for message in messages.values()}
+            gone += [link for name in called - there if (link := self._at(netns, name)) is not None]
+            found += [(netns, message) for message in messages.values()]
+            for link in gone:
+                if known.get(link.index) == link.name:
+                    del known[link.index]  # it may be there under another name
+            known.update((message.ifindex, message.name) for message in messages.values())
+        for link in gone:
+            self._note(link.key, None)
+        return [*((link, None) for link in gone), *self._understood(found)]
 
     def _understood(self, told: list[tuple[str, LinkMessage]]) -> Iterator[tuple[Link | None, Link | None]]:
         ports = {(netns, message.name) for netns, message in told if message.master}
         for netns, message in told:
-            new = self._link(netns, message, ports)
-            old = self._at(netns, new.name)
+            old = self._at(netns, message.name, kind_of(message))
+            new = self._link(netns, message, old, ports)
             if old is not None and old.key != new.key:
                 self._note(old.key, None)
             if old is None or old != new or old.index != new.index:
@@ -77,27 +91,30 @@ class Again:
 
     def _read(self, netns: str, names: set[str]) -> list[LinkMessage]:
         try:
-            sock = self._kernel.socket(netns)
+            sock = self._kernel.socket(netns) if names else None
         except FileNotFoundError:
             return []
+        if sock is None:
+            return []
         if len(names) > FEW:
-            return dump_links(sock)
+            return [message for message in dump_links(sock) if message.name in names]
         return [message for name in names if (message := read_link(sock, name)) is not None]
 
-    def _link(self, netns: str, message: LinkMessage, ports: set[tuple[str, str]]) -> Link:
+    def _link(self, netns: str, message: LinkMessage, old: Link | None, ports: set[tuple[str, str]]) -> Link:
         master = self._known(netns).get(message.master, UNKNOWN) if message.master else ""
-        beyond = self._beyond(netns, message)
-        other = self._at(*beyond) if beyond else None
-        port = beyond in ports or (other is not None and bool(other.master))
-        return parse_link(Seen(netns, message, master, beyond, port))
+        beyond = self._beyond(netns, message, old)
+        port = False
+        if beyond is not None and message.kind == PAIR:
+            other = self._at(*beyond, kind_of(message))
+            port = beyond in ports or (other is not None and bool(other.master))
+        return kind_of(message).parse(Seen(netns, message, master, beyond, port))
 
-    def _beyond(self, netns: str, message: LinkMessage) -> tuple[str, str] | None:
+    def _beyond(self, netns: str, message: LinkMessage, old: Link | None) -> tuple[str, str] | None:
         """What a message's IFLA_LINK stands for: a veth's peer, a macvlan's parent."""
         if not message.link:
             return None
         where: str | None = netns
         if message.link_netnsid is not None:
-            old = self._at(netns, message.name)
             guess = next((place[0] for place in old.on_links()), None) if old else None
             where = self._number(netns, message.link_netnsid, guess)
         if where is None:
@@ -128,10 +145,13 @@ class Again:
             self._names[netns] = {link.index: link.name for link in self._picture.of(Link, netns)}
         return self._names[netns]
 
-    def _at(self, netns: str, name: str) -> Link | None:
-        words = {*(kind.KIND for kind in link_kinds().values()), Nic.KIND}
-        found = (self._picture.get(Key("", netns, word, name)) for word in words)
-        return next((link for link in found if isinstance(link, Link)), None)
+    def _at(self, netns: str, name: str, likely: type[Link] = Nic) -> Link | None:
+        """The link that is called so, whatever its kind."""
+        for word in dict.fromkeys((likely.KIND, *_words())):
+            found = self._picture.get(Key("", netns, word, name))
+            if isinstance(found, Link):
+                return found
+        return None
 
     def addresses(self, netns: str) -> None:
         """Read a namespace's addresses and routes."""

@@ -20,7 +20,7 @@ from guestwire.linux.netlink import Socket
 from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, dump_routes, namespace_id
 from guestwire.picture import Key, Picture
 
-__all__ = ["look_up", "observe", "parse_link", "read_inside"]
+__all__ = ["kind_of", "look_up", "observe", "read_inside"]
 
 PAIR = "veth"
 UNKNOWN = "?"
@@ -91,7 +91,7 @@ class _Reader:
 
     def _link(self, netns: str, message: LinkMessage) -> Link:
         master = self.names[netns].get(message.master, "") if message.master else ""
-        return parse_link(Seen(netns, message, master, *self._beyond(netns, message)))
+        return kind_of(message).parse(Seen(netns, message, master, *self._beyond(netns, message)))
 
     def _beyond(self, netns: str, message: LinkMessage) -> tuple[tuple[str, str] | None, bool]:
         """The link that a message's IFLA_LINK stands for, a veth's peer, a macvlan's parent; whether that is a port."""
@@ -125,10 +125,9 @@ class _Reader:
         return known.get(number)
 
 
-def parse_link(seen: Seen) -> Link:
-    """The value of a link of whichever kind."""
-    kind = Nic if is_stand_in(seen.message) else link_kinds().get(seen.message.kind, Nic)
-    return kind.parse(seen)
+def kind_of(message: LinkMessage) -> type[Link]:
+    """Which kind of link the kernel tells of."""
+    return Nic if is_stand_in(message) else link_kinds().get(message.kind, Nic)
 
 
 def read_inside(

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
+from guestwire.kinds.port import Port
 from guestwire.kinds.sysctl import Sysctl
-from guestwire.linux.monitor import ADDRESS, DOWN, LINK, NETCONF, ROUTE, TABLE, Event
+from guestwire.linux.monitor import ADDRESS, DOWN, GONE, LINK, NETCONF, PORT, ROUTE, TABLE, Event
 from guestwire.observe import Again
 from guestwire.picture import Key
 from guestwire.watch.web import Web
@@ -22,13 +23,17 @@ OTHER = "0"  # the digest of rules that are none of ours
 
 @dataclass
 class Stale:
-    """Names of links by namespace, namespaces whose addresses and routes, and keys that are to be read again.
+    """What is to be looked at again.
 
-    `touched` are the keys of what we have changed ourselves: what is there then counts as news, though it is as before.
-
-    `everything` where events were lost, so that nothing but a look at all of it helps.
+    `told` has of a namespace's links, by number, the message that the kernel told of it last; `ports` those whose
+    options as a port may be others since; `links` are names that are to be read, `addresses` namespaces whose addresses
+    and routes are, `keys` what is read by key. `touched` are the keys of what we have changed ourselves: what is there
+    then counts as news, though it is as before. `everything` where events were lost, so that nothing but a look at all
+    of it helps.
     """
 
+    told: dict[str, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    ports: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     links: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     addresses: set[str] = field(default_factory=set)
     keys: set[Key] = field(default_factory=set)
@@ -37,59 +42,61 @@ class Stale:
     everything: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.everything or self.links or self.addresses or self.keys or self.namespaces)
+        parts = (self.told, self.ports, self.links, self.addresses, self.keys, self.namespaces, self.touched)
+        return self.everything or any(parts)
 
     def note(self, events: Iterable[Event], seen: Web, wanted: Web) -> None:
         """Take note of events, as far as they are about what is seen or wanted."""
-        numbers: dict[str, dict[int, str]] = {}
         dumped: set[str] = set()
-        for netns, what, index, name in events:
+        numbers: dict[str, dict[int, Link]] = {}
+        for netns, what, number, body in events:
             if netns not in seen.scope:
                 continue
-            if what == TABLE:
-                self.keys.update(key for key in [Key("", netns, Nft.KIND, name)] if key in wanted)
-                continue
-            if netns not in numbers:
-                numbers[netns] = {link.index: link.name for link in seen.of(Link, netns)}
-            link = numbers[netns].get(index, "")
-            if what == DOWN:
-                self.addresses.add(netns)
-            if what in (LINK, DOWN):
-                # Under a new name, it may be two: the one that was called so, and the one that is now.
-                self.links[netns].update(each for each in (link, name) if each and each != "lo")
+            if what in (LINK, DOWN, GONE):
+                self.told[netns][number] = body
+                self.ports[netns].discard(number)
+                if what != LINK:
+                    self.addresses.add(netns)
             elif what in (ADDRESS, ROUTE):
                 self.addresses.add(netns)
-            elif what == NETCONF:
-                self.keys.update(_sysctls(wanted, netns, link if index > 0 else ""))
+            elif what == TABLE:
+                key = Key("", netns, Nft.KIND, body.decode(errors="replace"))
+                self.keys.update({key} if key in wanted else ())
+            elif what in (PORT, NETCONF):
+                if netns not in numbers:
+                    numbers[netns] = {link.index: link for link in seen.of(Link, netns)}
+                link = numbers[netns].get(number)
+                if what == NETCONF and (link is not None or number < 0):
+                    self.keys.update(_sysctls(wanted, netns, link.name if link else ""))
+                elif link is not None and (number in self.told[netns] or link.port != Port.parse(body)):
+                    self.ports[netns].add(number)
             else:
                 dumped.add(netns)
         for netns in dumped:
             self.keys.update(value.key for value in wanted.of(Thing, netns) if value.DUMPED)
 
     def touch(self, values: Iterable[Thing]) -> None:
-        """Have what was just changed by a plan read again."""
+        """Have what was just changed by a plan looked at again. Of links the kernel has told by then."""
         for value in values:
             self.touched.add(value.key)
             if isinstance(value, Namespace):
                 self.namespaces.add(value.name)
-            elif isinstance(value, Link):
-                self.links[value.netns].add(value.name)
             elif _read_by_key(value.key):
                 self.keys.add(value.key)
-            else:
-                self.addresses.add(value.netns)
 
     def renew(self, again: Again, seen: Web, wanted: Web) -> None:
-        """Read it all again; what has changed is in `again.changed`."""
+        """Look at it all again; what has changed is in `again.changed`."""
         for netns in sorted(self.namespaces):
             if again.namespace(netns):
                 self.links[netns].update(link.name for web in (seen, wanted) for link in web.of(Link, netns))
                 self.addresses.add(netns)
                 self.keys.update(key for key in wanted.inside(netns) if _read_by_key(key))
+        for netns, numbers in self.ports.items():
+            self.links[netns].update(link.name for link in seen.of(Link, netns) if link.index in numbers)
         renamed: dict[str, set[str]] = defaultdict(set)
-        for old, new in again.links(self.links):
+        for old, new in again.links(self.told, self.links):
             self._follow(old, new, seen, wanted, renamed)
-        for old, new in again.links(renamed):
+        for old, new in again.links({}, renamed):
             self._follow(old, new, seen, wanted, renamed)
         for netns in sorted(self.addresses):
             again.addresses(netns)
@@ -103,15 +110,17 @@ class Stale:
         link = new or old
         assert link is not None
         same = old is not None and new is not None and old.index == new.index
-        if not (same and old and new and old.up == new.up):
+        if old is None or new is None or old.index != new.index or old.up != new.up:
             self.addresses.add(link.netns)
         if not same:
-            hanging = {*seen.hanging((link.netns, link.name)), *wanted.hanging((link.netns, link.name))}
-            self.keys.update(key for key in hanging if _read_by_key(key))
+            hanging = set(seen.hanging((link.netns, link.name)))
+            wanting = wanted.hanging((link.netns, link.name))
+            self.keys.update(key for key in (*hanging, *wanting) if _read_by_key(key))
             beyond = [seen.link(place) for place in link.on_links()] if old is None else []
-            hanging |= {other.key for other in beyond if other is not None}
+            hanging |= {each.key for each in beyond if each is not None}
             for key in hanging:  # those that name it are told of only where it has gone, not where its name has
-                if key.name not in self.links[key.netns] and isinstance(seen.get(key), Link):
+                other = seen.get(key)
+                if isinstance(other, Link) and other.index not in self.told.get(other.netns, {}):
                     renamed[key.netns].add(key.name)
 
 

@@ -22,6 +22,7 @@ from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.notify import Notifier
+from guestwire.linux.rtnetlink import read_link
 from guestwire.observe import Again
 from guestwire.picture import Desired, Key, Picture
 from guestwire.plan import Plan, Step, make_plan
@@ -238,6 +239,8 @@ class Watcher:
             with self._host.at_work() as kernel:
                 if self._host.store.stamp() != self._stamp:
                     return  # somebody has changed the project in the meantime
+                # What the kernel is about it has begun to tell of; asked for a link, it answers when it is through.
+                read_link(kernel.socket(self._host.netns), "lo")
                 self._hear(sources)
                 self._read(sources, kernel)
                 made = self._plan()

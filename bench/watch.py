@@ -1,0 +1,135 @@
+"""Breaks what guestwire watch keeps, a hundred times each, and says how long it takes until all is as it was.
+
+python bench/watch.py [--guests 1000] [--times 100] [--rounds 5] [--quick] [--only BREAK…] [--json FILE]
+
+It needs root, and touches nothing of this machine: each measurement has its own mount, network and process namespaces.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from building.private import Failed, Job, Result, become_worker, measure
+from building.verdict import Line
+from building.wire import NEWLINK, UP, link, message, open_rtnetlink, send
+from watching import breaks, bridges
+
+PORTS = {10: 20, 100: 20, 1000: 5}
+"""How many ports a deleted bridge has, and in how many rounds that is measured."""
+FEW, MANY = 0.05, 1.5  # seconds up to 100 ports; with more, floors
+
+
+def work(job: Job) -> Result:
+    """In a worker: one of the measurements."""
+    send(open_rtnetlink(), [message(NEWLINK, link(index=1, flags=UP))])
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
+    if job["what"] == "breaks":
+        return {"breaks": breaks.measured(int(job["guests"]), int(job["times"]), list(job["only"]))}
+    return {"bridge": bridges.measured(int(job["ports"]), int(job["rounds"]))}
+
+
+def spread(name: str, seconds: list[float]) -> str:
+    """A row: the median, the 95th of a hundred, and the most, in milliseconds."""
+    high = quantiles(seconds, n=20, method="inclusive")[-1] if len(seconds) > 1 else seconds[0]
+    cells = "".join(f"{value * 1000:>10.1f}" for value in (median(seconds), high, max(seconds)))
+    return f"{name:<46}{cells}{len(seconds):>8}"
+
+
+class Bench:
+    """What was measured."""
+
+    def __init__(self) -> None:
+        self.breaks: dict[str, list[float]] = {}
+        self.bridges: dict[int, dict[str, list[float]]] = {}
+        self.skipped: dict[str, str] = {}
+
+    def run(self, guests: int, times: int, rounds: dict[int, int], only: list[str]) -> None:
+        """All of it, or what is asked for."""
+        if not only or any(name in breaks.BREAKS for name in only):
+            job = {"what": "breaks", "guests": guests, "times": times, "only": only}
+            self.breaks = self._try("breaks", job, 120 + 13 * times * 3).get("breaks", {})
+        for ports, turns in rounds.items():
+            if not only or f"bridge-{ports}" in only:
+                job = {"what": "bridge", "ports": ports, "rounds": turns}
+                found = self._try(f"bridge-{ports}", job, 120 + turns * 40).get("bridge")
+                if found:
+                    self.bridges[ports] = found
+
+    def _try(self, name: str, job: Job, seconds: float) -> Result:
+        try:
+            return measure(job, seconds)
+        except Failed as error:
+            self.skipped[name] = str(error)
+            return {}
+
+    def lines(self) -> list[Line]:
+        """The issue's figures."""
+        found = [
+            Line(f"{name}: median", 1000 * median(self.breaks[name]) if self.breaks.get(name) else None, most, "ms")
+            for name, (_, _, most) in breaks.BREAKS.items()
+        ]
+        for ports in PORTS:
+            both = self.bridges.get(ports)
+            watch, floor = (median(both[who]) if both else None for who in ("watch", "floor"))
+            if ports <= 100:
+                measured = watch * 1000 if watch is not None else None
+                found.append(Line(f"a bridge with {ports} ports is deleted", measured, FEW * 1000, "ms"))
+            else:
+                ratio = watch / floor if watch is not None and floor else None
+                found.append(Line(f"a bridge with {ports:,} ports is deleted, of the floor", ratio, MANY, "×"))
+        return found
+
+    def report(self) -> bool:
+        """Print the tables; True where no figure is missed."""
+        head = f"{'':<46}{'median':>10}{'95 of 100':>10}{'most':>10}{'times':>8}"
+        print("Milliseconds from the event until it is repaired", head, sep="\n")
+        for name, seconds in self.breaks.items():
+            print(spread(name, seconds))
+        for ports, both in self.bridges.items():
+            print(spread(f"a bridge with {ports:,} ports is deleted", both["watch"]))
+            print(spread("    the floor: raw netlink alone", both["floor"]))
+        lines = self.lines()
+        print("\nFigures to reach", *(line.show() for line in lines), sep="\n")
+        for name, why in self.skipped.items():
+            print(f"skipped: {name}: {why}")
+        return all(line.verdict != "MISS" for line in lines) and not self.skipped
+
+    def raw(self) -> dict[str, Any]:
+        """Everything that was measured, for --json."""
+        machine = {"kernel": platform.release(), "python": platform.python_version(), "processors": os.cpu_count()}
+        return {**machine, "breaks": self.breaks, "bridges": self.bridges, "skipped": self.skipped}
+
+
+def main() -> int:
+    """Exit code: 0 all figures that ran were reached, 1 one was missed, 77 no root."""
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    words.add_argument("--guests", type=int, default=1000, help="how many guests are there meanwhile")
+    words.add_argument("--times", type=int, default=100, help="how often each is broken")
+    words.add_argument("--rounds", type=int, help="how often each bridge is deleted (20; 5 with 1,000 ports)")
+    words.add_argument("--quick", action="store_true", help="few guests, few times: does it work?")
+    words.add_argument("--only", nargs="+", default=[], metavar="BREAK", help="a row of the table, bridge-10, …")
+    words.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
+    words.add_argument("--worker", help=argparse.SUPPRESS)
+    given = words.parse_args()
+    if given.worker:
+        return become_worker(json.loads(given.worker), work)
+    if os.geteuid():
+        print("bench/watch.py needs root, to make namespaces of its own", file=sys.stderr)
+        return 77
+    bench = Bench()
+    rounds = {ports: given.rounds or turns for ports, turns in PORTS.items()}
+    if given.quick:
+        given.guests, given.times, rounds = 100, 10, {10: 3, 100: 3}
+    bench.run(given.guests, given.times, rounds, given.only)
+    if given.json:
+        given.json.write_text(json.dumps(bench.raw(), indent=1) + "\n")
+    return 0 if bench.report() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What bench/watch.py runs in its private namespaces."""
