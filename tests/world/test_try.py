@@ -78,6 +78,31 @@ networks:
 guests:
   web: {nics: [private]}
 """
+BRIDGED = """
+ip netns add out
+ip link add eth0 type veth peer name sw0 address 52:54:00:00:00:01 netns out
+ip link add br0 address 52:54:00:00:00:10 type bridge
+ip link set eth0 master br0 up; ip link set br0 up; ip -n out link set sw0 up
+ip -n out address add 192.168.7.1/24 dev sw0; ip -n out address add 2001:db8:7::1/64 dev sw0 nodad
+ip -n out address add fe80::1/64 dev sw0 nodad; ip -n out address add 10.64.0.1/32 dev sw0
+ip address add 192.168.7.2/24 dev br0; ip address add 2001:db8:7::2/64 dev br0 nodad
+ip route add default via 192.168.7.1; ip -6 route add default via fe80::1 dev br0
+ip route add 10.65.0.0/16 via 10.64.0.1 dev br0 onlink
+ip link add own type veth peer name plugged; ip link set own master br0 up; ip link set plugged up
+ip address add 10.255.0.9/32 dev lo
+while ip -6 address show tentative | grep -q .; do sleep 0.02; done
+ping -qc1 -W2 192.168.7.1; ping -qc1 -W2 2001:db8:7::1
+"""
+LAN = """\
+name: shop
+networks:
+  lan: {type: bridge, uplink: br0}
+guests:
+  db: {nics: [{network: lan, address: [192.168.7.50, "2001:db8:7::50"]}]}
+expect:
+  - db reaches gateway
+  - db reaches host
+"""
 MUTE = RIGHT.replace("uplink: eth0", "uplink: eth0, mode: passthru").replace(
     "db reaches gateway", "host reaches gateway"
 )
@@ -99,6 +124,19 @@ def test_the_host_keeps_still(sandbox: Sandbox) -> None:
     lans = {"the LAN behind boxed", "the LAN behind eth0"}
     assert lans == {what for what in _missing(told) if "conntrack" not in what}
     assert sandbox.json("up")["changes"] == told["plan"]["changes"]
+
+
+def test_a_nic_that_is_in_a_bridge(sandbox: Sandbox) -> None:
+    """Who is behind which port is known by the bridge. What is measured on the host then is what was on its copy."""
+    sandbox.sh(BRIDGED)
+    sandbox.write(LAN)
+    told = sandbox.json("try")
+    assert told["held"]
+    assert _missing(told) == {"the LAN behind eth0"}
+    assert sandbox.json("up")["changes"] == told["plan"]["changes"]
+    measured = sandbox.json("check")
+    assert measured == told["check"]
+    assert {(each["family"], each["measured"]) for each in measured["pairs"]} >= {(4, True), (6, True)}
 
 
 def test_a_file_that_would_cut_the_host_off(sandbox: Sandbox) -> None:
