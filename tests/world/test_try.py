@@ -165,6 +165,7 @@ def test_what_is_not_copied_is_told(sandbox: Sandbox) -> None:
     sandbox.sh(
         "ip link add vx0 type vxlan id 5 dstport 4789 dev eth0; ip link set vx0 master docker0 up\n"
         "ip link add ifb0 type ifb; tc qdisc add dev eth0 root tbf rate 100mbit burst 32k latency 50ms\n"
+        "ip link add br7 type bridge stp_state 1 mcast_snooping 0; ip link set br7 up\n"
         "ip tuntap add dev tap7 mode tap; ip link set tap7 up"
     )
     sandbox.run("nft", "-j", "-f", "-", text=json.dumps(odd))
@@ -173,6 +174,7 @@ def test_what_is_not_copied_is_told(sandbox: Sandbox) -> None:
         told = sandbox.json("try")
     missing = {each["what"]: each["means"] for each in told["missing"]}
     assert missing.keys() >= {"vxlan vx0", "ifb ifb0", "qdisc tbf of eth0", "nft inet odd", "what is behind tap tap7"}
+    assert missing.keys() >= {"STP of bridge br7", "multicast snooping off on bridge br7"}
     assert "syntax error" in missing["nft inet odd"]
     assert "python" in missing["what is behind tap tap7"]
 
