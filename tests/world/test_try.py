@@ -47,7 +47,7 @@ table inet filter {
   chain f { type filter hook forward priority 0; ip saddr @bad drop; }
 }
 X
-for address in 192.168.7.1 192.168.7.20 172.17.0.2 fd00:7::1; do ping -qc1 -W2 $address; done
+for address in 192.168.7.1 192.168.7.20 172.17.0.2 fd00:7::1; do until ping -qc1 -W2 $address; do :; done; done
 while ip -6 address show tentative | grep -q .; do sleep 0.02; done
 """
 RIGHT = """\
@@ -91,7 +91,7 @@ ip route add 10.65.0.0/16 via 10.64.0.1 dev br0 onlink
 ip link add own type veth peer name plugged; ip link set own master br0 up; ip link set plugged up
 ip address add 10.255.0.9/32 dev lo
 while ip -6 address show tentative | grep -q .; do sleep 0.02; done
-ping -qc1 -W2 192.168.7.1; ping -qc1 -W2 2001:db8:7::1
+for address in 192.168.7.1 2001:db8:7::1; do until ping -qc1 -W2 $address; do :; done; done
 """
 LAN = """\
 name: shop
