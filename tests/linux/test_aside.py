@@ -12,6 +12,7 @@ from guestwire.errors import FileError, Problem
 from guestwire.linux import namespaces
 from guestwire.linux.aside import NoPlace, do_aside
 from guestwire.linux.libc import MS_BIND, mount
+from tests.sandbox import Sandbox
 
 
 def _inode(kind: str) -> int:
@@ -76,3 +77,34 @@ def test_who_was_left_there_has_ended() -> None:
     os.set_blocking(ours, False)
     assert os.read(ours, 1) == b""
     os.close(ours)
+
+
+ETC = {
+    "as it is": "true",
+    "with files of namespaces": "mkdir -p /etc/netns/a; echo nameserver 192.0.2.1 > /etc/netns/a/resolv.conf",
+    "under so many overlays that none more can be": "mkdir /run/a /run/b; mount -t overlay none "
+    "-o lowerdir=/etc,upperdir=/run/a,workdir=/run/b /etc",
+}
+WRITE = """\
+import os
+from guestwire.linux.aside import do_aside
+def write():
+    for path in ("/etc/hostname", "/etc/new", "/etc/netns/b/resolv.conf"):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            with open(path, "w") as file:
+                file.write("changed")
+        except OSError:  # read-only there
+            pass
+    return open("/etc/netns/b/resolv.conf").read(), open("/etc/resolv.conf").read()
+print(do_aside(write, user=False) == ("changed", open("/etc/resolv.conf").read()))
+"""
+
+
+@pytest.mark.parametrize("etc", ETC)
+def test_what_is_written_to_etc_stays_there(etc: str, sandbox: Sandbox) -> None:
+    sandbox.sh(f"{ETC[etc]}; echo here > /etc/hostname; echo nameserver 192.0.2.53 > /etc/resolv.conf")
+    before = sandbox.snapshot()
+    assert sandbox.python(WRITE).stdout == "True\n"
+    assert sandbox.sh("cat /etc/hostname; ls /etc/new /etc/netns/b 2>/dev/null || true") == "here\n"
+    assert sandbox.snapshot() == before

@@ -1,6 +1,8 @@
 """Runs guestwire, and prints what happened meanwhile to the namespace that it was called in: every message of netlink.
 
 All groups of rtnetlink, and those of nftables, are listened to; files are watched where they lie, in /run and /etc.
+Whom the kernel learns to be a neighbour, and forgets again, is left out: that table is one for the whole machine, and
+tests beside this one fill it.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 
 __all__ = ["main"]
 
 SOL_NETLINK, ADD_MEMBERSHIP = 270, 1
+RTM_NEWNEIGH, RTM_DELNEIGH, NUD_PERMANENT = 28, 29, 0x80
 GROUPS = {0: range(1, 40), 12: (7,)}  # NETLINK_ROUTE: RTNLGRP_*; NETLINK_NETFILTER: NFNLGRP_NFTABLES
 CHANGES = 0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400  # IN_MODIFY, ATTRIB, MOVED, CREATE, DELETE, DELETE_SELF
 FOLDERS = ("/run", "/run/netns", "/run/guestwire", "/etc", "/etc/netns")
@@ -42,7 +46,16 @@ def main() -> None:
         [sys.executable, "-m", "guestwire", *sys.argv[1:]], capture_output=True, text=True, check=False
     )
     heard = []
-    for source in select.select([*sockets, watch], [], [], 0)[0]:
-        data = os.read(source if isinstance(source, int) else source.fileno(), 65536)
-        heard.append(data.hex() if isinstance(source, int) else str(struct.unpack_from("=IHH", data)))
+    while ready := select.select(sockets, [], [], 0)[0]:
+        heard += [message for sock in ready for message in _messages(sock.recv(1 << 16))]
+    heard += [os.read(watch, 1 << 16).hex()] if select.select([watch], [], [], 0)[0] else []
     print(json.dumps({"code": done.returncode, "printed": done.stdout, "said": done.stderr, "heard": heard}))
+
+
+def _messages(data: bytes) -> Iterator[str]:
+    """The messages of what one read gave, in hexadecimal."""
+    while data:
+        size, kind = struct.unpack_from("=IH", data)
+        if kind not in (RTM_NEWNEIGH, RTM_DELNEIGH) or struct.unpack_from("=H", data, 24)[0] & NUD_PERMANENT:
+            yield data[:size].hex()
+        data = data[size + 3 & ~3 :]

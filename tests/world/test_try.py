@@ -47,7 +47,7 @@ table inet filter {
   chain f { type filter hook forward priority 0; ip saddr @bad drop; }
 }
 X
-for address in 192.168.7.1 192.168.7.20 172.17.0.2 fd00:7::1; do ping -qc1 -W2 $address; done
+for address in 192.168.7.1 192.168.7.20 172.17.0.2 fd00:7::1; do until ping -qc1 -W2 $address; do :; done; done
 while ip -6 address show tentative | grep -q .; do sleep 0.02; done
 """
 RIGHT = """\
@@ -78,6 +78,31 @@ networks:
 guests:
   web: {nics: [private]}
 """
+BRIDGED = """
+ip netns add out
+ip link add eth0 type veth peer name sw0 address 52:54:00:00:00:01 netns out
+ip link add br0 address 52:54:00:00:00:10 type bridge
+ip link set eth0 master br0 up; ip link set br0 up; ip -n out link set sw0 up
+ip -n out address add 192.168.7.1/24 dev sw0; ip -n out address add 2001:db8:7::1/64 dev sw0 nodad
+ip -n out address add fe80::1/64 dev sw0 nodad; ip -n out address add 10.64.0.1/32 dev sw0
+ip address add 192.168.7.2/24 dev br0; ip address add 2001:db8:7::2/64 dev br0 nodad
+ip route add default via 192.168.7.1; ip -6 route add default via fe80::1 dev br0
+ip route add 10.65.0.0/16 via 10.64.0.1 dev br0 onlink
+ip link add own type veth peer name plugged; ip link set own master br0 up; ip link set plugged up
+ip address add 10.255.0.9/32 dev lo
+while ip -6 address show tentative | grep -q .; do sleep 0.02; done
+for address in 192.168.7.1 2001:db8:7::1; do until ping -qc1 -W2 $address; do :; done; done
+"""
+LAN = """\
+name: shop
+networks:
+  lan: {type: bridge, uplink: br0}
+guests:
+  db: {nics: [{network: lan, address: [192.168.7.50, "2001:db8:7::50"]}]}
+expect:
+  - db reaches gateway
+  - db reaches host
+"""
 MUTE = RIGHT.replace("uplink: eth0", "uplink: eth0, mode: passthru").replace(
     "db reaches gateway", "host reaches gateway"
 )
@@ -88,7 +113,7 @@ def test_the_host_keeps_still(sandbox: Sandbox) -> None:
     sandbox.sh(HOST)
     sandbox.write(RIGHT)
     before = sandbox.snapshot()
-    done = json.loads(sandbox.python("from tests.world.silence import main; main()", "try", "--json").stdout)
+    done = _heard(sandbox, "try")
     assert sandbox.snapshot() == before
     assert (done["heard"], done["said"]) == ([], "")
     told = json.loads(done["printed"])
@@ -98,7 +123,22 @@ def test_the_host_keeps_still(sandbox: Sandbox) -> None:
     assert any(each["measured"] for each in told["check"]["pairs"])
     lans = {"the LAN behind boxed", "the LAN behind eth0"}
     assert lans == {what for what in _missing(told) if "conntrack" not in what}
+    done = _heard(sandbox, "up")
+    assert done["heard"] != []
+    assert json.loads(done["printed"])["changes"] == told["plan"]["changes"]
+
+
+def test_a_nic_that_is_in_a_bridge(sandbox: Sandbox) -> None:
+    """Who is behind which port is known by the bridge. What is measured on the host then is what was on its copy."""
+    sandbox.sh(BRIDGED)
+    sandbox.write(LAN)
+    told = sandbox.json("try")
+    assert told["held"]
+    assert _missing(told) == {"the LAN behind eth0"}
     assert sandbox.json("up")["changes"] == told["plan"]["changes"]
+    measured = sandbox.json("check")
+    assert measured == told["check"]
+    assert {(each["family"], each["measured"]) for each in measured["pairs"]} >= {(4, True), (6, True)}
 
 
 def test_a_file_that_would_cut_the_host_off(sandbox: Sandbox) -> None:
@@ -127,6 +167,7 @@ def test_what_is_not_copied_is_told(sandbox: Sandbox) -> None:
     sandbox.sh(
         "ip link add vx0 type vxlan id 5 dstport 4789 dev eth0; ip link set vx0 master docker0 up\n"
         "ip link add ifb0 type ifb; tc qdisc add dev eth0 root tbf rate 100mbit burst 32k latency 50ms\n"
+        "ip link add br7 type bridge stp_state 1 mcast_snooping 0; ip link set br7 up\n"
         "ip tuntap add dev tap7 mode tap; ip link set tap7 up"
     )
     sandbox.run("nft", "-j", "-f", "-", text=json.dumps(odd))
@@ -135,6 +176,7 @@ def test_what_is_not_copied_is_told(sandbox: Sandbox) -> None:
         told = sandbox.json("try")
     missing = {each["what"]: each["means"] for each in told["missing"]}
     assert missing.keys() >= {"vxlan vx0", "ifb ifb0", "qdisc tbf of eth0", "nft inet odd", "what is behind tap tap7"}
+    assert missing.keys() >= {"STP of bridge br7", "multicast snooping off on bridge br7"}
     assert "syntax error" in missing["nft inet odd"]
     assert "python" in missing["what is behind tap tap7"]
 
@@ -248,6 +290,13 @@ def test_two_at_once(sandbox: Sandbox) -> None:
     assert first == second
     assert first["held"]
     assert sandbox.snapshot() == before
+
+
+def _heard(sandbox: Sandbox, verb: str) -> dict[str, Any]:
+    """What a verb printed, and what was heard on the host's netlink meanwhile."""
+    done = sandbox.python("from tests.world.silence import main; main()", verb, "--json")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def _missing(told: dict[str, Any]) -> set[str]:

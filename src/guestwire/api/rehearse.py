@@ -50,6 +50,8 @@ ROUNDS = 3  # in the second and third, what the first could not yet do, as a rou
 FEW = 8  # of a kind that are named
 OTHERWISE = "it is otherwise in the copy"
 NFT_PLACE = re.compile(r"/dev/stdin:[\d:-]+: |\^+")
+SAID_TWICE = re.compile(r"meta l4proto (\w+) (?=\1 )")
+STATES = re.compile(r"\w+(,\w+)+")
 RUNNING = re.compile(r"packets \d+ bytes \d+|expires \S+")
 STDIN = "-"
 STUB_OF = "/run/systemd/resolve/resolv.conf"  # whom systemd-resolved asks
@@ -205,8 +207,10 @@ def _build(copy: Copy, states: list[State]) -> Iterator[tuple[str, str]]:
             failed |= {step.key: (step.value, OTHERWISE) for step in left if step.key not in failed}
         for table in wanted.of(Nft, host):
             there = Nft.read(kernel, table.key)
-            if there is not None and _rules(there) != _rules(table):
-                failed[table.key] = table, OTHERWISE
+            new = _rules(there).keys() - _rules(table).keys() if there is not None else ()
+            if there is not None and new:
+                line = next(line for means, line in _rules(there).items() if means in new)
+                failed[table.key] = table, f"nft reads `{line}` there, and not so here"
     yield from _told(failed)
 
 
@@ -231,9 +235,14 @@ def _words(error: Exception) -> str:
     return NFT_PLACE.sub("", said).partition(" ^")[0].rstrip(" .^")
 
 
-def _rules(table: Nft) -> str:
-    """A table's rules, without what counts and runs down."""
-    return " ".join(RUNNING.sub("", table.rules or "").split())
+def _rules(table: Nft) -> dict[str, str]:
+    """A table's lines by what they mean: without what counts and runs down, and as nft words what iptables has made."""
+    lines = [" ".join(RUNNING.sub("", line).split()) for line in (table.rules or "").splitlines()]
+    return {SAID_TWICE.sub("", STATES.sub(_in_order, line)): line for line in lines}
+
+
+def _in_order(found: re.Match[str]) -> str:
+    return ",".join(sorted(found[0].split(",")))
 
 
 def _told(failed: Mapping[Key, tuple[Thing, str]]) -> Iterator[tuple[str, str]]:

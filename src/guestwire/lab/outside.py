@@ -32,7 +32,7 @@ __all__ = ["Door", "Outside"]
 
 Net = IPv4Network | IPv6Network
 MOST = 64  # neighbours behind one link that are played
-SHARED = ".outside"
+SHARED = ".:outside"  # no link's name has a colon
 RUN = "/run/.outside"
 LEASES = 16
 LAST = 1 << 16  # a metric behind all others

@@ -87,6 +87,9 @@ class Copy:
         if isinstance(link, Macvlan) and (link.parent is None or link.parent[0] == NETNS):
             self.missing.append((f"{link.device} {link.name}", "its parent can't be seen; a plain link stands for it"))
             return _stand_in(link, link.device)
+        if isinstance(link, Bridge) and link.stp:
+            self.missing.append((f"STP of bridge {link.name}", "it is off: new ports would wait for half a minute"))
+            return replace(link, stp=False)
         if isinstance(link, Nic) and link.kernel_kind:
             self.missing.append((f"{link.kernel_kind} {link.name}", "a plain link stands for it"))
         return replace(link, mac=link.mac or None) if isinstance(link, Nic) else link
@@ -104,6 +107,8 @@ class Copy:
             if tap.name in self.held:
                 say((f"what is behind {tap.label()} {tap.name}", f"nobody answers for {self.held[tap.name]}"))
         self.missing += outside.told()
+        for name, what in seen.bridges:
+            say((f"{what} on bridge {name}", "it is as a new bridge has it"))
         for name, kind in seen.queueing:
             say((f"qdisc {kind} of {name}", "with its classes and filters"))
         for name in seen.xdp:

@@ -109,7 +109,7 @@ def _begin(do: Callable[[], Any], answer: int, telling: int, user: bool, parent:
         if second == 0:
             os.close(may)
             os.close(telling)
-            _be_first(do, answer, go)
+            _be_first(do, answer, go, shielded=not user)
         os.write(telling, str(second).encode())
         os.close(telling)
         os.close(answer)
@@ -122,7 +122,7 @@ def _begin(do: Callable[[], Any], answer: int, telling: int, user: bool, parent:
         os._exit(code & 0xFF)
 
 
-def _be_first(do: Callable[[], Any], answer: int, go: int) -> NoReturn:
+def _be_first(do: Callable[[], Any], answer: int, go: int, *, shielded: bool) -> NoReturn:
     """Process 1 of the namespaces: its end is the end of all in there."""
     code = 1
     try:
@@ -130,7 +130,7 @@ def _be_first(do: Callable[[], Any], answer: int, go: int) -> NoReturn:
         if not os.read(go, 2):  # our parent is gone already
             os._exit(code)
         os.close(go)
-        furnish()
+        furnish(shielded=shielded)
         third = os.fork()
         if third == 0:
             _do(do, answer)

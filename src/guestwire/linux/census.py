@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import sys
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -17,7 +18,15 @@ from guestwire.linux.netlink import Request, Socket, attributes
 __all__ = ["Census", "Listener", "census"]
 
 RTM_GETLINK, RTM_GETQDISC = 18, 38
-IFLA_IFNAME, IFLA_XDP, IFLA_XDP_ATTACHED, TCA_KIND = 3, 43, 2, 1
+IFLA_IFNAME, IFLA_LINKINFO, IFLA_XDP, IFLA_XDP_ATTACHED, TCA_KIND = 3, 18, 43, 2, 1
+IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+BRIDGE = b"bridge\0"
+BRIDGE_SETTINGS = {
+    7: ("VLAN filtering", 0),
+    9: ("forwarding of link-local groups", 0),
+    23: ("multicast snooping off", 1),
+}
+"""Those of a bridge (IFLA_BR_*) by which it passes other frames than a new one, each with its value there."""
 NETLINK_XFRM, XFRM_MSG_GETSA, XFRM_MSG_GETPOLICY = 6, 0x12, 0x15
 PLAIN = ("noqueue", "pfifo_fast", "pfifo", "fq_codel", "fq", "mq", "cake")  # what a kernel gives links by itself
 NET = "/proc/thread-self/net"
@@ -36,8 +45,10 @@ class Listener(NamedTuple):
 
 
 class Census(NamedTuple):
-    """What there is: per link what queues its frames and whether XDP sees them first, and the rest by number."""
+    """What there is: of links how bridges are set otherwise than new ones, what queues frames, and where XDP sees them
+    first; the rest by number."""
 
+    bridges: tuple[tuple[str, str], ...]
     queueing: tuple[tuple[str, str], ...]
     xdp: tuple[str, ...]
     ipsec: int
@@ -52,7 +63,7 @@ def census() -> Census:
     """All of it."""
     sock = Socket()
     try:
-        names, xdp = _links(sock)
+        names, xdp, bridges = _links(sock)
         queueing = tuple(_queueing(sock, names))
     finally:
         sock.close()
@@ -60,18 +71,32 @@ def census() -> Census:
     legacy = [
         f"{family}tables {name}" for family in ("ip", "ip6", "arp") for name in _words(f"{NET}/{family}_tables_names")
     ]
-    return Census(queueing, tuple(xdp), _ipsec(), _number(CONNECTIONS), established, tuple(listeners), tuple(legacy))
+    return Census(
+        tuple(bridges),
+        queueing,
+        tuple(xdp),
+        _ipsec(),
+        _number(CONNECTIONS),
+        established,
+        tuple(listeners),
+        tuple(legacy),
+    )
 
 
-def _links(sock: Socket) -> tuple[dict[int, str], list[str]]:
-    names, xdp = {}, []
+def _links(sock: Socket) -> tuple[dict[int, str], list[str], list[tuple[str, str]]]:
+    names, xdp, bridges = {}, [], []
     for body in sock.dump(Request(RTM_GETLINK, 0, _IFINFO.pack(0, 0, 0, 0, 0))):
         index = _IFINFO.unpack_from(body)[2]
-        found = attributes(body, 16, (IFLA_IFNAME, IFLA_XDP))
+        found = attributes(body, 16, (IFLA_IFNAME, IFLA_LINKINFO, IFLA_XDP))
         names[index] = found[IFLA_IFNAME][:-1].decode(errors="replace")
         if attributes(found.get(IFLA_XDP, b"")).get(IFLA_XDP_ATTACHED, b"\0") != b"\0":
             xdp.append(names[index])
-    return names, xdp
+        info = attributes(found.get(IFLA_LINKINFO, b""))
+        data = attributes(info.get(IFLA_INFO_DATA, b"")) if info.get(IFLA_INFO_KIND) == BRIDGE else {}
+        for number, (what, usual) in BRIDGE_SETTINGS.items():
+            if int.from_bytes(data.get(number, bytes([usual])), sys.byteorder) != usual:
+                bridges.append((names[index], what))
+    return names, xdp, bridges
 
 
 def _queueing(sock: Socket, names: dict[int, str]) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ from guestwire.linux.libc import (
     CLONE_NEWNS,
     MNT_DETACH,
     MS_BIND,
+    MS_RDONLY,
     MS_REC,
     MS_SLAVE,
     mount,
@@ -32,7 +33,6 @@ __all__ = ["NOT_EXECUTABLE", "NOT_FOUND", "run"]
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells have it (POSIX, 2.8.2)
 ETC, OF_NAMESPACES = "/etc", "/etc/netns"
-MS_RDONLY = 1
 
 
 def run(fd: int, name: str, command: Sequence[str]) -> int:

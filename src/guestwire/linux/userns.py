@@ -26,7 +26,9 @@ from guestwire.linux.libc import (
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
+    MS_RDONLY,
     MS_REC,
+    MS_REMOUNT,
     MS_SLAVE,
     mount,
     setns,
@@ -192,10 +194,11 @@ def _become_keeper(report: socket.socket, title: str) -> NoReturn:
     keeper.keep(title)
 
 
-def furnish() -> None:
+def furnish(*, shielded: bool = False) -> None:
     """Mounts and lo, from inside, by process 1 of the PID namespace.
 
-    Mounts are slaves: what is unmounted outside doesn't live on in here.
+    Mounts are slaves: what is unmounted outside doesn't live on in here. With `shielded`, for who may write there,
+    nothing that is written below /etc reaches the real one.
     """
     mount("", "/", None, MS_SLAVE | MS_REC)
     resolver = _read("/etc/resolv.conf")
@@ -203,7 +206,7 @@ def furnish() -> None:
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     with contextlib.suppress(OSError):  # then /sys goes on showing the links outside
         mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    _open_etc()
+    _open_etc(shielded)
     _put_resolver(resolver)
     sock = Socket()
     for error in sock.transact([set_link(LO, up=True)]):
@@ -226,9 +229,9 @@ def _mount_run() -> None:
         os.close(inner)
 
 
-def _open_etc() -> None:
+def _open_etc(shielded: bool) -> None:
     """An /etc in which /etc/netns/NAME/ can be made; all else there is as outside."""
-    if os.path.isdir("/etc/netns"):
+    if os.path.isdir("/etc/netns") and not shielded:
         mount("tmpfs", "/etc/netns", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
         return
     for folder in ("/run/.etc", "/run/.etc/upper", "/run/.etc/upper/netns", "/run/.etc/work", "/run/.etc/lower"):
@@ -240,7 +243,9 @@ def _open_etc() -> None:
             mount("overlay", "/etc", "overlay", MS_NOSUID | MS_NODEV, data)
             return
     mount("/etc", "/run/.etc/lower", None, MS_BIND | MS_REC)
-    names = os.listdir("/etc")
+    if shielded:
+        mount("", "/run/.etc/lower", None, MS_BIND | MS_REMOUNT | MS_RDONLY)
+    names = [name for name in os.listdir("/etc") if name != "netns"]
     mount("tmpfs", "/etc", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
     for name in names:
         os.symlink(f"/run/.etc/lower/{name}", f"/etc/{name}")
@@ -256,9 +261,12 @@ def _read(path: str) -> bytes | None:
 
 
 def _put_resolver(content: bytes | None) -> None:
-    """resolv.conf again, where it leads into the /run that's hidden now: a guest's own is bound over it."""
+    """resolv.conf again, where it leads into the /run that's hidden now, or was a mount of its own, as in a container.
+
+    A guest's own is bound over it.
+    """
     path = os.path.realpath("/etc/resolv.conf")
-    if content is None or not path.startswith("/run/") or os.path.exists(path):
+    if content is None or _read(path) == content:
         return
     with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)

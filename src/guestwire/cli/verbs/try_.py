@@ -38,8 +38,11 @@ def run(args: Namespace) -> int:
     found = api.rehearse(args.file, netns=args.netns, progress=progress if shows_progress(args) else None)
     for warning in found.outcome.warnings if found.outcome else ():
         say(args, f"warning: {warning}")
+    guarded = found.outcome.to_json().get("guard", ()) if found.outcome else ()
     document = found.to_json() if args.json else {}
-    emit(args, document, lambda: rehearsed(found.plan, found.report, found.missing, colour=colours(sys.stdout)))
+    emit(
+        args, document, lambda: rehearsed(found.plan, found.report, guarded, found.missing, colour=colours(sys.stdout))
+    )
     if found.error is not None:
         tell("".join(f"guestwire: in the copy: {problem}\n" for problem in found.error.problems))
     return found.code
