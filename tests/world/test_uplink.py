@@ -16,7 +16,7 @@ from tests.world.furnished import BESIDE, FILE, FURNITURE, NICS, SIMPLE
 from tests.world.test_kinds import shown
 from tests.world.test_replay import assert_same, replay
 
-MOST = None if os.environ.get("GUESTWIRE_ALL_FAULTS") else 12
+MOST = None if os.environ.get("GUESTWIRE_ALL_FAULTS") else 6
 STRANGE = ("link/ether", "bridge", "state", "multicast ff00", "alias")
 LOST = 2  # of 260 echo requests, one every 10 ms
 PAIRS = "192.0.2.10,192.0.2.1 2001:db8:1::10,2001:db8:1::1"
