@@ -59,15 +59,16 @@ def give_back(
 
     Not what one of the `heirs`, other projects by what they use, needs yet.
     """
-    moves = [
-        (bridge, nic) for bridge, nic in _moved(seen, project) if nic.key in loans or bridge.key not in desired.picture
-    ]
-    for value in _as_lent(seen, project, loans, moves):
+    wanted = {nic.key: desired.picture.get(nic.key) for _, nic in _moved(seen, project)}
+    masters = {key: value.master or "" if isinstance(value, Link) else "" for key, value in wanted.items()}
+    leaving = [(bridge, nic) for bridge, nic in _moved(seen, project) if masters[nic.key] != bridge.name]
+    back = [(bridge, nic) for bridge, nic in leaving if not masters[nic.key]]
+    for value in _as_lent(seen, project, loans, back):
         if value.key not in heirs:
             desired.borrowed.add(value.key)
             desired.picture.add(value)
-    for value, moved in _carried(seen, moves):
-        if value.key != moved.key:
+    for value, _ in _carried(seen, leaving):
+        if value.key not in desired.picture:
             desired.borrowed.add(value.key)
             desired.absent.add(value.key)
 

@@ -62,9 +62,9 @@ def carry(site: Site, network: Network, link: Link, bridge: str) -> None:
             continue
         if why := value.uncarried():
             message = f"uplink {link.name} has {value.KIND} {value.name}, which can't go to a bridge: {why}."
-            hint = (
-                f"Take it away first: `{'; '.join(value.delete_commands())}`. Or use type macvtap, or another uplink."
-            )
+            hint = f"Take it away first: `{'; '.join(value.delete_commands())}`. Or use type macvtap."
+            if isinstance(value, HostClient):
+                hint = f"Run one for {link.name} alone, or give {link.name} a fixed address. Or use type macvtap."
             site.refuse(network.at("uplink"), message, hint)
         site.move(value, moved)
     if not site.lab:
@@ -80,6 +80,9 @@ def _check_leases(site: Site, network: Network, link: Link, having: list[Thing])
         message = f"`{client.name}` (pid {client.pid}) asks DHCP servers on {link.name}; it is killed and started anew."
         hint = "Its script may take the address away until the server has given it again, a second or so."
         site.warn(where, message, hint)
+    for address in (v for v in here if isinstance(v, Address) and v.link == link.name and v.temporary):
+        message = f"temporary address {address.interface} of uplink {link.name} goes along as an ordinary one."
+        site.warn(where, message, "The kernel lets nobody say that it is temporary; it ends when it would have.")
     held = [v for v in here if isinstance(v, Address) and v.link == link.name and v.family == 4]
     leased = [address for address in held if address.until is not None]
     if not leased or clients or any(isinstance(v, DhcpClient) and v.link == link.name for v in having):

@@ -32,6 +32,7 @@ PROGRAMS = ("udhcpc", "dhclient", "dhcpcd")
 RUN_BY = ("NetworkManager", "connmand", "wickedd")
 USUAL = "eth0"  # of udhcpc, where it isn't told
 END = 3  # seconds
+SPECIAL = set(".[](){}*+?^$|\\")  # to pkill, which takes a regular expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -122,7 +123,8 @@ class HostClient(Thing):
         return []
 
     def delete_commands(self) -> list[str]:
-        return [f"pkill -KILL -xf {shlex.quote(' '.join(self.command))}"]
+        words = "".join(f"\\{char}" if char in SPECIAL else char for char in " ".join(self.command))
+        return [f"pkill -KILL -xf {shlex.quote(words)}"]
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return ()  # it outlives them

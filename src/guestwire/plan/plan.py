@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from guestwire.errors import FileError, Problem
 from guestwire.kinds import Link, Thing
@@ -113,11 +114,11 @@ class _Planner:
             elif isinstance(have, Thing) and self._differs(value, have):
                 steps += self._changes(value, have)
         away = [value for value in away if value.key not in lost]
-        steps += self._endings(steps, away)
+        going = self._closure(away)
+        steps += self._endings(steps, away, going)
         deleted = {step.key for step in steps if step.action == "delete"}
         deleted |= {key for value in self.observed if isinstance(value, Thing) for key in value.carries()}
-        gone = {**lost, **self._closure(away)}
-        implied = [value for key, value in gone.items() if key not in deleted and not value.fleeting]
+        implied = [value for key, value in {**lost, **going}.items() if key not in deleted and not value.fleeting]
         return Plan(self.project, steps, implied)
 
     def _changes(self, value: Thing, have: Thing) -> Iterator[Step]:
@@ -125,22 +126,27 @@ class _Planner:
 
         A macvlan that goes after its parent is down leaves the parent promiscuous.
         """
-        leaves = isinstance(have, Link) and have.master and self._leaves(value)
+        leaves = isinstance(have, Link) and bool(have.master) and self._leaves(value)
         if not (isinstance(value, Link) and isinstance(have, Link) and value.up is False and have.up):
-            yield Step("change", value, have, moves=bool(leaves))
+            yield Step("change", value, have, moves=leaves)
             return
         first = replace(value, up=None)
         if self._differs(first, have):
-            yield Step("change", first, have, moves=bool(leaves))
+            yield Step("change", first, have, moves=leaves)
             have = replace(value, up=True)
         yield Step("change", value, have, late=True)
 
     def _leaves(self, value: Thing) -> bool:
         """Whether a link is taken from its master once its addresses are on it, as nothing else needs it before."""
-        links = [link for link in self.desired.picture.of(Link) if link.key not in self.observed]
-        return isinstance(value, Link) and value.master == "" and all(value.place not in v.on_links() for v in links)
+        return isinstance(value, Link) and value.master == "" and value.place not in self._built_on
 
-    def _endings(self, steps: list[Step], away: list[Thing]) -> Iterator[Step]:
+    @cached_property
+    def _built_on(self) -> set[tuple[str, str]]:
+        """The links that others come to be on."""
+        coming = (link for link in self.desired.picture.of(Link) if link.key not in self.observed)
+        return {place for link in coming for place in link.on_links()}
+
+    def _endings(self, steps: list[Step], away: list[Thing], going: Mapping[Key, Thing]) -> Iterator[Step]:
         """How what isn't wanted goes.
 
         An address that goes to another link is taken from the one that was as soon as it is there, though that link may
@@ -158,7 +164,7 @@ class _Planner:
             return foreign and type(value).moved is not Thing.moved and value.RANK < PROCESSES
 
         yield from (Step("delete", value, moves=moves(value)) for value in roots)
-        for key, value in self._closure(away).items():
+        for key, value in going.items():
             if key not in known and value.netns not in ended and moves(value):
                 yield Step("delete", value, moves=True)
 
