@@ -119,11 +119,17 @@ class Trial:
     _before: dict[str, Expected] = field(default_factory=dict)
 
     def begin(self, *, anew: bool) -> None:
-        """Measure what is there before the change; expectations only where it isn't all `anew`."""
-        if self.guard is not None:
-            self.guard.before()
-        if self.expectations and not anew:
-            self._before = self.measure(self.expectations, QUICK)
+        """Measure what is there before the change; expectations only where it isn't all `anew`.
+
+        Raises Unavailable where that can't be measured.
+        """
+        try:
+            if self.guard is not None:
+                self.guard.before()
+            if self.expectations and not anew:
+                self._before = self.measure(self.expectations, QUICK)
+        except OSError as error:
+            raise Unavailable(f"what holds now can't be measured: {error.strerror}; nothing was done.") from error
 
     def judge(self) -> None:
         """Measure what is there now. Raises Rejected where that is against the change, Unavailable where it can't."""

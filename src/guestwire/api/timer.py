@@ -83,6 +83,7 @@ def _start(project: str) -> list[Problem]:
         refused = _as_service(unit, project) if _systemd_is_here() else "no systemd-run is to be had here"
         if not refused and _is_there(store, watch, unit):
             return []
+        refused = refused or f"its service {unit} doesn't begin"
         start_program(_command(project), _environment())
         if not _is_there(store, watch, ""):
             raise Unavailable(

@@ -16,7 +16,7 @@ import contextlib
 import ipaddress
 import select
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
@@ -79,18 +79,13 @@ class Guard:
 
     def after(self, seconds: float = _AFTER) -> tuple[Guarded, ...]:
         """Who of them answers now, asked until all do or so many seconds are over."""
-        asked = {(_now(self._kernel, self._netns, g.contact), g.means): "" for g in self.guarded}
-        heard: Mapping[tuple[Contact, Means], float] = {}
-        if asked:
-            heard = _Round(self._kernel, self._netns, asked, seconds, best=False).heard
-        known = {(contact.role, contact.address, means) for contact, means in heard}
-        why = {(contact.role, contact.address): said for (contact, _), said in asked.items()}
+        asked = {(each.contact, each.means): "" for each in self.guarded}
+        heard = _Round(self._kernel, self._netns, asked, seconds, best=False).heard if asked else {}
         silent = f"no answer within {seconds:g} s"
         self.guarded = tuple(
-            replace(g, after=there, why="answered" if there else why.get(key[:2]) or silent)
-            for g in self.guarded
-            for key in [(g.contact.role, g.contact.address, g.means)]
-            for there in [key in known]
+            replace(each, after=there, why="answered" if there else asked[each.contact, each.means] or silent)
+            for each in self.guarded
+            for there in [(each.contact, each.means) in heard]
         )
         return self.guarded
 
@@ -146,14 +141,15 @@ class _Round:
         return True
 
     def _send(self) -> None:
-        """Ask who hasn't answered, each on a new socket: links and addresses may be others by now."""
-        for number in list(self._open):
-            self._close(number)
+        """Ask who hasn't answered, each on a new socket: links and addresses may be others by now.
+
+        Those before are still heard: somebody may be far away.
+        """
         for contact, means in self._asked:
             if (contact, means) in self.heard:
                 continue
             try:
-                asking = inquiry(self._kernel, self._netns, contact, means)
+                asking = inquiry(self._kernel, self._netns, _now(self._kernel, self._netns, contact), means)
                 self._open[asking.sock.fileno()] = (contact, means), asking
                 self._poll.register(asking.sock, select.POLLIN)
                 asking.ask()
