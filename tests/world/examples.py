@@ -13,20 +13,23 @@ EXAMPLES = sorted(path.stem for path in Path(__file__).parents[2].joinpath("exam
 MTU = 1400
 
 HOST = """
+ip netns add outside
 for number in 0 1; do
-    ip link add eth$number type veth peer name far$number
-    ip link set far$number up
+    ip link add eth$number type veth peer name far$number netns outside
+    ip -n outside link set far$number up
     ip link set eth$number up
 done
 ip address add 192.0.2.10/24 dev eth0
 ip address add 198.51.100.10/24 dev eth1
 ip -6 address add 2001:db8:1::10/64 dev eth0 nodad
 ip -6 address add 2001:db8:2::10/64 dev eth1 nodad
+ip -n outside address add 192.0.2.1/24 dev far0
+ip -n outside -6 address add 2001:db8:1::1/64 dev far0 nodad
 ip route add default via 192.0.2.1
 ip -6 route add default via 2001:db8:1::1
 for try in $(seq 1000); do ip -6 route show table local | grep -q 2001:db8:2::10 && break; done
 """
-"""A host with the NICs, addresses and routes that a lab's host has."""
+"""A host with the NICs, addresses and routes that a lab's host has, and a gateway that answers."""
 
 
 def pair(name: str, lab: bool) -> tuple[str, str, str]:

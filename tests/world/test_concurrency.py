@@ -58,7 +58,7 @@ def test_two_at_once_of_one_project_make_it_once(sandbox: Sandbox) -> None:
 def test_ten_at_once_on_two_projects_end_right_or_say_75(sandbox: Sandbox, where: str) -> None:
     files = [str(sandbox.write(ONE, "one.yaml")), str(sandbox.write(TWO, "two.yaml"))]
     before = sandbox.snapshot()
-    done = sandbox.python("from tests.world.crowd import main; main()", str(ROUNDS), where, *files)
+    done = sandbox.python("from tests.world.crowd import main; main()", str(ROUNDS), where, *files, seconds=1200)
     told = json.loads(done.stdout)
     assert not told["wrong"], done.stderr
     assert told["codes"]["0"] == 10 * ROUNDS
