@@ -12,7 +12,7 @@ import errno
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from guestwire.apply import State, Store, apply
@@ -20,6 +20,7 @@ from guestwire.errors import Busy, GuestwireError, Interrupted, Problem
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
+from guestwire.kinds.veth import Veth
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.notify import Notifier
 from guestwire.linux.rtnetlink import read_link
@@ -37,6 +38,7 @@ __all__ = ["Host", "Wanted", "Watcher"]
 
 TICK = 1.0  # seconds between two looks at what the kernel tells no changes of, and at what keeps us from working
 LOOK = 600.0  # seconds after which all is read again, whatever was heard
+DYING = 0.3  # seconds that the kernel gets to end the links of a namespace whose name has gone
 SLICE = 256  # of those things are read in one tick
 SETTLING = 0.001  # seconds without an event after which what happened is taken to be over
 ROUNDS = 10  # how often that is waited for at most
@@ -92,6 +94,7 @@ class Watcher:
         self._stale = Stale()
         self._numbers: dict[tuple[str, int], str] = {}
         self._pending: set[Key] = set()
+        self._dying: dict[str, tuple[float, set[Key]]] = {}
         self._left: set[Key] = set()  # of them what is let be for now
         self._patience = Patience()
         self._stamp: object = None  # of the state that `wanted` was made for
@@ -122,6 +125,7 @@ class Watcher:
         """For how long there is nothing to do unless something happens."""
         waits = [TICK if self._slow or self._blocked else LOOK, self._notifier.interval]
         waits += [self._patience.next()] if self._pending else []
+        waits += [until - time.monotonic() for until, _ in self._dying.values()]
         waits += [0.0] if self._stale and not self._blocked else []
         return max(0.0, min(wait for wait in waits if wait is not None))
 
@@ -176,6 +180,7 @@ class Watcher:
         """Read all there is."""
         assert self._wanted is not None
         self._stale = Stale()
+        self._dying.clear()
         sources.learn(self._host.namespaces())
         self._numbers.clear()
         self._seen = Web(self._host.look(self._wanted))
@@ -228,6 +233,7 @@ class Watcher:
         if stale.keys:
             self._host.claim(self._seen, self._wanted)
             sources.follow(self._seen)
+        self._dying.update((netns, (time.monotonic() + DYING, ends)) for netns, ends in stale.dying.items())
         self._patience.changed(again.changed)
         self._pending |= again.changed.keys() | stale.touched
 
@@ -254,7 +260,7 @@ class Watcher:
         assert self._wanted is not None
         if not self._pending:
             return None
-        held = self._patience.held()
+        held = self._patience.held() | self._unended()
         let_be = concerned(self._seen, self._wanted.picture, held) if held else set()
         self._left = self._pending & let_be
         keys = concerned(self._seen, self._wanted.picture, self._pending - let_be) - let_be
@@ -263,9 +269,23 @@ class Watcher:
             return self._plan()
         if not made:
             self._pending = self._left
-            self._since = None
+            self._since = self._since if self._dying else None
             return None
         return made
+
+    def _unended(self) -> set[Key]:
+        """The namespaces that have gone while the far ends of their links haven't: the kernel is about to end them.
+
+        Where it doesn't, a process keeps the namespace: then they are taken away.
+        """
+        for netns, (until, ends) in list(self._dying.items()):
+            left = [link for key in ends if isinstance(link := self._seen.get(key), Veth)]
+            if left and time.monotonic() < until:
+                continue
+            del self._dying[netns]
+            self._seen.add(*(replace(link, peer=("?", link.name)) for link in left if link.owner == self._host.project))
+            self._pending |= {link.key for link in left}
+        return {Key("", netns, Namespace.KIND, netns) for netns in self._dying}
 
     def _possible(self, seen: Picture, desired: Desired) -> Plan | None:
         """The plan between two parts, None where something of it can't be; that is let be then."""
