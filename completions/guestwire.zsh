@@ -20,9 +20,11 @@ _shtab_guestwire_commands() {
     pcap:'frames of a guest'"'"'s NIC to standard output, for Wireshark or tcpdump'
     plan:'what up would do'
     rollback:'undo an up that was killed or is waiting to be confirmed'
+    service:'a project built and watched from boot on, as a systemd service'
     status:'guests, NICs, networks, addresses, drift from the file'
     tap:'taps and tuns by themselves, without a file'
     up:'build or change to what the file says'
+    watch:'keep it so: repair what breaks, until stopped'
   )
   _describe 'guestwire commands' _commands
 }
@@ -34,6 +36,14 @@ _shtab_guestwire_cable_commands() {
     list:'the cables that guestwire holds, and what they have carried'
   )
   _describe 'guestwire cable commands' _commands
+}
+
+_shtab_guestwire_service_commands() {
+  local _commands=(
+    install:'have a project built at boot and watched, as a systemd service'
+    remove:'take a project'"'"'s systemd service away; what is built stays'
+  )
+  _describe 'guestwire service commands' _commands
 }
 
 _shtab_guestwire_tap_commands() {
@@ -221,6 +231,41 @@ _shtab_guestwire_rollback_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_rollback_defaults_added=0
 
+_shtab_guestwire_service_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_service_defaults_added=0
+
+_shtab_guestwire_service_install_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--project[the project\'s name, in place of the file\'s]:NAME:"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_service_install_defaults_added=0
+
+_shtab_guestwire_service_remove_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--project[the project\'s name\; then no file is needed]:NAME:"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_service_remove_defaults_added=0
+
 _shtab_guestwire_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
@@ -299,6 +344,21 @@ _shtab_guestwire_up_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_up_defaults_added=0
 
+_shtab_guestwire_watch_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--project[the project, where the file doesn\'t say\; it must be up]:NAME:"
+  "--up[build it first, where it isn\'t up]"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_watch_defaults_added=0
+
 
 _shtab_guestwire() {
   local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->guestwire'
@@ -327,9 +387,11 @@ _shtab_guestwire() {
         pcap) _arguments -C -s $_shtab_guestwire_pcap_options ;;
         plan) _arguments -C -s $_shtab_guestwire_plan_options ;;
         rollback) _arguments -C -s $_shtab_guestwire_rollback_options ;;
+        service) _shtab_guestwire_service ;;
         status) _arguments -C -s $_shtab_guestwire_status_options ;;
         tap) _shtab_guestwire_tap ;;
         up) _arguments -C -s $_shtab_guestwire_up_options ;;
+        watch) _arguments -C -s $_shtab_guestwire_watch_options ;;
       esac
   esac
 }
@@ -355,6 +417,30 @@ _shtab_guestwire_cable() {
         add) _arguments -C -s $_shtab_guestwire_cable_add_options ;;
         del) _arguments -C -s $_shtab_guestwire_cable_del_options ;;
         list) _arguments -C -s $_shtab_guestwire_cable_list_options ;;
+      esac
+  esac
+}
+
+_shtab_guestwire_service() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->service'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_guestwire_service_defaults_added )); then
+    if (( ${_shtab_guestwire_service_options[(I)${(q)one_or_more}*]} +          ${_shtab_guestwire_service_options[(I)${(q)remainder}*]} +          ${_shtab_guestwire_service_options[(I)${(q)default}]} == 0 )); then
+      _shtab_guestwire_service_options+=(': :_shtab_guestwire_service_commands' '*::: :->service')
+    fi
+    _shtab_guestwire_service_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_guestwire_service_options
+
+  case $state in
+    service)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_guestwire_service-$line[1]:"
+      case $line[1] in
+        install) _arguments -C -s $_shtab_guestwire_service_install_options ;;
+        remove) _arguments -C -s $_shtab_guestwire_service_remove_options ;;
       esac
   esac
 }
