@@ -83,12 +83,15 @@ class Host(Protocol):
 
 
 class Watcher:
-    """Watches one project. `tell` is called with each repair."""
+    """Watches one project. `tell` is called with each repair, `begun` with its name once all was looked at."""
 
-    def __init__(self, host: Host, notifier: Notifier, tell: Callable[[Repair], None]) -> None:
+    def __init__(
+        self, host: Host, notifier: Notifier, tell: Callable[[Repair], None], begun: Callable[[str], None]
+    ) -> None:
         self._host = host
         self._notifier = notifier
         self._tell = tell
+        self._begun = begun
         self._wanted: Wanted | None = None
         self._seen = Web()
         self._stale = Stale()
@@ -103,7 +106,8 @@ class Watcher:
         self._slow: list[Key] = []
         self._looked = 0.0
         self._ticked = 0.0
-        self._ready = False
+        self._paused = 0.0
+        self.ready = False
 
     def run(self) -> str:
         """Watch until a signal comes or the project is taken down; which of the two: "stopped" or "down".
@@ -116,26 +120,31 @@ class Watcher:
                     sources.wait(self._timeout())
                     if sources.stopped:
                         break
-            except Interrupted:
+            except (Interrupted, KeyboardInterrupt):
                 pass
             self._notifier.say("STOPPING=1")
             return "down" if self._wanted is None and not sources.stopped else "stopped"
 
     def _timeout(self) -> float:
         """For how long there is nothing to do unless something happens."""
+        now = time.monotonic()
+        if now < self._paused:
+            return min(self._paused - now, self._notifier.interval or TICK)
         waits = [TICK if self._slow or self._blocked else LOOK, self._notifier.interval]
         waits += [self._patience.next()] if self._pending else []
-        waits += [until - time.monotonic() for until, _ in self._dying.values()]
+        waits += [until - now for until, _ in self._dying.values()]
         waits += [0.0] if self._stale and not self._blocked else []
         return max(0.0, min(wait for wait in waits if wait is not None))
 
     def _step(self, sources: Sources) -> bool:
         """One round; False where the project is no more."""
-        if self._ready and self._notifier.interval is not None:
+        if self.ready and self._notifier.interval is not None:
             self._notifier.say("WATCHDOG=1")
         try:
-            if self._ready:
+            if self.ready:
                 self._hear(sources)
+            if time.monotonic() < self._paused:
+                return True
             if self._blocked:
                 with self._host.at_work():
                     self._blocked = False
@@ -148,9 +157,9 @@ class Watcher:
         except Busy:  # look again when its lock has gone, or in a while
             self._blocked = True
         except (OSError, GuestwireError) as error:
-            if isinstance(error, Interrupted) or not self._ready:
+            if isinstance(error, Interrupted) or not self.ready:
                 raise
-            self._trouble((), error)
+            self._pause(error)
         return True
 
     # What is wanted
@@ -171,8 +180,9 @@ class Watcher:
         if wanted.done:
             causes, steps = tuple(roots(wanted.done.steps)), tuple(wanted.done.steps)
             self._tell(Repair(self._host.project, time.time(), time.monotonic() - began, causes, steps))
-        if not self._ready:
-            self._ready = True
+        if not self.ready:
+            self.ready = True
+            self._begun(self._host.project)
             self._notifier.say("READY=1", f"STATUS=Watching {self._host.project}.")
         return True
 
@@ -299,6 +309,8 @@ class Watcher:
         try:
             made = make_plan(seen, desired, self._host.project, problem=problem)
         except GuestwireError as error:
+            if not impossible:
+                raise
             self._fail(impossible, error)
             return None
         drastic = [step.value for step in made.steps if step.action != "change"]
@@ -332,7 +344,7 @@ class Watcher:
         self._pending = self._left
         self._since = None
         self._stale.touch(step.value for step in made.steps)
-        self._seen.scope |= sources.learn(self._host.namespaces()) if self._stale.namespaces else set()
+        sources.learn(sorted(self._stale.namespaces))
         wait = self._patience.repaired(causes)
         self._tell(Repair(self._host.project, seen_at, seconds, causes, tuple(made.steps), wait=wait or None))
 
@@ -352,14 +364,13 @@ class Watcher:
         if wait >= 1:
             self._tell(Repair(self._host.project, time.time(), 0.0, (), (), str(error), wait))
 
-    def _trouble(self, keys: tuple[Key, ...], error: Exception) -> None:
-        """Something could not be read, most likely for it was changing: all is read again."""
+    def _pause(self, error: Exception) -> None:
+        """Something could not be read or compiled, most likely for it was changing: all is read again in a while."""
         self._stale.everything = True
-        whole = Key("", self._host.netns, Namespace.KIND, "")
-        wait = self._patience.failed([whole])
+        wait = self._patience.failed([Key("", self._host.netns, "", "")])
+        self._paused = time.monotonic() + wait
         if wait >= 1:
             self._tell(Repair(self._host.project, time.time(), 0.0, (), (), str(error), wait))
-        self._pending.add(whole)
 
 
 def _is_silent(value: Thing) -> bool:
