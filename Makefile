@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 export PATH := $(PATH):/usr/sbin:/sbin
-.PHONY: help demo test fault lint format docs bench bench-build bench-frames clean
+.PHONY: help demo test fault lint format docs bench bench-build bench-frames bench-watch clean
 
 help: ## list these targets
 	@echo "make TARGET, with TARGET one of:"
@@ -50,7 +50,12 @@ bench-frames: ## TCP through cables between descriptors, beside veth and kernel 
 	@tools/venv.sh dev
 	$(PYTHON) bench/frames.py $(ARGS)
 
-bench: bench-build bench-frames ## run all benches
+bench-watch: ## how long guestwire watch takes to repair what breaks, beside raw netlink (minutes)
+	@tools/packages.sh test
+	@tools/venv.sh dev
+	$(PYTHON) bench/watch.py $(ARGS)
+
+bench: bench-build bench-frames bench-watch ## run all benches
 
 clean: ## remove what make made, the virtual environment too
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from guestwire.api.service import Service, install_service, remove_service
     from guestwire.api.settling import confirm, rollback
     from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
-    from guestwire.api.watch import Watched, watch
+    from guestwire.api.watching import Watched, watch
     from guestwire.api.work import is_some_project
 
 __all__ = [
@@ -72,7 +72,7 @@ _HOMES = {
     "settling": ("confirm", "rollback"),
     "work": ("is_some_project",),
     "service": ("Service", "install_service", "remove_service"),
-    "watch": ("Watched", "watch"),
+    "watching": ("Watched", "watch"),
     "taps": ("add_tap", "delete_tap", "find_tap", "list_taps"),
 }
 

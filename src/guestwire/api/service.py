@@ -13,6 +13,7 @@ from guestwire.api.work import DEFAULT_FILE
 from guestwire.daemons import systemd
 from guestwire.errors import FileError, NotPermitted, Refused, UsageError
 from guestwire.guests import KINDS
+from guestwire.linux.programs import run_program
 from guestwire.linux.userns import capable
 from guestwire.networks import TYPES
 from guestwire.spec import load
@@ -20,6 +21,7 @@ from guestwire.spec import load
 __all__ = ["Service", "install_service", "remove_service"]
 
 MARK = "# guestwire: "
+SECONDS = 330  # a start may take as long as the unit says
 UNIT = """\
 {mark}{project}
 [Unit]
@@ -89,14 +91,14 @@ def install_service(path: str | None = None, *, project: str | None = None, netn
         return Service(where.project, place, True, before != text, tuple(f"systemctl {' '.join(c)}" for c in commands))
     try:
         for command in commands:
-            systemd.control(*command)
+            _systemctl(*command)
     except OSError as error:
         if before is None:
             with contextlib.suppress(OSError):
-                systemd.control("disable", name)
+                _systemctl("disable", name)
             os.unlink(place)
             with contextlib.suppress(OSError):
-                systemd.control("daemon-reload")
+                _systemctl("daemon-reload")
         hint = f"`journalctl -u {name}` says more; `guestwire plan` what it would build."
         raise Refused(f"systemd refused {name}: {error.strerror}.", hint=hint) from error
     return Service(where.project, place, True, before != text)
@@ -112,15 +114,20 @@ def remove_service(path: str | None = None, *, project: str | None = None) -> Se
         return Service(project, place, False, False)
     if systemd.runs():
         try:
-            systemd.control("disable", "--now", name)
+            _systemctl("disable", "--now", name)
         except OSError as error:
             raise Refused(f"systemd refused to end {name}: {error.strerror}.", hint="It is left as it is.") from error
     os.unlink(place)
     if not systemd.runs():
         return Service(project, place, False, True, (f"systemctl disable --now {name}", "systemctl daemon-reload"))
     with contextlib.suppress(OSError):
-        systemd.control("daemon-reload")
+        _systemctl("daemon-reload")
     return Service(project, place, False, True)
+
+
+def _systemctl(*words: str) -> None:
+    """Run systemctl. Raises OSError in its own words."""
+    run_program(("systemctl", *words), SECONDS)
 
 
 def _see_that_we_may() -> None:

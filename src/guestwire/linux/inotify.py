@@ -7,9 +7,9 @@ import os
 import struct
 from collections.abc import Iterable
 
-__all__ = ["COME", "GONE", "Watch"]
+__all__ = ["ARRIVED", "LEFT", "Watch"]
 
-COME, GONE = 0x80 | 0x100, 0x40 | 0x200  # IN_MOVED_TO | IN_CREATE, IN_MOVED_FROM | IN_DELETE
+ARRIVED, LEFT = 0x80 | 0x100, 0x40 | 0x200  # IN_MOVED_TO | IN_CREATE, IN_MOVED_FROM | IN_DELETE
 IN_MOVED_TO = 0x80
 IN_CLOEXEC, IN_NONBLOCK = os.O_CLOEXEC, os.O_NONBLOCK
 _EVENT = struct.Struct("=iIII")
@@ -19,7 +19,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Watch:
     """A watch over folders; to be waited for with `select`. Raises OSError where one isn't there.
 
-    It tells of files that come under their final names by a rename, or with `of` (COME, GONE) of others.
+    It tells of files that come under their final names by a rename, or with `of` (ARRIVED, LEFT) of others.
     """
 
     def __init__(self, folders: Iterable[str], of: int = IN_MOVED_TO) -> None:

@@ -10,7 +10,7 @@ from guestwire.apply import Store
 from guestwire.kinds import Thing
 from guestwire.kinds.mark import RUN
 from guestwire.linux import namespaces
-from guestwire.linux.inotify import COME, GONE, Watch
+from guestwire.linux.inotify import ARRIVED, LEFT, Watch
 from guestwire.linux.monitor import Monitor
 from guestwire.picture import Key
 from guestwire.watch.stale import Stale
@@ -30,7 +30,7 @@ class Sources:
         self._poll = select.epoll()
         self._ready: set[int] = set()
         self._processes: dict[int, int] = {}  # pid → its descriptor
-        self._folders = Watch([], COME | GONE)
+        self._folders = Watch([], ARRIVED | LEFT)
         for fd in (*self._monitor.filenos(), self._folders.fileno(), stop):
             self._poll.register(fd, select.EPOLLIN)
 
@@ -106,6 +106,7 @@ class Sources:
                 stale.everything = True
             elif folder == namespaces.FOLDER and (name in seen.scope or self._is_ours(name)):
                 self._monitor.forget(name)
+                self.learn([name])  # where it has come, or come again
                 stale.namespaces.add(name)
         return bool(news)
 

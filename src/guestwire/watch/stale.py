@@ -28,8 +28,9 @@ class Stale:
     `told` has of a namespace's links, by number, the message that the kernel told of it last; `ports` those whose
     options as a port may be others since; `links` are names that are to be read, `addresses` namespaces whose addresses
     and routes are, `keys` what is read by key. `touched` are the keys of what we have changed ourselves: what is there
-    then counts as news, though it is as before. `everything` where events were lost, so that nothing but a look at all
-    of it helps.
+    then counts as news, though it is as before. Of namespaces that are found gone `dying` has the far ends of what was
+    in them, which the kernel ends in its own time. `everything` where events were lost, so that nothing but a look at
+    all of it helps.
     """
 
     told: dict[str, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
@@ -39,6 +40,7 @@ class Stale:
     keys: set[Key] = field(default_factory=set)
     namespaces: set[str] = field(default_factory=set)
     touched: set[Key] = field(default_factory=set)
+    dying: dict[str, set[Key]] = field(default_factory=dict)
     everything: bool = False
 
     def __bool__(self) -> bool:
@@ -87,7 +89,11 @@ class Stale:
     def renew(self, again: Again, seen: Web, wanted: Web) -> None:
         """Look at it all again; what has changed is in `again.changed`."""
         for netns in sorted(self.namespaces):
-            if again.namespace(netns):
+            places = [(netns, link.name) for link in seen.of(Link, netns)]
+            ends = {key for place in places for key in seen.hanging(place) if key.netns != netns}
+            if not again.namespace(netns):
+                self.dying[netns] = ends
+            else:
                 self.links[netns].update(link.name for web in (seen, wanted) for link in web.of(Link, netns))
                 self.addresses.add(netns)
                 self.keys.update(key for key in wanted.inside(netns) if _read_by_key(key))

@@ -12,7 +12,7 @@ import errno
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from guestwire.apply import State, Store, apply
@@ -20,6 +20,7 @@ from guestwire.errors import Busy, GuestwireError, Interrupted, Problem
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
+from guestwire.kinds.veth import Veth
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.notify import Notifier
 from guestwire.linux.rtnetlink import read_link
@@ -37,6 +38,7 @@ __all__ = ["Host", "Wanted", "Watcher"]
 
 TICK = 1.0  # seconds between two looks at what the kernel tells no changes of, and at what keeps us from working
 LOOK = 600.0  # seconds after which all is read again, whatever was heard
+DYING = 0.3  # seconds that the kernel gets to end the links of a namespace whose name has gone
 SLICE = 256  # of those things are read in one tick
 SETTLING = 0.001  # seconds without an event after which what happened is taken to be over
 ROUNDS = 10  # how often that is waited for at most
@@ -81,17 +83,21 @@ class Host(Protocol):
 
 
 class Watcher:
-    """Watches one project. `tell` is called with each repair."""
+    """Watches one project. `tell` is called with each repair, `begun` with its name once all was looked at."""
 
-    def __init__(self, host: Host, notifier: Notifier, tell: Callable[[Repair], None]) -> None:
+    def __init__(
+        self, host: Host, notifier: Notifier, tell: Callable[[Repair], None], begun: Callable[[str], None]
+    ) -> None:
         self._host = host
         self._notifier = notifier
         self._tell = tell
+        self._begun = begun
         self._wanted: Wanted | None = None
         self._seen = Web()
         self._stale = Stale()
         self._numbers: dict[tuple[str, int], str] = {}
         self._pending: set[Key] = set()
+        self._dying: dict[str, tuple[float, set[Key]]] = {}
         self._left: set[Key] = set()  # of them what is let be for now
         self._patience = Patience()
         self._stamp: object = None  # of the state that `wanted` was made for
@@ -100,7 +106,8 @@ class Watcher:
         self._slow: list[Key] = []
         self._looked = 0.0
         self._ticked = 0.0
-        self._ready = False
+        self._paused = 0.0
+        self.ready = False
 
     def run(self) -> str:
         """Watch until a signal comes or the project is taken down; which of the two: "stopped" or "down".
@@ -113,25 +120,31 @@ class Watcher:
                     sources.wait(self._timeout())
                     if sources.stopped:
                         break
-            except Interrupted:
+            except (Interrupted, KeyboardInterrupt):
                 pass
             self._notifier.say("STOPPING=1")
             return "down" if self._wanted is None and not sources.stopped else "stopped"
 
     def _timeout(self) -> float:
         """For how long there is nothing to do unless something happens."""
+        now = time.monotonic()
+        if now < self._paused:
+            return min(self._paused - now, self._notifier.interval or TICK)
         waits = [TICK if self._slow or self._blocked else LOOK, self._notifier.interval]
         waits += [self._patience.next()] if self._pending else []
+        waits += [until - now for until, _ in self._dying.values()]
         waits += [0.0] if self._stale and not self._blocked else []
         return max(0.0, min(wait for wait in waits if wait is not None))
 
     def _step(self, sources: Sources) -> bool:
         """One round; False where the project is no more."""
-        if self._ready and self._notifier.interval is not None:
+        if self.ready and self._notifier.interval is not None:
             self._notifier.say("WATCHDOG=1")
         try:
-            if self._ready:
+            if self.ready:
                 self._hear(sources)
+            if time.monotonic() < self._paused:
+                return True
             if self._blocked:
                 with self._host.at_work():
                     self._blocked = False
@@ -144,9 +157,9 @@ class Watcher:
         except Busy:  # look again when its lock has gone, or in a while
             self._blocked = True
         except (OSError, GuestwireError) as error:
-            if isinstance(error, Interrupted) or not self._ready:
+            if isinstance(error, Interrupted) or not self.ready:
                 raise
-            self._trouble((), error)
+            self._pause(error)
         return True
 
     # What is wanted
@@ -167,8 +180,9 @@ class Watcher:
         if wanted.done:
             causes, steps = tuple(roots(wanted.done.steps)), tuple(wanted.done.steps)
             self._tell(Repair(self._host.project, time.time(), time.monotonic() - began, causes, steps))
-        if not self._ready:
-            self._ready = True
+        if not self.ready:
+            self.ready = True
+            self._begun(self._host.project)
             self._notifier.say("READY=1", f"STATUS=Watching {self._host.project}.")
         return True
 
@@ -176,6 +190,7 @@ class Watcher:
         """Read all there is."""
         assert self._wanted is not None
         self._stale = Stale()
+        self._dying.clear()
         sources.learn(self._host.namespaces())
         self._numbers.clear()
         self._seen = Web(self._host.look(self._wanted))
@@ -228,6 +243,7 @@ class Watcher:
         if stale.keys:
             self._host.claim(self._seen, self._wanted)
             sources.follow(self._seen)
+        self._dying.update((netns, (time.monotonic() + DYING, ends)) for netns, ends in stale.dying.items())
         self._patience.changed(again.changed)
         self._pending |= again.changed.keys() | stale.touched
 
@@ -254,7 +270,7 @@ class Watcher:
         assert self._wanted is not None
         if not self._pending:
             return None
-        held = self._patience.held()
+        held = self._patience.held() | self._unended()
         let_be = concerned(self._seen, self._wanted.picture, held) if held else set()
         self._left = self._pending & let_be
         keys = concerned(self._seen, self._wanted.picture, self._pending - let_be) - let_be
@@ -263,9 +279,23 @@ class Watcher:
             return self._plan()
         if not made:
             self._pending = self._left
-            self._since = None
+            self._since = self._since if self._dying else None
             return None
         return made
+
+    def _unended(self) -> set[Key]:
+        """The namespaces that have gone while the far ends of their links haven't: the kernel is about to end them.
+
+        Where it doesn't, a process keeps the namespace: then they are taken away.
+        """
+        for netns, (until, ends) in list(self._dying.items()):
+            left = [link for key in ends if isinstance(link := self._seen.get(key), Veth)]
+            if left and time.monotonic() < until:
+                continue
+            del self._dying[netns]
+            self._seen.add(*(replace(link, peer=("?", link.name)) for link in left if link.owner == self._host.project))
+            self._pending |= {link.key for link in left}
+        return {Key("", netns, Namespace.KIND, netns) for netns in self._dying}
 
     def _possible(self, seen: Picture, desired: Desired) -> Plan | None:
         """The plan between two parts, None where something of it can't be; that is let be then."""
@@ -279,6 +309,8 @@ class Watcher:
         try:
             made = make_plan(seen, desired, self._host.project, problem=problem)
         except GuestwireError as error:
+            if not impossible:
+                raise
             self._fail(impossible, error)
             return None
         drastic = [step.value for step in made.steps if step.action != "change"]
@@ -312,7 +344,7 @@ class Watcher:
         self._pending = self._left
         self._since = None
         self._stale.touch(step.value for step in made.steps)
-        self._seen.scope |= sources.learn(self._host.namespaces()) if self._stale.namespaces else set()
+        sources.learn(sorted(self._stale.namespaces))
         wait = self._patience.repaired(causes)
         self._tell(Repair(self._host.project, seen_at, seconds, causes, tuple(made.steps), wait=wait or None))
 
@@ -332,14 +364,13 @@ class Watcher:
         if wait >= 1:
             self._tell(Repair(self._host.project, time.time(), 0.0, (), (), str(error), wait))
 
-    def _trouble(self, keys: tuple[Key, ...], error: Exception) -> None:
-        """Something could not be read, most likely for it was changing: all is read again."""
+    def _pause(self, error: Exception) -> None:
+        """Something could not be read or compiled, most likely for it was changing: all is read again in a while."""
         self._stale.everything = True
-        whole = Key("", self._host.netns, Namespace.KIND, "")
-        wait = self._patience.failed([whole])
+        wait = self._patience.failed([Key("", self._host.netns, "", "")])
+        self._paused = time.monotonic() + wait
         if wait >= 1:
             self._tell(Repair(self._host.project, time.time(), 0.0, (), (), str(error), wait))
-        self._pending.add(whole)
 
 
 def _is_silent(value: Thing) -> bool:

@@ -20,12 +20,13 @@ VERB = Verb(
 It first does what `up` would do, then hears of every change and puts back what somebody has deleted, set down, moved or
 changed, and what has died; a line says what and how long it took. A change by `up` is taken over; `down` ends it. While
 another guestwire is at work, or a change is unsettled, it keeps its hands off. What somebody undoes again and again is
-left alone for longer and longer. Ctrl-C and SIGTERM end it with 0; what is built stays.
+left alone for longer and longer. Ctrl-C and SIGTERM end it with 0; what is built stays. As a
+systemd service: `guestwire service install`.
 
 With --json the document is printed at the end, with the last 1,000 repairs.""",
     examples=(
         ("guestwire watch", "keep the project of guestwire.yaml in this folder as it is"),
-        ("guestwire service install", "the same as a systemd service, from boot on"),
+        ("guestwire watch --up", "the same, building it first where it isn't up, as a service does at boot"),
     ),
     exits=((0, "stopped, or the project was taken down"), (64, "also: the project isn't up")),
 )

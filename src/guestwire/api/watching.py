@@ -70,7 +70,7 @@ def watch(
         where = situation(place, lab=False, project=project, netns=netns, changes=True)
         if build and where.state is None:
             up(place, project=project, netns=netns)
-        host = _Host(where, begun)
+        host = _Host(where)
         last: deque[Repair] = deque(maxlen=MOST)
         count = 0
 
@@ -80,8 +80,9 @@ def watch(
             last.append(repair)
             tell(repair)
 
-        ended = Watcher(host, notifier, note).run()
-        if not host.begun and ended == "down":
+        watcher = Watcher(host, notifier, note, begun)
+        ended = watcher.run()
+        if not watcher.ready and ended == "down":
             raise UsageError(f"project {host.project} isn't up.", hint="`guestwire up` builds it; then watch it.")
         return Watched(host.project, ended, count, tuple(last))
 
@@ -89,10 +90,8 @@ def watch(
 class _Host:
     """A project on its host, for who watches it."""
 
-    def __init__(self, where: Situation, begun: Callable[[str], None]) -> None:
+    def __init__(self, where: Situation) -> None:
         self._where = where
-        self._tell = begun
-        self.begun = False
         self.project, self.netns, self.store = where.project, where.host, where.store
 
     def catch_up(self) -> Wanted | None:
@@ -119,9 +118,6 @@ class _Host:
         desired = where.site.desired
         picture = Web(_as_lent(desired, where))
         problem, where.seen, where.state = where.site.problem, None, state
-        if not self.begun:
-            self.begun = True
-            self._tell(self.project)
         return Wanted(made, picture, Desired(picture, set(desired.absent), set(desired.borrowed)), state, problem)
 
     def look(self, wanted: Wanted) -> Picture:
