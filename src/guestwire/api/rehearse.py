@@ -260,7 +260,7 @@ def _told(failed: Mapping[Key, tuple[Thing, str]]) -> Iterator[tuple[str, str]]:
 def _otherwise(there: Plan, here: Plan) -> Iterator[tuple[str, str]]:
     """Where `up` on the copy did other steps than it would do on the host."""
     on_host, in_copy = ({(step.action, step.key): step for step in plan.steps} for plan in (there, here))
-    for step in [on_host[key] for key in on_host.keys() - in_copy.keys()][:FEW]:
+    for step in [step for key, step in on_host.items() if key not in in_copy][:FEW]:
         yield f"the step “{step.describe()}”", "`up` would take it here, and did not in the copy"
-    for step in [in_copy[key] for key in in_copy.keys() - on_host.keys()][:FEW]:
+    for step in [step for key, step in in_copy.items() if key not in on_host][:FEW]:
         yield f"the step “{step.describe()}”", "`up` took it in the copy, and would not here"

@@ -181,7 +181,7 @@ class Outside:
     def _way(self, address: str) -> tuple[str | None, str | None]:
         """By which link the host reaches an address, and by which gateway; the longest prefix decides."""
         wanted = ip_address(address)
-        straight = [_Way(ip_network(own.interface, strict=False), 0, own.link, None) for own in self.addresses]
+        straight = [_Way(_segment(own), 0, own.link, None) for own in self.addresses]
         found = [way for way in (*straight, *self.ways) if wanted in way.net]
         best = min(found, key=lambda way: (-way.net.prefixlen, way.metric), default=None)
         return (best.link, best.gateway) if best else (None, None)
@@ -209,9 +209,7 @@ class Outside:
         wanted = ip_address(address)
         if _is_link_local(address):
             return 64 if wanted.version == 6 else 16
-        inside = (
-            a.prefix for a in self.addresses if a.link == link and wanted in ip_network(a.interface, strict=False)
-        )
+        inside = (a.prefix for a in self.addresses if a.link == link and wanted in _segment(a))
         return next(inside, wanted.max_prefixlen)
 
     def _open(self, door: Door, *, leases: bool) -> None:
@@ -221,7 +219,7 @@ class Outside:
             return
         door.netns, door.name = f".{door.link.name}", door.link.name
         theirs = [ip_interface(each) for addresses in door.stations.values() for each in addresses]
-        for net in {ip_network(a.interface, strict=False) for a in own}:
+        for net in {_segment(a) for a in own}:
             if not any(each.ip in net and each.network.prefixlen == net.prefixlen for each in theirs):
                 door.routes.add(str(net))
             if leases and net.version == 4 and door.lease is None:
@@ -245,6 +243,11 @@ def _ways(route: AnyRoute) -> Iterator[_Way]:
     for link, gateway in [(route.link, route.gateway), *((hop.link, hop.gateway) for hop in route.hops or ())]:
         if link:
             yield _Way(net, route.metric, link, gateway)
+
+
+def _segment(own: Address) -> Net:
+    """The network that is straight on the link of one of the host's addresses: its own, or its peer's."""
+    return ip_network(f"{own.peer or own.address}/{own.prefix}", strict=False)
 
 
 def _macs(words: set[str]) -> set[str]:

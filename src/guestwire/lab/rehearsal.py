@@ -12,6 +12,7 @@ from dataclasses import replace
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.cable import Cable
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.fdb import Fdb
 from guestwire.kinds.macvlan import Macvlan
@@ -103,8 +104,9 @@ class Copy:
                 say((f"Wi-Fi of {link.name}", "a plain cable stands for it, which passes every MAC"))
             elif not link.kernel_kind:
                 say((f"hardware of {link.name}", "offloads, queues and speed are a veth's"))
+        cabled = {cable.end[:2] for cable in self.whole.picture.of(Cable) if cable.end}
         for tap in self.whole.picture.of(Tap, self.whole.host):
-            if tap.name in self.held:
+            if tap.name in self.held and (tap.netns, tap.name) not in cabled:
                 say((f"what is behind {tap.label()} {tap.name}", f"nobody answers for {self.held[tap.name]}"))
         self.missing += outside.told()
         for name, what in seen.bridges:

@@ -36,7 +36,7 @@ class Kernel:
         self.failures: list[tuple[Any, OSError]] = []
         self._home = namespaces.current()
         self._fds: dict[str, int] = {"": self._home}
-        self._sockets: dict[str, Socket] = {}
+        self._sockets = {"": Socket()}  # at home, where we are; to enter it again would take rights
         self._indexes: dict[tuple[str, str], int] = {}
         self._queue: list[Request] = []
         self._tokens: list[Any] = []
