@@ -77,6 +77,7 @@ __all__ = [
     "delete_link",
     "dump_addresses",
     "dump_links",
+    "dump_local",
     "dump_routes",
     "link_index",
     "link_local",
@@ -107,7 +108,7 @@ IFA_F_NODAD, IFA_F_PERMANENT, IFA_F_NOPREFIXROUTE = 0x02, 0x80, 0x200
 
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_CACHEINFO, RTA_TABLE = 1, 4, 5, 6, 7, 12, 15
 RTA_PREF = 20
-RT_TABLE_MAIN = 254
+RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
 
 NETNSA_NSID, NETNSA_FD = 1, 3
 
@@ -346,6 +347,17 @@ def dump_routes(sock: Socket, *, main: bool = True) -> list[RouteMessage]:
                 rest=_rest(attrs, _ROUTE_TOLD),
             )
         )
+    return found
+
+
+def dump_local(sock: Socket) -> list[tuple[str, int]]:
+    """The IPv6 addresses that packets are taken for in the socket's namespace, each with the index of its link."""
+    found = []
+    for answer in sock.dump(
+        Request(RTM_GETROUTE, 0, _RTMSG.pack(socket.AF_INET6, 0, 0, 0, RT_TABLE_LOCAL, 0, 0, 0, 0))
+    ):
+        get = attributes(answer, 12).get
+        found.append((_address(socket.AF_INET6, get(RTA_DST)), _number(get(RTA_OIF))))
     return found
 
 
