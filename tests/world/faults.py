@@ -22,7 +22,6 @@ from guestwire.apply import Store
 from guestwire.errors import GuestwireError
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.cable import Cable
-from guestwire.kinds.linklocal import LinkLocal
 from guestwire.kinds.neighbour import Neighbour
 from guestwire.kinds.prefixroute import PrefixRoute
 from guestwire.kinds.proxy import Proxy
@@ -39,7 +38,7 @@ SEED = 2
 CODES = {"fail": 71, "int": 130, "kill": -signal.SIGKILL}
 FOLDERS = ("/run", "/etc/netns")
 NAMED = "/run/netns"
-HOSTS_OWN = (LinkLocal, Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
+HOSTS_OWN = (Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
 LENT = ("forwarding", "accept_ra", "proxy_ndp")
 
 
