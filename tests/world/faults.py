@@ -25,7 +25,6 @@ from guestwire.apply import Store
 from guestwire.errors import GuestwireError
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.cable import Cable
-from guestwire.kinds.linklocal import LinkLocal
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.neighbour import Neighbour
 from guestwire.kinds.prefixroute import PrefixRoute
@@ -46,7 +45,7 @@ REFUSED = 71
 UNFIT = (65, 69)
 FOLDERS = ("/run", "/etc/netns")
 NAMED = "/run/netns"
-HOSTS_OWN = (LinkLocal, Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
+HOSTS_OWN = (Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
 LENT = ("forwarding", "accept_ra", "proxy_ndp")
 
 

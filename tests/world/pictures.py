@@ -9,9 +9,8 @@ from typing import Any
 
 from guestwire.apply import Store, projects
 from guestwire.kinds import Thing
-from guestwire.kinds.address import Address, AnyAddress
+from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.dhcp import DhcpClient
-from guestwire.kinds.linklocal import LinkLocal
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.observe import look_up, observe
@@ -30,7 +29,9 @@ def main() -> None:
         picture = observe(kernel, "", namespaces.names())
         look_up(kernel, picture, keys)
         leased = {key for client in picture.of(DhcpClient) for key in client.carries()}  # when it comes is up to others
-        there = [value for value in picture if isinstance(value, Thing) and not value.fleeting]
+        there = [
+            value for value in picture if isinstance(value, Thing) and not value.fleeting and not _is_link_local(value)
+        ]
         values = [_plain(value) for value in there if value.key not in leased]
     print(json.dumps({"values": sorted(values, key=json.dumps), "named": keys}))
 
@@ -44,7 +45,9 @@ def _plain(value: Thing) -> dict[str, Any]:
     """A value without what a shell can't do: iproute2 6.1 has no word for an address's mark."""
     if isinstance(value, AnyAddress):
         value = replace(value, owner=None, protocol=0)
-    told = value.to_json()
-    if isinstance(value, LinkLocal):
-        told["kind"] = Address.KIND
-    return {name: content for name, content in told.items() if name not in PASSING}
+    return {name: content for name, content in value.to_json().items() if name not in PASSING}
+
+
+def _is_link_local(value: Thing) -> bool:
+    """Whether it is what the kernel makes by itself, which a shell can't mark as such where it makes it again."""
+    return isinstance(value, AnyAddress) and value.address.startswith("fe80:")

@@ -109,11 +109,11 @@ def claim(seen: Picture, state: State | None) -> None:
 
 
 def _moved(seen: Picture, project: str) -> list[tuple[Link, Link]]:
-    """Our bridges, each with the host's NIC that is a port of it: one that isn't ours."""
+    """Our bridges, each with the host's NIC that is a port of it: it isn't ours, and the bridge has its MAC."""
     links = {link.place: link for link in seen.of(Link)}
     ports = [link for link in links.values() if link.master and link.owner is None]
     masters = ((links.get((port.netns, port.master or "")), port) for port in ports)
-    return [(master, port) for master, port in masters if master is not None and master.owner == project]
+    return [(master, port) for master, port in masters if master and (master.owner, master.mac) == (project, port.mac)]
 
 
 def _carried(seen: Picture, moves: Iterable[tuple[Link, Link]]) -> Iterator[tuple[Thing, Thing]]:

@@ -15,6 +15,7 @@ Lifetimes run, and whoever set an address renews them: they are no difference be
 from __future__ import annotations
 
 import errno
+import select
 import shlex
 import socket
 import struct
@@ -40,6 +41,7 @@ from guestwire.linux.rtnetlink import (
     RTM_DELADDR,
     RTM_NEWADDR,
     AddressMessage,
+    dump_local,
 )
 from guestwire.picture import Value, fact, fixed, passing, setting
 
@@ -58,6 +60,7 @@ KEPT_FLAGS = sum(FLAGS.values())
 IFA_RT_PRIORITY = 9
 KERNEL_RA, KERNEL_LINK_LOCAL = 2, 3  # IFAPROT_KERNEL_RA, IFAPROT_KERNEL_LL, include/uapi/linux/if_addr.h
 FOREVER = 0xFFFFFFFF
+TAKEN = 1  # seconds that the kernel gets to take packets for an address on another link
 LONGEST = 15  # of a label: IFNAMSIZ without the zero byte
 PROMOTE = "/proc/sys/net/ipv4/conf/{}/promote_secondaries"
 _IFADDR = struct.Struct("=BBBBi")
@@ -185,6 +188,22 @@ class AnyAddress(Thing):
         kernel.send(self.netns, request, errno.EADDRNOTAVAIL if self.fleeting else 0)
         if before != "1":
             kernel.call(self.netns, lambda: self._promote(before))
+
+    def let_go(self, kernel: Kernel) -> None:
+        """Take it from a link once packets to it are taken on another.
+
+        Of IPv6 that is so a moment after it was made there: a kernel thread adds the route by which packets are known
+        to be for this host (addrconf_dad_work, net/ipv6/addrconf.c), as on the link that it is on already.
+        """
+        if self.family == 6:
+            number = kernel.index(self.netns, self.link)
+            kernel.flush()
+            until = time.monotonic() + TAKEN
+            while time.monotonic() < until and not any(
+                address == self.address and link != number for address, link in dump_local(kernel.socket(self.netns))
+            ):
+                select.select([], [], [], 0.001)  # there is a notification, but nothing says that it hasn't been
+        self.delete(kernel)
 
     @property
     def _was_in_use(self) -> bool:

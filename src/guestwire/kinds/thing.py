@@ -106,6 +106,10 @@ class Thing(Value):
     def delete(self, kernel: Kernel) -> None:
         """Remove it."""
 
+    def let_go(self, kernel: Kernel) -> None:
+        """Remove it from the one link once it is in force on the other to which it goes."""
+        self.delete(kernel)
+
     @abstractmethod
     def create_commands(self) -> list[str]:
         """The shell commands that do what `create` does."""

@@ -79,6 +79,7 @@ __all__ = [
     "delete_link",
     "dump_addresses",
     "dump_links",
+    "dump_local",
     "dump_routes",
     "link_index",
     "link_local",
@@ -104,14 +105,12 @@ LO = 1  # the index of lo in every namespace
 IFF_UP, IFF_ALLMULTI, IFF_LOWER_UP = 0x1, 0x200, 0x10000
 ARPHRD_ETHER, AF_BRIDGE, RTEXT_FILTER_SKIP_STATS = 1, 7, 8
 
-IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST = 1, 2, 3, 4
-IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 6, 8, 11
+IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 3, 4, 6, 8, 11
 IFA_F_NODAD, IFA_F_PERMANENT, IFA_F_NOPREFIXROUTE = 0x02, 0x80, 0x200
 
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_CACHEINFO, RTA_TABLE = 1, 4, 5, 6, 7, 12, 15
-RTA_PREF = 20
-RT_TABLE_MAIN, RTPROT_KERNEL = 254, 2
-
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_CACHEINFO = 1, 4, 5, 6, 7, 12
+RTA_TABLE, RTA_PREF = 15, 20
+RT_TABLE_MAIN, RT_TABLE_LOCAL, RTPROT_KERNEL = 254, 255, 2
 RTM_GETNSID, NETNSA_NSID, NETNSA_FD = 90, 1, 3
 
 _IFINFO, _IFADDR, _U32 = struct.Struct("=BxHiII"), struct.Struct("=BBBBi"), struct.Struct("=I")
@@ -356,6 +355,16 @@ def dump_routes(sock: Socket, *, main: bool = True, kernel: bool = False) -> lis
                 rest=_rest(attrs, _ROUTE_TOLD),
             )
         )
+    return found
+
+
+def dump_local(sock: Socket) -> list[tuple[str, int]]:
+    """The IPv6 addresses that packets are taken for in the socket's namespace, each with the index of its link."""
+    found = []
+    body = _RTMSG.pack(socket.AF_INET6, 0, 0, 0, RT_TABLE_LOCAL, 0, 0, 0, 0)
+    for answer in sock.dump(Request(RTM_GETROUTE, 0, body)):
+        get = attributes(answer, 12).get
+        found.append((_address(socket.AF_INET6, get(RTA_DST)), _number(get(RTA_OIF))))
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import AnyAddress
+from guestwire.kinds.learnt import Learnt
 from guestwire.kinds.namespace import Namespace
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key
@@ -35,7 +36,7 @@ class Act:
         kernel.token = self.step
         step = self.step
         if step.action == "delete":
-            step.value.delete(kernel)
+            (step.value.let_go if step.moves else step.value.delete)(kernel)
         elif self.finish:
             step.value.finish(kernel)
         elif step.action == "create":
@@ -85,9 +86,10 @@ class Step:
         value = self.value
         if self.action == "delete":
             if self.moves:
-                # The kernel takes temporary addresses away with the one that they were made from.
+                # The kernel takes temporary addresses away with the one that they were made from; and as long as an
+                # address is there what is sent may leave by that link, and must know whom to send it to.
                 sooner = isinstance(value, AnyAddress) and value.temporary
-                return [Act((SET, value.netns, AWAY - sooner), self)]
+                return [Act((SET, value.netns, AWAY - sooner + isinstance(value, Learnt)), self)]
             ends = isinstance(value, Namespace)
             stage = REPLACE if self.early else END if ends else DELETE
             return [Act((stage, -value.RANK, value.netns), self)]
