@@ -90,6 +90,19 @@ def test_it_follows_the_nic_to_another_bridge_and_back_onto_the_nic(sandbox: San
     assert shown(sandbox) == before
 
 
+def test_nothing_is_lost_with_the_bridge_or_with_the_state(sandbox: Sandbox) -> None:
+    sandbox.sh(NICS + BESIDE + FURNITURE)
+    before = shown(sandbox)
+    sandbox.write(FILE)
+    sandbox.guestwire("up")
+    sandbox.sh("ip link delete three-lan")
+    sandbox.guestwire("up")
+    sandbox.sh("rm -r /run/guestwire")
+    sandbox.guestwire("up")
+    sandbox.guestwire("down")
+    assert shown(sandbox) == before
+
+
 @pytest.mark.parametrize("verb", ["up", "down"])
 def test_broken_off_it_is_as_it_was(sandbox: Sandbox, strike: Callable[..., Done], verb: str) -> None:
     sandbox.sh(NICS + BESIDE + FURNITURE)

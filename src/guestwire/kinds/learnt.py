@@ -1,4 +1,4 @@
-"""What the host has learnt of its neighbours on a link: whose MAC each address has, for as long as it is believed.
+"""A link's neighbour table, as far as it was learnt: whose MAC each address has, for as long as it is believed.
 
 It comes and goes by itself (ARP, RFC 826; NDP, RFC 4861) and is no part of what anybody wants. But where a host's
 addresses go to another link, it goes along: else each neighbour must be asked anew, by a question whose answer comes
@@ -34,7 +34,7 @@ _NDMSG = struct.Struct("=BxxxiHBB")
 class Learnt(Thing):
     """All that was learnt on a link, whose name is `name`; of each neighbour address, MAC, state and flags."""
 
-    KIND: ClassVar[str] = "learnt neighbours"
+    KIND: ClassVar[str] = "neighbour table"
     RANK: ClassVar[int] = 40
     DUMPED: ClassVar[bool] = True
     MARKED: ClassVar[bool] = False
