@@ -18,6 +18,7 @@ from guestwire.apply import State, Store, projects
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.hostclient import HostClient
+from guestwire.kinds.linklocal import LinkLocal
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.sysctl import Sysctl
@@ -47,7 +48,7 @@ def without_us(seen: Picture, host: str, project: str, loans: Mapping[Key, Thing
     )
     for link in base.of(Link):
         if (link.netns, link.master or "") in ours:  # its loan may be lost, as with /run; it is ours all the same
-            base.add(replace(link, master="", port=None))
+            base.add(replace(link, master="", port=None, link_local=True))
     base.add(*_as_lent(seen, project, loans, _moved(seen, project)))
     return base
 
@@ -158,9 +159,10 @@ def _as_lent(
             continue
         master = links.get((have.netns, have.master or ""))
         if have.master == loan.master or (master is not None and master.owner == project):
-            have = replace(have, master=loan.master, port=loan.port)
+            have = replace(have, master=loan.master, port=loan.port, link_local=loan.link_local)
         found.append(replace(have, up=loan.up, mac=loan.mac if place in taken else have.mac))
-    return [*found, *carried.values()]
+    down = {loan.place for loan in loans.values() if isinstance(loan, Link) and not loan.up}
+    return [*found, *(v for v in carried.values() if not isinstance(v, LinkLocal) or down.isdisjoint(v.on_links()))]
 
 
 def _is_leased(loan: Thing, clients: Set[tuple[str, str]]) -> bool:

@@ -87,7 +87,8 @@ class Situation:
         loans = {key: loan for key, loan in {**plan.loans(), **old}.items() if key in self.borrowed}
         uplinks = dict.fromkeys(self.site.uplink(n.uplink) for n in self.file.networks.values() if n.uplink)
         uses = dict.fromkeys([*(link.key for link in uplinks if link), *sorted(self.borrowed)])
-        keys = tuple(key for key in named(self.site.desired.picture) if key not in self.returned)
+        back = self.site.desired.borrowed - self.borrowed  # lies as it did before, and is the host's own
+        keys = tuple(key for key in named(self.site.desired.picture) if key not in back)
         return State(self.project, self.host, self.lab, self.path, keys, loans, tuple(uses))
 
     @property

@@ -52,13 +52,16 @@ SETTINGS = {
 """The sysctls of a link that go along; Documentation/networking/ip-sysctl.rst tells of each."""
 
 
-def carry(site: Site, network: Network, link: Link, bridge: str) -> None:
-    """Move what a NIC has to our bridge; refused is what has something that nothing here knows."""
+def carry(site: Site, network: Network, link: Link, bridge: str, *, is_port: bool) -> None:
+    """Move what a NIC has to our bridge; refused is what has something that nothing here knows.
+
+    What is learnt on one that `is_port` already is nobody's: it passes by itself.
+    """
     having = [value for value in site.base if isinstance(value, Thing) and value.netns == site.host]
     _check_leases(site, network, link, having)
     for value in having:
         moved = value.moved(link.name, bridge)
-        if moved is None:
+        if moved is None or (is_port and isinstance(value, Learnt)):
             continue
         if why := value.uncarried():
             message = f"uplink {link.name} has {value.KIND} {value.name}, which can't go to a bridge: {why}."

@@ -88,13 +88,17 @@ def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
 
 def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
     """Make a NIC a port of our bridge, and move there what it has: on a port it would be dead."""
-    carry(site, network, link, bridge)
+    there = next((other for other in site.seen.of(Link, site.host) if other.name == link.name), None)
+    is_port = there is not None and there.master == bridge
+    carry(site, network, link, bridge, is_port=is_port)
+    port = replace(link, up=True, master=bridge, port=Port())
     if not site.lab:
         _name_owners(site, network, link)
-    there = next((other for other in site.seen.of(Link, site.host) if other.name == link.name), None)
-    if there is not None and there.master != bridge and not site.lab:
-        site.moving.append((network.at("uplink"), there, bridge))
-    site.take(replace(link, up=True, master=bridge, port=Port()))
+        if there is not None and not is_port:
+            site.moving.append((network.at("uplink"), there, bridge))
+        # Its link-local address is the bridge's now, as its MAC is; set up later, it would get that itself as well.
+        port = replace(port, link_local=False)
+    site.take(port)
 
 
 def _name_owners(site: Site, network: Network, link: Link) -> None:
