@@ -70,13 +70,14 @@ def _read_all(pipe: int, first: int) -> bytes | None:
     """The answer that comes through the pipe; None where the first process ends without one."""
     handle = os.pidfd_open(first)
     try:
-        poll = select.poll()
-        poll.register(pipe, select.POLLIN)
-        poll.register(handle, select.POLLIN)
+        answered, either = select.poll(), select.poll()
+        answered.register(pipe, select.POLLIN)
+        for fd in (pipe, handle):
+            either.register(fd, select.POLLIN)
         data = bytearray()
         while len(data) < _LENGTH.size or len(data) < _LENGTH.size + _LENGTH.unpack_from(data)[0]:
-            ready = {fd for fd, _ in poll.poll()}
-            more = os.read(pipe, MORE) if pipe in ready else b""
+            either.poll()  # it may answer and end between the looks at the one and the other
+            more = os.read(pipe, MORE) if answered.poll(0) else b""
             data += more
             if not more:
                 return None
