@@ -21,6 +21,7 @@ from watching import breaks, bridges
 
 PORTS = {10: 20, 100: 20, 1000: 5}
 """How many ports a deleted bridge has, and in how many rounds that is measured."""
+GROWTH = 2048  # KiB that the watch may hold more after all breaks than after the first hundred
 FEW, MANY = 0.05, 1.5  # seconds up to 100 ports; with more, floors
 
 
@@ -29,7 +30,8 @@ def work(job: Job) -> Result:
     send(open_rtnetlink(), [message(NEWLINK, link(index=1, flags=UP))])
     Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
     if job["what"] == "breaks":
-        return {"breaks": breaks.measured(int(job["guests"]), int(job["times"]), list(job["only"]))}
+        found, held = breaks.measured(int(job["guests"]), int(job["times"]), list(job["only"]))
+        return {"breaks": found, "held": held}
     return {"bridge": bridges.measured(int(job["ports"]), int(job["rounds"]))}
 
 
@@ -46,19 +48,21 @@ class Bench:
     def __init__(self) -> None:
         self.breaks: dict[str, list[float]] = {}
         self.bridges: dict[int, dict[str, list[float]]] = {}
+        self.held: list[tuple[int, int]] = []
         self.skipped: dict[str, str] = {}
 
     def run(self, guests: int, times: int, rounds: dict[int, int], only: list[str]) -> None:
         """All of it, or what is asked for."""
         if not only or any(name in breaks.BREAKS for name in only):
             job = {"what": "breaks", "guests": guests, "times": times, "only": only}
-            self.breaks = self._try("breaks", job, 120 + 13 * times * 3).get("breaks", {})
+            found = self._try("breaks", job, 120 + 13 * times * 3)
+            self.breaks, self.held = found.get("breaks", {}), found.get("held", [])
         for ports, turns in rounds.items():
             if not only or f"bridge-{ports}" in only:
                 job = {"what": "bridge", "ports": ports, "rounds": turns}
-                found = self._try(f"bridge-{ports}", job, 120 + turns * 40).get("bridge")
-                if found:
-                    self.bridges[ports] = found
+                both = self._try(f"bridge-{ports}", job, 120 + turns * 40).get("bridge")
+                if both:
+                    self.bridges[ports] = both
 
     def _try(self, name: str, job: Job, seconds: float) -> Result:
         try:
@@ -82,6 +86,9 @@ class Bench:
             else:
                 ratio = watch / floor if watch is not None and floor else None
                 found.append(Line(f"a bridge with {ports:,} ports is deleted, of the floor", ratio, MANY, "×"))
+        grown = [last - first for first, last in zip(self.held[0], self.held[-1], strict=True)] if self.held else None
+        found.append(Line("memory that it grew by", grown[0] if grown else None, GROWTH, "KiB"))
+        found.append(Line("files that it held more", grown[1] if grown else None, 0, ""))
         return found
 
     def report(self) -> bool:
@@ -102,7 +109,7 @@ class Bench:
     def raw(self) -> dict[str, Any]:
         """Everything that was measured, for --json."""
         machine = {"kernel": platform.release(), "python": platform.python_version(), "processors": os.cpu_count()}
-        return {**machine, "breaks": self.breaks, "bridges": self.bridges, "skipped": self.skipped}
+        return {**machine, "breaks": self.breaks, "bridges": self.bridges, "held": self.held, "skipped": self.skipped}
 
 
 def main() -> int:

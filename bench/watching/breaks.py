@@ -166,12 +166,13 @@ BREAKS: dict[str, tuple[Break, float, float]] = {
 """What breaks, how many seconds apart that has to be, and in how many milliseconds it shall be repaired."""
 
 
-def measured(count: int, times: int, only: list[str]) -> dict[str, list[float]]:
-    """Seconds from the event on, by break."""
+def measured(count: int, times: int, only: list[str]) -> tuple[dict[str, list[float]], list[tuple[int, int]]]:
+    """Seconds from the event on, by break; and what the watch held after each of them: KiB, and open files."""
     path = file_for(count)
     guestwire_way.verb("up", path)
     each = count // NETWORKS - 1
     found: dict[str, list[float]] = {}
+    held: list[tuple[int, int]] = []
     with watching(path) as kept:
         for name, (broken, apart, _) in BREAKS.items():
             if only and name not in only:
@@ -185,8 +186,9 @@ def measured(count: int, times: int, only: list[str]) -> dict[str, list[float]]:
                 found[name].append(kept.line(word)[1] - event)
                 time.sleep(max(apart, APART / NETWORKS) - min(apart, time.perf_counter() - began))
             _is_whole(path, name)
+            held.append(kept.held())
     guestwire_way.verb("down", path)
-    return found
+    return found, held
 
 
 def _is_whole(path: str, after: str) -> None:

@@ -4,6 +4,7 @@ import os
 import select
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 
@@ -28,11 +29,11 @@ def measured(ports: int, rounds: int) -> dict[str, list[float]]:
     with watching(path) as kept:
         for _ in range(rounds):
             time.sleep(APART)
-            found["watch"].append(_round(host, lambda began: _by_watch(kept)))
+            found["watch"].append(_round(host, lambda: _by_watch(kept)))
     numbers = _ports(host)
     for _ in range(rounds):
         time.sleep(APART)
-        found["floor"].append(_round(host, lambda began: _by_hand(host, numbers)))
+        found["floor"].append(_round(host, lambda: _by_hand(host, numbers)))
     guestwire_way.verb("down", path)
     return found
 
@@ -41,23 +42,27 @@ def _by_watch(kept: Kept) -> float:
     return kept.line(f"bridge {BRIDGE} was gone")[1]
 
 
-def _round(host: socket.socket, repaired: Callable[[float], float]) -> float:
+def _round(host: socket.socket, repaired: Callable[[], float]) -> float:
     """Delete the bridge; seconds from when the kernel tells that it is gone until it is repaired."""
     ears = wire.open_rtnetlink(GROUP_LINK)
     ears.setsockopt(socket.SOL_SOCKET, 33, 32 << 20)
     ports = len(_ports(host))
     number = socket.if_nametoindex(BRIDGE)
-    body = wire.link(index=number)
-    own = wire.open_rtnetlink()  # the answer comes when all is over in the kernel; the news before
-    own.send(wire.message(wire.DELLINK, body))
-    began = _gone(ears, number)
-    ended = repaired(began)
-    own.recv(65536)
-    if len(_ports(host)) != ports:
+    times: list[float] = []
+
+    def listen() -> None:  # in a thread: who deletes is kept until all is over in the kernel, and the news come before
+        times.append(_gone(ears, number))
+        times.append(repaired())
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    with wire.open_rtnetlink() as own:
+        wire.send(own, [wire.message(wire.DELLINK, wire.link(index=number))])
+    listener.join()
+    ears.close()
+    if len(times) < 2 or len(_ports(host)) != ports:
         raise Failed(f"{len(_ports(host))} of {ports} ports came back")
-    for sock in (ears, own):
-        sock.close()
-    return ended - began
+    return times[1] - times[0]
 
 
 def _gone(ears: socket.socket, number: int) -> float:

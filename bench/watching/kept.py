@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from building.guestwire_way import SOURCE
 from building.private import Failed
@@ -20,6 +21,12 @@ class Kept:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         self._rest = b""
+
+    def held(self) -> tuple[int, int]:
+        """KiB of memory, and open files."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        memory = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(memory), len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def line(self, word: str) -> tuple[str, float]:
         """The next line with that word, and when it came."""

@@ -33,6 +33,9 @@ Wants=network-online.target
 After=network-online.target systemd-sysctl.service nftables.service firewalld.service
 Before=libvirtd.service virtqemud.service virtnetworkd.service docker.service
 RequiresMountsFor={folder}
+# Where several projects are built at once all but one try again.
+StartLimitIntervalSec=5min
+StartLimitBurst=60
 
 [Service]
 Type=notify

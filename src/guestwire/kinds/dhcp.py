@@ -180,6 +180,7 @@ class DhcpClient(Process):
     def create(self, kernel: Kernel) -> None:
         assert self.command is not None
         kernel.flush()
+        self.end_old()
         os.makedirs(os.path.dirname(self.name), mode=0o700, exist_ok=True)
         with kernel.inside(self.netns):
             start_program(self.command, self.environment)

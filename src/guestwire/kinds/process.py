@@ -57,6 +57,7 @@ class Process(Thing):
     def create(self, kernel: Kernel) -> None:
         assert self.command is not None
         kernel.flush()
+        self.end_old()
         os.makedirs(os.path.dirname(self.name), mode=0o700, exist_ok=True)
         try:
             with kernel.inside(self.netns):
@@ -65,6 +66,12 @@ class Process(Thing):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.name)
             raise
+
+    def end_old(self) -> None:
+        """End one that its pid file tells of yet: it may be in a namespace that has lost its name."""
+        for pid in _noted(self.name):
+            if any(self.name in word for word in command_line(pid)):
+                end(pid)
 
     def change(self, kernel: Kernel, seen: Value) -> None:
         """A process has no settings: another command is another process."""

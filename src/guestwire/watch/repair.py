@@ -55,7 +55,7 @@ def roots(steps: Iterable[Step]) -> Iterator[Step]:
     links = {(step.value.netns, step.value.name) for step in steps if isinstance(step.value, Link)}
     spaces = {step.value.name for step in steps if isinstance(step.value, Namespace)}
     seen: set[Key] = set()
-    for step in steps:
+    for step in sorted(steps, key=lambda step: step.action == "delete"):  # of what goes first to come anew, the coming
         value = step.value
         below = set(value.on_links()) | set(value.uses())
         if isinstance(value, Veth) and not value.far:
