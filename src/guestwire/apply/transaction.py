@@ -251,12 +251,12 @@ def attempt(kernel: Kernel, plan: Plan) -> list[tuple[Step | None, Exception]]:
 def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     seen = _observe(kernel, journal)
     desired = Desired()
-    for entry in journal.entries:
-        desired.borrowed.add(entry.key)
-        if entry.before is not None:
-            desired.picture.add(entry.before)
-        elif _is_ours(seen, entry, store.project):
-            desired.absent.add(entry.key)
+    came = [entry for entry in journal.entries if entry.before is None]
+    ours = {entry.key for entry in came if _is_ours(seen, entry, store.project)}
+    made = {key.netns for key in ours if key.kind == Namespace.KIND}  # in one that came, all that was to come is ours
+    desired.absent.update(entry.key for entry in came if entry.key in ours or entry.key.netns in made)
+    desired.borrowed.update(entry.key for entry in journal.entries)
+    desired.picture.add(*(entry.before for entry in journal.entries if entry.before is not None))
     plan = make_plan(seen, desired, store.project, sweep=False)
     problems = _told(attempt(kernel, plan))
     again = (step.value for step in plan.steps if step.action == "create")
