@@ -7,6 +7,7 @@ request, where reading a namespace takes three dumps and more time the more ther
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 
 from guestwire.kinds import Link, Thing, kinds, link_kinds
@@ -15,6 +16,7 @@ from guestwire.kinds.link import Seen
 from guestwire.kinds.mark import read_alias
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic
+from guestwire.kinds.port import Port
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import LO, LinkMessage, dump_links, namespace_id, parse_link, read_link
@@ -49,12 +51,16 @@ class Again:
         self.changed: dict[Key, Thing | None] = {}
 
     def links(
-        self, told: Mapping[str, Mapping[int, bytes]], names: Mapping[str, set[str]]
+        self,
+        told: Mapping[str, Mapping[int, bytes]],
+        names: Mapping[str, set[str]],
+        ports: Mapping[str, Mapping[int, bytes]] | None = None,
     ) -> list[tuple[Link | None, Link | None]]:
         """Take note of links; each that is otherwise, as it was and is.
 
         Of those `told`, by namespace and number, there is the message that the kernel told of it last, b"" where it is
-        gone; those in `names` are read. All are known before the first is understood, for they name one another.
+        gone; those in `names` are read; of those in `ports` the options as a bridge's port were told since
+        (IFLA_PROTINFO). All are known before the first is understood, for they name one another.
         """
         found: list[tuple[str, LinkMessage]] = []
         gone: list[Link] = []
@@ -74,7 +80,17 @@ class Again:
             known.update((message.ifindex, message.name) for message in messages.values())
         for link in gone:
             self._note(link.key, None)
-        return [*((link, None) for link in gone), *self._understood(found)]
+        moved = [*((link, None) for link in gone), *self._understood(found)]
+        for netns, options in (ports or {}).items():
+            self._options(netns, options)
+        return moved
+
+    def _options(self, netns: str, told: Mapping[int, bytes]) -> None:
+        """Take note of ports' options."""
+        for index, body in told.items():
+            link = self._at(netns, self._known(netns).get(index, UNKNOWN))
+            if link is not None and link.port is not None and link.port != Port.parse(body):
+                self._note(link.key, replace(link, port=Port.parse(body)))
 
     def _understood(self, told: list[tuple[str, LinkMessage]]) -> Iterator[tuple[Link | None, Link | None]]:
         ports = {(netns, message.name) for netns, message in told if message.master}

@@ -49,9 +49,8 @@ class Sources:
 
     def quick(self, seconds: float) -> bool:
         """Whether something more happens within so many seconds."""
-        before = len(self._ready)
         self.wait(seconds)
-        return len(self._ready) > before and not self.stopped
+        return bool(self._ready) and not self.stopped
 
     def learn(self, names: list[str]) -> set[str]:
         """Hear of those namespaces, and of the folders that tell what other guestwires do; those of them that exist."""

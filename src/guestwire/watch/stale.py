@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
-from guestwire.kinds.port import Port
 from guestwire.kinds.sysctl import Sysctl
 from guestwire.linux.monitor import ADDRESS, DOWN, GONE, LINK, NETCONF, PORT, ROUTE, TABLE, Event
 from guestwire.observe import Again
@@ -25,16 +24,16 @@ OTHER = "0"  # the digest of rules that are none of ours
 class Stale:
     """What is to be looked at again.
 
-    `told` has of a namespace's links, by number, the message that the kernel told of it last; `ports` those whose
-    options as a port may be others since; `links` are names that are to be read, `addresses` namespaces whose addresses
-    and routes are, `keys` what is read by key. `touched` are the keys of what we have changed ourselves: what is there
-    then counts as news, though it is as before. Of namespaces that are found gone `dying` has the far ends of what was
-    in them, which the kernel ends in its own time. `everything` where events were lost, so that nothing but a look at
-    all of it helps.
+    `told` has of a namespace's links, by number, the message that the kernel told of it last; `ports` the options of
+    those of which these alone were told since; `links` are names that are to be read, `addresses` namespaces whose
+    addresses and routes are, `keys` what is read by key. `touched` are the keys of what we have changed ourselves: what
+    is there then counts as news, though it is as before. Of namespaces that are found gone `dying` has the far ends of
+    what was in them, which the kernel ends in its own time. `everything` where events were lost, so that nothing but a
+    look at all of it helps.
     """
 
     told: dict[str, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
-    ports: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    ports: dict[str, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
     links: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     addresses: set[str] = field(default_factory=set)
     keys: set[Key] = field(default_factory=set)
@@ -50,13 +49,13 @@ class Stale:
     def note(self, events: Iterable[Event], seen: Web, wanted: Web) -> None:
         """Take note of events, as far as they are about what is seen or wanted."""
         dumped: set[str] = set()
-        numbers: dict[str, dict[int, Link]] = {}
+        numbers: dict[str, dict[int, str]] = {}
         for netns, what, number, body in events:
             if netns not in seen.scope:
                 continue
             if what in (LINK, DOWN, GONE):
                 self.told[netns][number] = body
-                self.ports[netns].discard(number)
+                self.ports[netns].pop(number, None)
                 if what != LINK:
                     self.addresses.add(netns)
             elif what in (ADDRESS, ROUTE):
@@ -64,14 +63,12 @@ class Stale:
             elif what == TABLE:
                 key = Key("", netns, Nft.KIND, body.decode(errors="replace"))
                 self.keys.update({key} if key in wanted else ())
-            elif what in (PORT, NETCONF):
+            elif what == PORT:
+                self.ports[netns][number] = body
+            elif what == NETCONF:
                 if netns not in numbers:
-                    numbers[netns] = {link.index: link for link in seen.of(Link, netns)}
-                link = numbers[netns].get(number)
-                if what == NETCONF and (link is not None or number < 0):
-                    self.keys.update(_sysctls(wanted, netns, link.name if link else ""))
-                elif link is not None and (number in self.told[netns] or link.port != Port.parse(body)):
-                    self.ports[netns].add(number)
+                    numbers[netns] = {link.index: link.name for link in seen.of(Link, netns)}
+                self.keys.update(_sysctls(wanted, netns, numbers[netns].get(number, "") if number > 0 else ""))
             else:
                 dumped.add(netns)
         for netns in dumped:
@@ -97,10 +94,8 @@ class Stale:
                 self.links[netns].update(link.name for web in (seen, wanted) for link in web.of(Link, netns))
                 self.addresses.add(netns)
                 self.keys.update(key for key in wanted.inside(netns) if _read_by_key(key))
-        for netns, numbers in self.ports.items():
-            self.links[netns].update(link.name for link in seen.of(Link, netns) if link.index in numbers)
         renamed: dict[str, set[str]] = defaultdict(set)
-        for old, new in again.links(self.told, self.links):
+        for old, new in again.links(self.told, self.links, self.ports):
             self._follow(old, new, seen, wanted, renamed)
         for old, new in again.links({}, renamed):
             self._follow(old, new, seen, wanted, renamed)

@@ -101,12 +101,13 @@ def concerned(seen: Web, wanted: Web, keys: Iterable[Key]) -> set[Key]:
             continue
         found.add(key)
         want, have = wanted.get(key), seen.get(key)
+        value = want or have
+        if isinstance(value, Link):
+            stack += _around(seen, wanted, value)
+        elif isinstance(value, Namespace) and (want is None or have is None):
+            stack += [*seen.inside(value.name), *wanted.inside(value.name)]
         for value in (want, have):
-            if isinstance(value, Link):
-                stack += _around(seen, wanted, value)
-            elif isinstance(value, Namespace) and (want is None or have is None):
-                stack += [*seen.inside(value.name), *wanted.inside(value.name)]
-            elif isinstance(value, Thing):
+            if isinstance(value, Thing):
                 stack += value.carries()
         if isinstance(want, Thing):
             stack += _missing_below(seen, wanted, want)
@@ -125,8 +126,7 @@ def _around(seen: Web, wanted: Web, link: Link) -> Iterator[Key]:
 def _missing_below(seen: Web, wanted: Web, want: Thing) -> Iterator[Key]:
     """What is wanted of that on which a wanted thing hangs, as far as it isn't there."""
     for place in _needs(want):
-        below = wanted.link(place)
-        if below is not None and seen.link(place) is None:
+        if seen.link(place) is None and (below := wanted.link(place)) is not None:
             yield below.key
     for netns in want.namespaces():
         key = Key("", netns, Namespace.KIND, netns)
