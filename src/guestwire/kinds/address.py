@@ -28,6 +28,7 @@ from guestwire.kinds.mark import PROTOCOL
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request, attribute, text, u8, u32
+from guestwire.linux.routes import dump_local
 from guestwire.linux.rtnetlink import (
     IFA_ADDRESS,
     IFA_BROADCAST,
@@ -41,7 +42,6 @@ from guestwire.linux.rtnetlink import (
     RTM_DELADDR,
     RTM_NEWADDR,
     AddressMessage,
-    dump_local,
 )
 from guestwire.picture import Value, fact, fixed, passing, setting
 

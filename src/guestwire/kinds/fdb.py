@@ -15,11 +15,7 @@ from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.neighbours import NDA_LLADDR, NeighbourMessage, dump_neighbours
 from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, attribute
-from guestwire.linux.rtnetlink import (
-    AF_BRIDGE,
-    RTM_DELNEIGH,
-    RTM_NEWNEIGH,
-)
+from guestwire.linux.rtnetlink import AF_BRIDGE, RTM_DELNEIGH, RTM_NEWNEIGH
 from guestwire.picture import Value, fixed
 
 __all__ = ["Fdb"]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from guestwire.linux.netlink import attribute, attributes, nested, text, u32
-from guestwire.linux.rtnetlink import RTA_GATEWAY, RTA_OIF
+from guestwire.linux.routes import RTA_GATEWAY, RTA_OIF
 
 __all__ = ["RTA_FLOW", "RTA_METRICS", "RTA_MULTIPATH", "Hop", "metrics", "metrics_attribute", "metrics_words"]
 

@@ -16,7 +16,8 @@ from guestwire.kinds.address import FOREVER
 from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.rtnetlink import dump_addresses, dump_routes
+from guestwire.linux.routes import dump_routes
+from guestwire.linux.rtnetlink import dump_addresses
 
 __all__ = ["PrefixRoute"]
 

@@ -22,10 +22,7 @@ from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.neighbours import NDA_DST, NDA_PROTOCOL, NTF_PROXY, dump_neighbours
 from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, attribute, u8
-from guestwire.linux.rtnetlink import (
-    RTM_DELNEIGH,
-    RTM_NEWNEIGH,
-)
+from guestwire.linux.rtnetlink import RTM_DELNEIGH, RTM_NEWNEIGH
 from guestwire.picture import Value, fact, fixed
 
 __all__ = ["Proxy"]

@@ -27,7 +27,7 @@ from guestwire.kinds.mark import PROTOCOL
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request, attribute, u8, u32
-from guestwire.linux.rtnetlink import (
+from guestwire.linux.routes import (
     RTA_DST,
     RTA_PREF,
     RTA_PREFSRC,

@@ -13,7 +13,7 @@ from typing import ClassVar
 from guestwire.kinds.route import AnyRoute, told_apart
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.rtnetlink import dump_routes
+from guestwire.linux.routes import dump_routes
 
 __all__ = ["TableRoute"]
 

@@ -16,13 +16,7 @@ from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.thing import ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import attribute, text, u32
-from guestwire.linux.rtnetlink import (
-    IFLA_IFNAME,
-    IFLA_NET_NS_FD,
-    IFLA_NUM_RX_QUEUES,
-    IFLA_NUM_TX_QUEUES,
-    create_link,
-)
+from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_NET_NS_FD, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, create_link
 from guestwire.picture import fact, fixed
 
 __all__ = ["Veth"]

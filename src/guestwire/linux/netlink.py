@@ -13,7 +13,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 __all__ = [
@@ -32,7 +32,11 @@ __all__ = [
     "Socket",
     "attribute",
     "attributes",
+    "left_over",
     "nested",
+    "read_address",
+    "read_text",
+    "read_u32",
     "text",
     "u8",
     "u16",
@@ -56,8 +60,9 @@ DUMPS_RESTARTED = 20  # how often a dump that the kernel calls inconsistent is a
 RECEIVE = 1 << 16  # bytes; the kernel fills up to 32 KiB a time in a dump. For 128 KiB malloc maps and unmaps pages
 
 _HEADER = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
+_ATTRIBUTE, _U32 = struct.Struct("=HH"), struct.Struct("=I")
 _ANY = range(NLA_TYPE_MASK + 1)
+_NOTHING: Mapping[int, bytes] = {}
 _INT = struct.Struct("=i")
 
 
@@ -121,6 +126,26 @@ def attributes(data: bytes, offset: int = 0, wanted: Container[int] = _ANY) -> d
             found[kind] = data[offset + 4 : offset + size]
         offset += (size + 3) & ~3
     return found
+
+
+def read_text(data: bytes | None) -> str:
+    """An attribute's text; "" where there is none."""
+    return data.rstrip(b"\0").decode(errors="replace") if data else ""
+
+
+def read_u32(data: bytes | None) -> int:
+    """An attribute's number; 0 where there is none."""
+    return int(_U32.unpack(data)[0]) if data else 0
+
+
+def read_address(family: int, data: bytes | None) -> str:
+    """An attribute's IP address; "" where there is none."""
+    return socket.inet_ntop(family, data) if data else ""
+
+
+def left_over(found: dict[int, bytes], told: set[int]) -> Mapping[int, bytes]:
+    """What an answer has beside the attributes that its message tells; nearly always nothing."""
+    return _NOTHING if found.keys() <= told else {kind: data for kind, data in found.items() if kind not in told}
 
 
 def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:

@@ -1,7 +1,7 @@
-"""rtnetlink: the numbers of its messages, and links, addresses and routes as the kernel tells them.
+"""rtnetlink: the numbers of its messages, and links and addresses as the kernel tells them; routes are in routes.py.
 
 Numbers are those of include/uapi/linux/{rtnetlink,if_link,if_addr,neighbour,if}.h. What a *kind* of link keeps in its
-IFLA_INFO_DATA is left to the file of that kind, and so is what few addresses and routes have (`rest`).
+IFLA_INFO_DATA is left to the file of that kind, and so is what few addresses have (`rest`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from guestwire.linux.netlink import (
     Request,
     Socket,
     attributes,
+    left_over,
     nested,
+    read_address,
+    read_text,
+    read_u32,
     text,
     u8,
     u32,
@@ -55,32 +59,19 @@ __all__ = [
     "IFLA_NUM_RX_QUEUES",
     "IFLA_NUM_TX_QUEUES",
     "LO",
-    "RTA_DST",
-    "RTA_GATEWAY",
-    "RTA_OIF",
-    "RTA_PREF",
-    "RTA_PREFSRC",
-    "RTA_PRIORITY",
-    "RTA_TABLE",
     "RTM_DELADDR",
     "RTM_DELLINK",
     "RTM_DELNEIGH",
-    "RTM_DELROUTE",
     "RTM_GETNEIGH",
     "RTM_NEWADDR",
     "RTM_NEWLINK",
     "RTM_NEWNEIGH",
-    "RTM_NEWROUTE",
-    "RTPROT_KERNEL",
     "AddressMessage",
     "LinkMessage",
-    "RouteMessage",
     "create_link",
     "delete_link",
     "dump_addresses",
     "dump_links",
-    "dump_local",
-    "dump_routes",
     "link_index",
     "link_local",
     "namespace_id",
@@ -91,7 +82,6 @@ __all__ = [
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK = 1, 3, 4, 5
@@ -108,13 +98,9 @@ ARPHRD_ETHER, AF_BRIDGE, RTEXT_FILTER_SKIP_STATS = 1, 7, 8
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 3, 4, 6, 8, 11
 IFA_F_NODAD, IFA_F_PERMANENT, IFA_F_NOPREFIXROUTE = 0x02, 0x80, 0x200
 
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_CACHEINFO = 1, 4, 5, 6, 7, 12
-RTA_TABLE, RTA_PREF = 15, 20
-RT_TABLE_MAIN, RT_TABLE_LOCAL, RTPROT_KERNEL = 254, 255, 2
 RTM_GETNSID, NETNSA_NSID, NETNSA_FD = 90, 1, 3
 
-_IFINFO, _IFADDR, _U32 = struct.Struct("=BxHiII"), struct.Struct("=BBBBi"), struct.Struct("=I")
-_RTMSG = struct.Struct("=BBBBBBBBI")
+_IFINFO, _IFADDR = struct.Struct("=BxHiII"), struct.Struct("=BBBBi")
 
 
 class LinkMessage(NamedTuple):
@@ -166,53 +152,12 @@ class AddressMessage(NamedTuple):
     rest: Mapping[int, bytes]
 
 
-class RouteMessage(NamedTuple):
-    """A route as RTM_NEWROUTE tells it; `oif` 0 where the route has several next hops."""
-
-    family: int
-    prefix: int
-    origin_prefix: int
-    tos: int
-    protocol: int
-    scope: int
-    type: int
-    flags: int
-    destination: str
-    gateway: str
-    oif: int
-    metric: int
-    source: str
-    table: int
-    pref: int
-    cache: bytes
-    rest: Mapping[int, bytes]
-
-
 _READ = frozenset(
     {IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS}
     | {IFLA_AF_SPEC, IFLA_GROUP, IFLA_PROMISCUITY, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_PARENT_DEV_NAME}
 )
 """Of a link's fifty attributes those that LinkMessage tells."""
 _ADDRESS_TOLD = {IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO}
-_ROUTE_TOLD = {RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE, RTA_CACHEINFO, RTA_PREF}
-_NOTHING: Mapping[int, bytes] = {}
-
-
-def _string(data: bytes | None) -> str:
-    return data.rstrip(b"\0").decode(errors="replace") if data else ""
-
-
-def _number(data: bytes | None) -> int:
-    return int(_U32.unpack(data)[0]) if data else 0
-
-
-def _rest(found: dict[int, bytes], told: set[int]) -> Mapping[int, bytes]:
-    """What an answer has beside the attributes that its message tells; nearly always nothing."""
-    return _NOTHING if found.keys() <= told else {kind: data for kind, data in found.items() if kind not in told}
-
-
-def _address(family: int, data: bytes | None) -> str:
-    return socket.inet_ntop(family, data) if data else ""
 
 
 def parse_link(body: bytes) -> LinkMessage:
@@ -224,8 +169,8 @@ def parse_link(body: bytes) -> LinkMessage:
     data = slave_data = b""
     if IFLA_LINKINFO in found:
         info = attributes(found[IFLA_LINKINFO])
-        kind, data = _string(info.get(IFLA_INFO_KIND)), info.get(IFLA_INFO_DATA, b"")
-        slave_kind, slave_data = _string(info.get(IFLA_INFO_SLAVE_KIND)), info.get(IFLA_INFO_SLAVE_DATA, b"")
+        kind, data = read_text(info.get(IFLA_INFO_KIND)), info.get(IFLA_INFO_DATA, b"")
+        slave_kind, slave_data = read_text(info.get(IFLA_INFO_SLAVE_KIND)), info.get(IFLA_INFO_SLAVE_DATA, b"")
     netnsid = get(IFLA_LINK_NETNSID)
     return LinkMessage(
         ifindex=index,
@@ -234,13 +179,13 @@ def parse_link(body: bytes) -> LinkMessage:
         name=found[IFLA_IFNAME][:-1].decode(errors="replace"),
         kind=kind,
         mac=get(IFLA_ADDRESS, b"").hex(":"),
-        mtu=_number(get(IFLA_MTU)),
-        master=_number(get(IFLA_MASTER)),
-        link=_number(get(IFLA_LINK)),
-        link_netnsid=None if netnsid is None else _number(netnsid),
-        alias=_string(get(IFLA_IFALIAS)),
-        group=_number(get(IFLA_GROUP)),
-        promiscuity=_number(get(IFLA_PROMISCUITY)),
+        mtu=read_u32(get(IFLA_MTU)),
+        master=read_u32(get(IFLA_MASTER)),
+        link=read_u32(get(IFLA_LINK)),
+        link_netnsid=None if netnsid is None else read_u32(netnsid),
+        alias=read_text(get(IFLA_IFALIAS)),
+        group=read_u32(get(IFLA_GROUP)),
+        promiscuity=read_u32(get(IFLA_PROMISCUITY)),
         operstate=get(IFLA_OPERSTATE, b"\0")[0],
         carrier=get(IFLA_CARRIER, b"\0")[0] == 1,
         bus=IFLA_PARENT_DEV_NAME in found,
@@ -302,69 +247,17 @@ def dump_addresses(sock: Socket) -> list[AddressMessage]:
                 prefix=prefix,
                 scope=scope,
                 ifindex=index,
-                flags=_number(get(IFA_FLAGS)) or flags,
-                local=_address(family, local or peer),
-                peer=_address(family, peer if local and peer != local else None),
-                broadcast=_address(family, get(IFA_BROADCAST)),
-                label=_string(get(IFA_LABEL)),
+                flags=read_u32(get(IFA_FLAGS)) or flags,
+                local=read_address(family, local or peer),
+                peer=read_address(family, peer if local and peer != local else None),
+                broadcast=read_address(family, get(IFA_BROADCAST)),
+                label=read_text(get(IFA_LABEL)),
                 protocol=protocol[0] if protocol else 0,
                 preferred=preferred,
                 valid=valid,
-                rest=_rest(attrs, _ADDRESS_TOLD),
+                rest=left_over(attrs, _ADDRESS_TOLD),
             )
         )
-    return found
-
-
-def dump_routes(sock: Socket, *, main: bool = True, kernel: bool = False) -> list[RouteMessage]:
-    """The routes of the main table of the socket's namespace, both families, or those of all other tables.
-
-    With `kernel` those that the kernel made by itself, else all but those.
-    """
-    found = []
-    body = _RTMSG.pack(0, 0, 0, 0, RT_TABLE_MAIN if main else 0, 0, 0, 0, 0)
-    for answer in sock.dump(Request(RTM_GETROUTE, 0, body)):
-        family, prefix, origin, tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(answer)
-        if (table == RT_TABLE_MAIN) != main or (protocol == RTPROT_KERNEL) != kernel:
-            continue
-        if family not in (socket.AF_INET, socket.AF_INET6):
-            continue
-        attrs = attributes(answer, 12)
-        get = attrs.get
-        destination = get(RTA_DST)
-        if destination is None:
-            destination = bytes(4 if family == socket.AF_INET else 16)
-        found.append(
-            RouteMessage(
-                family=family,
-                prefix=prefix,
-                origin_prefix=origin,
-                tos=tos,
-                protocol=protocol,
-                scope=scope,
-                type=kind,
-                flags=flags,
-                destination=socket.inet_ntop(family, destination),
-                gateway=_address(family, get(RTA_GATEWAY)),
-                oif=_number(get(RTA_OIF)),
-                metric=_number(get(RTA_PRIORITY)),
-                source=_address(family, get(RTA_PREFSRC)),
-                table=_number(get(RTA_TABLE)) or table,
-                pref=get(RTA_PREF, b"\0")[0],
-                cache=get(RTA_CACHEINFO, b""),
-                rest=_rest(attrs, _ROUTE_TOLD),
-            )
-        )
-    return found
-
-
-def dump_local(sock: Socket) -> list[tuple[str, int]]:
-    """The IPv6 addresses that packets are taken for in the socket's namespace, each with the index of its link."""
-    found = []
-    body = _RTMSG.pack(socket.AF_INET6, 0, 0, 0, RT_TABLE_LOCAL, 0, 0, 0, 0)
-    for answer in sock.dump(Request(RTM_GETROUTE, 0, body)):
-        get = attributes(answer, 12).get
-        found.append((_address(socket.AF_INET6, get(RTA_DST)), _number(get(RTA_OIF))))
     return found
 
 

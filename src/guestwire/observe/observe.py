@@ -17,7 +17,8 @@ from guestwire.kinds.nic import Nic, is_stand_in
 from guestwire.kinds.route import Route, told_apart
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
-from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, dump_routes, namespace_id
+from guestwire.linux.routes import dump_routes
+from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, namespace_id
 from guestwire.picture import Key, Picture
 
 __all__ = ["kind_of", "look_up", "observe", "read_inside"]

@@ -22,7 +22,7 @@ from time import monotonic
 from typing import Any
 
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.rtnetlink import dump_routes
+from guestwire.linux.routes import dump_routes
 from guestwire.linux.surroundings import is_loopback
 from guestwire.reach.contact import Contact, Inquiry, Means, inquiry
 

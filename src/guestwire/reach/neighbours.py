@@ -19,14 +19,8 @@ from typing import NamedTuple
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.neighbours import NDA_DST, NeighbourMessage, dump_neighbours
 from guestwire.linux.netlink import NetlinkError, Request, attribute, attributes
-from guestwire.linux.rtnetlink import (
-    RTA_DST,
-    RTA_GATEWAY,
-    RTA_OIF,
-    RTA_PREFSRC,
-    RTM_DELNEIGH,
-    dump_routes,
-)
+from guestwire.linux.routes import RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC, dump_routes
+from guestwire.linux.rtnetlink import RTM_DELNEIGH
 from guestwire.reach.station import Family
 
 __all__ = ["Footprint", "Table", "Way", "next_hops", "read_table", "way_to"]
