@@ -10,7 +10,16 @@ import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from guestwire.linux.netlink import Request, Socket, attributes, left_over, read_address, read_u32
+from guestwire.linux.netlink import (
+    NetlinkError,
+    Request,
+    Socket,
+    attribute,
+    attributes,
+    left_over,
+    read_address,
+    read_u32,
+)
 
 __all__ = [
     "RTA_CACHEINFO",
@@ -28,8 +37,10 @@ __all__ = [
     "RT_TABLE_LOCAL",
     "RT_TABLE_MAIN",
     "RouteMessage",
+    "Way",
     "dump_local",
     "dump_routes",
+    "way_to",
 ]
 
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
@@ -113,3 +124,23 @@ def dump_local(sock: Socket) -> list[tuple[str, int]]:
         get = attributes(answer, 12).get
         found.append((read_address(socket.AF_INET6, get(RTA_DST)), read_u32(get(RTA_OIF))))
     return found
+
+
+class Way(NamedTuple):
+    """The first hop to somewhere: out of the link of that number, by a gateway or "" where it is on the link itself."""
+
+    link: int
+    gateway: str
+    source: str
+
+
+def way_to(sock: Socket, family: int, target: str) -> Way | None:
+    """The way that the socket's namespace takes to `target`; a blackhole or the like is none (inet6_rtm_getroute)."""
+    number, size = (socket.AF_INET, 32) if family == 4 else (socket.AF_INET6, 128)
+    body = _RTMSG.pack(number, size, 0, 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, socket.inet_pton(number, target))
+    try:
+        answer = sock.ask(Request(RTM_GETROUTE, 0, body))
+    except NetlinkError:
+        return None
+    get = attributes(answer, 12).get
+    return Way(read_u32(get(RTA_OIF)), read_address(number, get(RTA_GATEWAY)), read_address(number, get(RTA_PREFSRC)))

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.routes import way_to
 from guestwire.reach.echo import REPLY, echo_request, raw_socket
-from guestwire.reach.neighbours import way_to
 from guestwire.reach.sockets import DOMAIN
 from guestwire.reach.station import Family
 
@@ -149,7 +149,7 @@ def _neighbour(kernel: Kernel, netns: str, contact: Contact, scope: int) -> Inqu
             with socket.socket(DOMAIN[contact.family], socket.SOCK_DGRAM) as sock:
                 sock.bind((source, 0))
     if not scope:
-        way = way_to(kernel, netns, contact.family, address)
+        way = way_to(kernel.socket(netns), contact.family, address)
         if way is None:
             raise OSError(101, os.strerror(101))
         scope, address, source = way.link, way.gateway or address, source or way.source

@@ -11,26 +11,22 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-import sys
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.neighbours import NDA_DST, NeighbourMessage, dump_neighbours
-from guestwire.linux.netlink import NetlinkError, Request, attribute, attributes
-from guestwire.linux.routes import RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC, dump_routes
+from guestwire.linux.netlink import NetlinkError, Request, attribute
+from guestwire.linux.routes import dump_routes
 from guestwire.linux.rtnetlink import RTM_DELNEIGH
 from guestwire.reach.station import Family
 
-__all__ = ["Footprint", "Table", "Way", "next_hops", "read_table", "way_to"]
+__all__ = ["Footprint", "Table", "next_hops", "read_table"]
 
 # include/uapi/linux/neighbour.h
 _NUD_INCOMPLETE, _NUD_REACHABLE, _NUD_FAILED, _NUD_NOARP, _NUD_PERMANENT = 0x01, 0x02, 0x20, 0x40, 0x80
 _NTF_PROXY, _NTF_EXT_LEARNED = 0x08, 0x10
 _NDMSG = struct.Struct("=BxxxiHBB")
-_RTM_GETROUTE = 26  # include/uapi/linux/rtnetlink.h
-_RTMSG = struct.Struct("=BBBBBBBBI")
 
 
 _ASSUMED = (512, 1024)  # the kernel's defaults (net/ipv4/arp.c); in a namespace of our own we can't see the real ones
@@ -157,24 +153,3 @@ def _delete(entry: NeighbourMessage) -> Request:
 def next_hops(kernel: Kernel, netns: str) -> frozenset[str]:
     """The routers that the main table of a namespace names; raises OSError where it can't be read."""
     return frozenset(route.gateway for route in dump_routes(kernel.socket(netns)) if route.gateway)
-
-
-class Way(NamedTuple):
-    """The first hop to somewhere: out of the link of that number, by a gateway or "" where it is on the link itself."""
-
-    link: int
-    gateway: str
-    source: str
-
-
-def way_to(kernel: Kernel, netns: str, family: Family, target: str) -> Way | None:
-    """The namespace's way to `target`; a blackhole or the like is none (inet6_rtm_getroute)."""
-    number, size = (socket.AF_INET, 32) if family == 4 else (socket.AF_INET6, 128)
-    body = _RTMSG.pack(number, size, 0, 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, socket.inet_pton(number, target))
-    try:
-        answer = kernel.socket(netns).ask(Request(_RTM_GETROUTE, 0, body))
-    except NetlinkError:
-        return None
-    get = attributes(answer, _RTMSG.size).get
-    gateway, source = (socket.inet_ntop(number, data) if data else "" for data in (get(RTA_GATEWAY), get(RTA_PREFSRC)))
-    return Way(int.from_bytes(get(RTA_OIF, b""), sys.byteorder), gateway, source)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from guestwire.linux.kernel import Kernel
-from guestwire.reach.neighbours import way_to
+from guestwire.linux.routes import way_to
 from guestwire.reach.probe import FULL, Answer, Probe, send_error
 from guestwire.reach.station import Family
 
@@ -82,6 +82,6 @@ def sending_failed(kernel: Kernel, probe: Probe, error: OSError) -> Answer:
     number = error.errno or 0
     if number == errno.ENOBUFS:
         return FULL
-    if number == errno.EINVAL and probe.family == 6 and way_to(kernel, probe.netns, 6, probe.target):
+    if number == errno.EINVAL and probe.family == 6 and way_to(kernel.socket(probe.netns), 6, probe.target):
         return FULL
     return send_error(number, probe.target)
