@@ -166,6 +166,10 @@ BREAKS: dict[str, tuple[Break, float, float]] = {
 """What breaks, how many seconds apart that has to be, and in how many milliseconds it shall be repaired."""
 
 
+WHOLE = (port_deleted,)
+"""Counted from their beginning: the kernel answers late, when the link has long gone and may be there again."""
+
+
 def measured(count: int, times: int, only: list[str]) -> tuple[dict[str, list[float]], list[tuple[int, int]]]:
     """Seconds from the event on, by break; and what the watch held after each of them: KiB, and open files."""
     path = file_for(count)
@@ -183,7 +187,7 @@ def measured(count: int, times: int, only: list[str]) -> tuple[dict[str, list[fl
                 network, guest = turn % NETWORKS, turn // NETWORKS % each + 1
                 word = broken(network, guest)
                 event = time.perf_counter()
-                found[name].append(kept.line(word)[1] - event)
+                found[name].append(kept.line(word)[1] - (began if broken in WHOLE else event))
                 time.sleep(max(apart, APART / NETWORKS) - min(apart, time.perf_counter() - began))
             _is_whole(path, name)
             held.append(kept.held())

@@ -4,8 +4,9 @@ Both pictures are kept, and a repair is the plan between two small parts of them
 here knows how a change is planned or made, or what a file says.
 """
 
+from guestwire.watch.host import Host, Wanted
 from guestwire.watch.repair import Repair
-from guestwire.watch.watcher import Host, Wanted, Watcher
+from guestwire.watch.watcher import Watcher
 from guestwire.watch.web import Web
 
 __all__ = ["Host", "Repair", "Wanted", "Watcher", "Web"]

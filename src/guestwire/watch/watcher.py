@@ -12,11 +12,9 @@ import errno
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
-from guestwire.apply import State, Store, apply
+from guestwire.apply import apply
 from guestwire.errors import Busy, GuestwireError, Interrupted, Problem
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.namespace import Namespace
@@ -29,13 +27,14 @@ from guestwire.observe import Again
 from guestwire.picture import Desired, Key, Picture
 from guestwire.plan import Plan, Step, make_plan
 from guestwire.signals import asked_to_stop
+from guestwire.watch.host import Host, Wanted
 from guestwire.watch.patience import Patience
 from guestwire.watch.repair import Repair, roots
 from guestwire.watch.sources import Sources
 from guestwire.watch.stale import Stale
 from guestwire.watch.web import Web, concerned, part
 
-__all__ = ["Host", "Wanted", "Watcher"]
+__all__ = ["Watcher"]
 
 TICK = 1.0  # seconds between two looks at what the kernel tells no changes of, and at what keeps us from working
 LOOK = 600.0  # seconds after which all is read again, whatever was heard
@@ -49,44 +48,6 @@ SETTLING = 0.001  # seconds without an event after which what happened is taken 
 ROUNDS = 10  # how often that is waited for before what has been told is looked at
 GAP = 0.004  # seconds without an event after which it is over, where there is something to be repaired
 STORM = 1.0  # seconds that a repair waits for that at most: the end of a bridge of 1,000 ports is told of for .4
-
-
-@dataclass
-class Wanted:
-    """What shall be; `done` was needed for it to be so. `state` is the project's, `problem` says where in the file a
-    wanted key comes from."""
-
-    done: Plan
-    picture: Web
-    desired: Desired
-    state: State
-    problem: Callable[[Key, str, str], Problem]
-
-
-class Host(Protocol):
-    """A project on its host, as the verbs know it."""
-
-    project: str
-    netns: str
-    store: Store
-
-    def catch_up(self) -> Wanted | None:
-        """Have the project be as its file says now, and say what that is; None where it isn't up.
-
-        Raises Busy where another is at work, and what `up` raises.
-        """
-
-    def look(self, wanted: Wanted) -> Picture:
-        """All there is of the project."""
-
-    def claim(self, seen: Picture, wanted: Wanted) -> None:
-        """Have what can't bear a mark, and the project's state says to be its own, count as its own."""
-
-    def at_work(self) -> AbstractContextManager[Kernel]:
-        """A kernel, with the host locked and no journal unsettled; raises Busy else."""
-
-    def namespaces(self) -> list[str]:
-        """The names of the project's namespaces that there are, and the host's."""
 
 
 class Watcher:
