@@ -149,7 +149,9 @@ def test_in_a_lab_nat_that_is_dropped_leaves_a_host_that_does_not_forward(sandbo
     assert sandbox.json("up")["changes"] == []
 
 
+# One that didn't forward would say so when asked for its MAC, and its route be dropped (RFC 4861, 7.2.5).
 ROUTER = """
+ip netns exec out sysctl -qw net.ipv6.conf.all.forwarding=1
 sysctl -qw net.ipv6.conf.eth0.accept_ra=1
 ip -6 route delete default
 ip netns exec out dnsmasq --conf-file=/dev/null --user=root --group= --port=0 --bind-interfaces --interface=eth0 \
