@@ -20,8 +20,9 @@ __all__ = ["Sandbox", "sandboxed"]
 
 SECONDS = 120  # the most that one command gets
 SOURCE = Path(__file__).parent.parent / "src"
-# The machine's own /etc/netns, which others may write to meanwhile, is hidden by a whiteout: a device 0, 0.
-_ETC = """mkdir /run/u /run/w && mknod /run/u/netns c 0 0 &&
+# The machine's own /etc/netns, which others may write to meanwhile, is hidden by a whiteout: a device 0, 0. Its name
+# servers, whom the guard would ask, can't be reached from here.
+_ETC = """mkdir /run/u /run/w && mknod /run/u/netns c 0 0 && : >/run/u/resolv.conf &&
 mount -t overlay none -o lowerdir=/etc,upperdir=/run/u,workdir=/run/w /etc"""
 _RUN = "mount -t tmpfs none /run"  # the second one hides what /etc is made of
 _PS = ("ps", "-e", "-o", "stat=,args=")
