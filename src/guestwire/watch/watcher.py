@@ -42,12 +42,6 @@ DYING = 0.3  # seconds that the kernel gets to end the links of a namespace whos
 SLICE = 256  # of those things are read in one tick
 SETTLING = 0.001  # seconds without an event after which what happened is taken to be over
 ROUNDS = 10  # how often that is waited for before what has been told is looked at
-DYING = 0.3  # seconds that the kernel gets to end the links of a namespace whose name has gone
-SLICE = 256  # of those things are read in one tick
-SETTLING = 0.001  # seconds without an event after which what happened is taken to be over
-ROUNDS = 10  # how often that is waited for before what has been told is looked at
-GAP = 0.004  # seconds without an event after which it is over, where there is something to be repaired
-STORM = 1.0  # seconds that a repair waits for that at most: the end of a bridge of 1,000 ports is told of for .4
 
 
 class Watcher:
