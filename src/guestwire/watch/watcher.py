@@ -87,7 +87,7 @@ class Watcher:
                     if sources.stopped:
                         break
             except (Interrupted, KeyboardInterrupt):
-                pass
+                sources.stopped = True
             self._notifier.say("STOPPING=1")
             return "down" if self._wanted is None and not sources.stopped else "stopped"
 
