@@ -251,6 +251,8 @@ def test_what_others_lend_a_host_is_theirs_to_take_back_and_to_renew(sandbox: Sa
         assert "made 1 address (" in line
         assert watch.lines[-2].endswith("watching three.")
         watch.breaks("ip link delete three-lan", "three-lan was gone")
+        assert sandbox.sh("cat /proc/sys/net/ipv6/conf/three-lan/addr_gen_mode") == "1\n"
+        assert "1 link-local address" in watch.breaks("ip link set three-lan down", "three-lan, up")
         assert "valid_lft 8" in sandbox.sh("ip address show dev three-lan to 192.0.2.50")
         assert "proto ra" not in sandbox.sh("ip -6 route show dev three-lan")
         assert "192.0.2.51" not in sandbox.sh("ip address show dev three-lan")
