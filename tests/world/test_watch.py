@@ -171,6 +171,19 @@ def test_hands_off_while_a_journal_is_unsettled(host: Sandbox) -> None:
         assert host.json("status")["drift"] == []
 
 
+def test_after_one_that_was_killed_in_a_repair_it_says_what_to_do(host: Sandbox) -> None:
+    with watching(host, GUESTWIRE_FAULT="kill:2") as watch:
+        host.sh("ip link set p-a.0 down")
+        watch.process.wait(timeout=20)
+    done = host.guestwire("watch", check=False)
+    assert done.returncode == 75
+    assert "was broken off" in done.stderr
+    assert "`guestwire rollback --project p` settles it" in done.stderr
+    host.guestwire("rollback")
+    with watching(host) as watch:
+        assert "p-a.0, up" in watch.lines[0]
+
+
 def test_two_projects_are_watched_side_by_side(host: Sandbox) -> None:
     other = host.write("name: q\nnetworks: {n: {type: bridge, subnet: 10.9.0.0/24}}\nguests: {a: {nics: [n]}}\n", "q")
     host.guestwire("up", str(other))

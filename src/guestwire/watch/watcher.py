@@ -121,6 +121,9 @@ class Watcher:
             self._read(sources)
             self._repair(sources)
         except Busy:  # look again when its lock has gone, or in a while
+            journal = self._host.store.journal()
+            if not self.ready and journal is not None and not (journal.waits or journal.is_under_way):
+                raise  # that settles nobody unless he is told
             self._blocked = True
         except (OSError, GuestwireError) as error:
             if isinstance(error, Interrupted) or not self.ready:
