@@ -219,3 +219,22 @@ def test_down_is_guarded_too(sandbox: Sandbox) -> None:
     same(sandbox.snapshot(), before)
     assert sandbox.guestwire("down", "--no-guard").returncode == 0
     assert sandbox.sh("ls /run/netns").split() == []
+
+
+@pytest.mark.parametrize("file", [GOOD, GOOD.replace("macvtap", "bridge").replace(", mode: bridge", "")])
+def test_a_nic_that_was_down_isnt_set_down_under_who_uses_it_by_now(sandbox: Sandbox, file: str) -> None:
+    uplink.begin(sandbox)
+    sandbox.sh("ip route flush default; ip -6 route flush default; ip address flush dev eth0 scope global")
+    sandbox.sh("ip link set eth0 down")
+    sandbox.write(file)
+    sandbox.guestwire("up")
+    used = "eth0" if "macvtap" in file else "p-direct"
+    sandbox.sh(f"ip address add 192.0.2.10/24 dev {used}; ip route add default via 192.0.2.1")
+    before = sandbox.snapshot()
+    done = sandbox.guestwire("down", check=False)
+    assert done.returncode == 1
+    assert "gateway 192.0.2.1 answered before the change and doesn't since" in done.stderr
+    assert "eth0" in done.stderr
+    same(sandbox.snapshot(), before)
+    sandbox.guestwire("down", "--no-guard")
+    assert "state DOWN" in sandbox.sh("ip link show eth0")

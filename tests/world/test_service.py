@@ -79,6 +79,16 @@ def test_a_refusal_leaves_nothing(sandbox: Sandbox, booted: dict[str, str]) -> N
     sandbox.sh(f"[ ! -e {UNIT} ]")
 
 
+def test_a_refused_change_leaves_the_unit_that_was(sandbox: Sandbox, booted: dict[str, str]) -> None:
+    sandbox.guestwire("service", "install", env=booted)
+    before = sandbox.sh(f"cat {UNIT}")
+    other = str(sandbox.write(FILE, "other.yaml"))
+    sandbox.sh(f"echo restart > {REFUSES}")
+    assert sandbox.guestwire("service", "install", other, check=False, env=booted).returncode == 71
+    assert sandbox.sh(f"cat {UNIT}") == before
+    assert sandbox.sh("tail -n 1 /run/systemctl.said") == "daemon-reload\n"
+
+
 def test_somebody_elses_unit_is_left_as_it_is(sandbox: Sandbox, booted: dict[str, str]) -> None:
     for place in (UNIT, "/run/systemd/system/guestwire-p.service"):
         sandbox.sh(f"mkdir -p $(dirname {place}); echo '[Unit]' > {place}")

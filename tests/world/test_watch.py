@@ -13,6 +13,9 @@ import pytest
 
 from guestwire.linux.libc import CLONE_NEWNET, setns
 from tests.sandbox import Sandbox
+from tests.world.furnished import BESIDE, NICS, SIMPLE
+from tests.world.furnished import FILE as BRIDGED
+from tests.world.test_uplink import ROUTER
 from tests.world.watching import Watching, picture, watching
 
 FILE = """
@@ -168,6 +171,19 @@ def test_hands_off_while_a_journal_is_unsettled(host: Sandbox) -> None:
         assert host.json("status")["drift"] == []
 
 
+def test_after_one_that_was_killed_in_a_repair_it_says_what_to_do(host: Sandbox) -> None:
+    with watching(host, GUESTWIRE_FAULT="kill:2") as watch:
+        host.sh("ip link set p-a.0 down")
+        watch.process.wait(timeout=20)
+    done = host.guestwire("watch", check=False)
+    assert done.returncode == 75
+    assert "was broken off" in done.stderr
+    assert "`guestwire rollback --project p` settles it" in done.stderr
+    host.guestwire("rollback")
+    with watching(host) as watch:
+        assert "p-a.0, up" in watch.lines[0]
+
+
 def test_two_projects_are_watched_side_by_side(host: Sandbox) -> None:
     other = host.write("name: q\nnetworks: {n: {type: bridge, subnet: 10.9.0.0/24}}\nguests: {a: {nics: [n]}}\n", "q")
     host.guestwire("up", str(other))
@@ -214,6 +230,47 @@ def test_what_is_lent_is_kept_and_the_rest_is_its_owners(sandbox: Sandbox) -> No
     assert {k: v for k, v in after.items() if k[:5] not in ("links", "flags")} == {
         k: v for k, v in before.items() if k[:5] not in ("links", "flags")
     }
+
+
+TAKEN_BACK = """
+ping -q -c 1 192.0.2.1
+kill $(cat /run/server/pid)
+ip neigh flush dev three-lan
+ip -6 route delete default proto ra dev three-lan
+ip -6 address flush dev three-lan dynamic
+"""
+SOON = """
+ip address add 192.0.2.50/24 dev eth0 valid_lft 6 preferred_lft 6
+ip address add 192.0.2.51/24 dev eth0 valid_lft 6 preferred_lft 6
+"""
+RENEWED = """
+ip address change 192.0.2.50/24 dev three-lan valid_lft 900 preferred_lft 900
+while ip address show dev three-lan | grep -q 192.0.2.51; do sleep 0.05; done
+"""
+
+
+def test_what_others_lend_a_host_is_theirs_to_take_back_and_to_renew(sandbox: Sandbox) -> None:
+    sandbox.sh(NICS + BESIDE + SIMPLE.replace("ip -6 route add default via fe80::1 dev eth0", "") + ROUTER)
+    told = "ip -6 route show dev eth0 | grep -q 'proto ra' && ip address show dev eth0 | grep -q dynamic"
+    sandbox.run("timeout", "10", "sh", "-c", f"until {told}; do sleep 0.05; done")
+    sandbox.sh(SOON)
+    sandbox.write(BRIDGED)
+    sandbox.guestwire("up")
+    sandbox.sh("ip link delete three-lan")  # so that the watch moves all of it there itself
+    with watching(sandbox) as watch:
+        assert "proto ra" in sandbox.sh("ip -6 route show dev three-lan")
+        sandbox.sh(TAKEN_BACK + RENEWED)
+        line = watch.breaks("ip address delete 2001:db8:1::10/64 dev three-lan", "address 2001:db8:1::10/64 three-lan")
+        assert "made 1 address (" in line
+        assert watch.lines[-2].endswith("watching three.")
+        watch.breaks("ip link delete three-lan", "three-lan was gone")
+        assert sandbox.sh("cat /proc/sys/net/ipv6/conf/three-lan/addr_gen_mode") == "1\n"
+        assert "1 link-local address" in watch.breaks("ip link set three-lan down", "three-lan, up")
+        assert "valid_lft 8" in sandbox.sh("ip address show dev three-lan to 192.0.2.50")
+        assert "proto ra" not in sandbox.sh("ip -6 route show dev three-lan")
+        assert "192.0.2.51" not in sandbox.sh("ip address show dev three-lan")
+    sandbox.guestwire("down")
+    assert "valid_lft 8" in sandbox.sh("ip address show dev eth0 to 192.0.2.50")
 
 
 def test_a_lab_and_another_namespace_as_the_host(sandbox: Sandbox) -> None:

@@ -191,7 +191,8 @@ def guard_of(kernel: Kernel, plan: Plan, seen: Picture, host: str, lab: Picture 
     if lab is not None:
         stays = {address.address for address in lab.of(Address)}
         wanted = [contact for contact in wanted if contact.address in stays]
-    return Guard(kernel, host, wanted)
+    closing = {s.value.name for s in plan.steps if s.late and s.value.netns == host and isinstance(s.value, Link)}
+    return Guard(kernel, host, wanted, closing)
 
 
 def _near(seen: Picture, host: str, servers: list[str]) -> bool:

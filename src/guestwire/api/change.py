@@ -11,7 +11,6 @@ from guestwire.api.leases import Leases
 from guestwire.api.loans import hand_over
 from guestwire.api.outcome import Outcome
 from guestwire.api.situation import Situation, see_settled, situation
-from guestwire.api.timer import Waiting
 from guestwire.api.work import at_work
 from guestwire.apply import Confirm, apply, preflight
 from guestwire.linux.kernel import Kernel
@@ -19,6 +18,7 @@ from guestwire.plan import Plan
 from guestwire.spec import Expectation
 
 if TYPE_CHECKING:
+    from guestwire.api.timer import Waiting
     from guestwire.reach import Expected
 
 __all__ = ["plan", "up"]
@@ -50,7 +50,7 @@ def up(
         after = where.after(made)
         hand_over(where.returned, where.heirs)
         leases = Leases(where, made)
-        waiting = Waiting(where.project, confirm) if made and confirm else None
+        waiting = _waiting(where.project, confirm) if made and confirm else None
         trial = _trial(kernel, where, made, leases, guard=guard)
         trial.keep, trial.tell = keep, tell
         if made:
@@ -63,6 +63,13 @@ def up(
     outcome = replace(_outcome(where, made), acceptance=trial.result, confirm=waiting)
     said = (*waiting.warnings, *leases.missing()) if waiting else tuple(leases.missing())
     return replace(outcome, warnings=(*outcome.warnings, *said))
+
+
+def _waiting(project: str, seconds: int) -> Waiting:
+    """Who takes the change back; what starts that is loaded only for this."""
+    from guestwire.api.timer import Waiting
+
+    return Waiting(project, seconds)
 
 
 def _trial(kernel: Kernel, where: Situation, made: Plan, leases: Leases, *, guard: bool) -> Trial:

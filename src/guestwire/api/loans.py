@@ -10,14 +10,14 @@ it has by then. So what has a lifetime comes back only where it is still there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from guestwire.apply import State, Store, projects
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.address import AnyAddress
-from guestwire.kinds.hostclient import HostClient
+from guestwire.kinds.hostclient import HostClient, passes
 from guestwire.kinds.linklocal import LinkLocal
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.route import AnyRoute
@@ -147,8 +147,7 @@ def _as_lent(
             if isinstance(now, AnyAddress | AnyRoute):
                 passed: dict[str, Any] = {"until": now.until}
                 loan = replace(loan, **passed)
-            passes = loan.fleeting or getattr(loan, "until", None) is not None or _is_leased(loan, clients)
-            if passes and now is None and not away.isdisjoint(loan.on_links()):
+            if now is None and passes(loan, clients) and not away.isdisjoint(loan.on_links()):
                 continue
             if links.keys() >= set(loan.on_links()) and not _overruled(seen, loan):
                 found.append(loan)
@@ -163,11 +162,6 @@ def _as_lent(
         found.append(replace(have, up=loan.up, mac=loan.mac if place in taken else have.mac))
     down = {loan.place for loan in loans.values() if isinstance(loan, Link) and not loan.up}
     return [*found, *(v for v in carried.values() if not isinstance(v, LinkLocal) or down.isdisjoint(v.on_links()))]
-
-
-def _is_leased(loan: Thing, clients: Set[tuple[str, str]]) -> bool:
-    """Whether it may be what a DHCP client has set that is on the link yet, and sets as it sees fit."""
-    return isinstance(loan, AnyAddress | AnyRoute) and loan.family == 4 and not clients.isdisjoint(loan.on_links())
 
 
 def _overruled(seen: Picture, loan: Thing) -> bool:

@@ -70,7 +70,7 @@ class Service:
 def install_service(path: str | None = None, *, project: str | None = None, netns: str | None = None) -> Service:
     """Write a project's unit, enable and start it.
 
-    Raises FileError where the file is wrong or a unit of that name isn't ours, Refused with nothing left behind,
+    Raises FileError where the file is wrong or a unit of that name isn't ours, Refused with the unit as it was before,
     NotPermitted.
     """
     _see_that_we_may()
@@ -100,8 +100,10 @@ def install_service(path: str | None = None, *, project: str | None = None, netn
             with contextlib.suppress(OSError):
                 _systemctl("disable", name)
             os.unlink(place)
-            with contextlib.suppress(OSError):
-                _systemctl("daemon-reload")
+        elif before != text:
+            _write(place, before)
+        with contextlib.suppress(OSError):
+            _systemctl("daemon-reload")
         hint = f"`journalctl -u {name}` says more; `guestwire plan` what it would build."
         raise Refused(f"systemd refused {name}: {error.strerror}.", hint=hint) from error
     return Service(where.project, place, True, before != text)

@@ -31,6 +31,7 @@ from typing import Any
 
 from guestwire.api.work import lock_of
 from guestwire.apply import Journal, Store, Timer, settle
+from guestwire.daemons import systemd
 from guestwire.errors import Busy, Problem, Refused, Unavailable
 from guestwire.kinds.mark import RUN
 from guestwire.linux.inotify import Watch
@@ -43,7 +44,6 @@ __all__ = ["Waiting", "main"]
 START = 10  # seconds that it gets to be there
 AGAIN = 0.1  # seconds until it tries once more where another guestwire is at work
 TRIES, PAUSE = 5, 2.0  # how often it tries to take back what can't be, and after how many seconds
-SYSTEMD = "/run/systemd/system"  # is there where systemd runs the host (sd_booted(3))
 LOGIND = ("/usr/lib", "/usr/local/lib", "/run", "/etc")  # the later goes before the earlier (systemd.unit(5))
 KEEPER = "guestwire-lab"  # process 1 of an ordinary user's lab (rootless.py)
 
@@ -115,7 +115,7 @@ def _as_service(unit: str, project: str) -> str:
 
 def _systemd_is_here() -> bool:
     """Whether systemd runs the very host that we are on: in a container or namespace its services are elsewhere."""
-    if not os.path.isdir(SYSTEMD) or shutil.which("systemd-run") is None:
+    if not systemd.runs() or shutil.which("systemd-run") is None:
         return False
     try:
         return all(os.path.samefile(f"/proc/1/ns/{kind}", f"/proc/self/ns/{kind}") for kind in ("mnt", "net", "pid"))

@@ -15,18 +15,20 @@ import contextlib
 import os
 import shlex
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.mark import RUN
+from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.thing import Thing
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.programs import command_line, has_ended, start_program
 from guestwire.picture import Value, fact, fixed
 
-__all__ = ["HostClient"]
+__all__ = ["HostClient", "passes"]
 
 PROGRAMS = ("udhcpc", "dhclient", "dhcpcd")
 RUN_BY = ("NetworkManager", "connmand", "wickedd")
@@ -134,6 +136,16 @@ class HostClient(Thing):
 
     def namespaces(self) -> tuple[str, ...]:
         return ()
+
+
+def passes(value: Thing, asking: Set[tuple[str, str]]) -> bool:
+    """Whether something goes and comes by itself: learnt, with a lifetime, or maybe set by a client, as it sees fit.
+
+    `asking` are the links that clients ask on.
+    """
+    if value.fleeting or not isinstance(value, AnyAddress | AnyRoute):
+        return value.fleeting
+    return value.until is not None or (value.family == 4 and not asking.isdisjoint(value.on_links()))
 
 
 def _clients(kernel: Kernel, netns: str) -> Iterator[tuple[int, tuple[str, ...]]]:

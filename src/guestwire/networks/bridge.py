@@ -117,8 +117,9 @@ class Bridge(Gateway):
                 return
             enslave(site, self, link, name)
             mac = link.mac or mac
-            made = Key("", site.host, BridgeLink.KIND, name) not in site.seen
-            link_local = False if made and has_link_local(site, link) else None
+            there = site.seen.get(Key("", site.host, BridgeLink.KIND, name))
+            made_so = False if has_link_local(site, link) else None
+            link_local = there.link_local if isinstance(there, BridgeLink) else made_so  # made again, it is as it was
         check_subnets(site, self)
         owner = site.project
         site.add(

@@ -185,8 +185,11 @@ class Again:
             if value.key not in there:
                 self._note(value.key, None)
         for key, value in there.items():
-            if self._picture.get(key) != value:
+            have = self._picture.get(key)
+            if have != value:
                 self._note(key, value)
+            elif getattr(have, "until", None) != getattr(value, "until", None):
+                self._picture.add(value)  # it was renewed, and is the same
 
     def named(self, keys: Iterable[Key]) -> None:
         """Read what is read by its key alone, and all of a kind that is read with its namespace."""

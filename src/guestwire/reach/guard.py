@@ -16,13 +16,13 @@ import contextlib
 import ipaddress
 import select
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.routes import dump_routes
+from guestwire.linux.routes import dump_routes, way_to
 from guestwire.linux.surroundings import is_loopback
 from guestwire.reach.contact import Contact, Inquiry, Means, inquiry
 
@@ -57,12 +57,16 @@ class Guarded:
 
 
 class Guard:
-    """The contacts of a host, the namespace `netns`; those that answer count from `before` on."""
+    """The contacts of a host, the namespace `netns`; those that answer count from `before` on.
 
-    def __init__(self, kernel: Kernel, netns: str, wanted: Iterable[Contact]) -> None:
+    `closing` are the links that are set down last of all, when the change has been judged: who answers by them is lost.
+    """
+
+    def __init__(self, kernel: Kernel, netns: str, wanted: Iterable[Contact], closing: Collection[str] = ()) -> None:
         self._kernel = kernel
         self._netns = netns
         self._wanted = tuple(dict.fromkeys(wanted))
+        self._closing = closing
         self.guarded: tuple[Guarded, ...] = ()
 
     def before(self) -> tuple[Guarded, ...]:
@@ -87,7 +91,21 @@ class Guard:
             for each in self.guarded
             for there in [(each.contact, each.means) in heard]
         )
+        if self._closing:
+            self.guarded = tuple(self._by_what_stays(each) for each in self.guarded)
         return self.guarded
+
+    def _by_what_stays(self, found: Guarded) -> Guarded:
+        """Who answers by a link that is to be set down yet won't any more."""
+        if not found.after:
+            return found
+        contact = _now(self._kernel, self._netns, found.contact)
+        way = None if contact.link else way_to(self._kernel.socket(self._netns), contact.family, contact.address)
+        with self._kernel.inside(self._netns):
+            link = socket.if_indextoname(way.link) if way else contact.link
+        if link not in self._closing:
+            return found
+        return replace(found, after=False, why=f"{link}, by which it answers, is set down at the end, as it was")
 
 
 def _better(contact: Contact, means: Means) -> tuple[Means, ...]:

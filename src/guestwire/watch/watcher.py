@@ -11,20 +11,24 @@ import contextlib
 import errno
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from guestwire.apply import apply
 from guestwire.errors import Busy, GuestwireError, Interrupted, Problem
 from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds.address import AnyAddress
+from guestwire.kinds.hostclient import HostClient, passes
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
+from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.veth import Veth
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.notify import Notifier
 from guestwire.linux.rtnetlink import read_link
 from guestwire.observe import Again
-from guestwire.picture import Desired, Key, Picture
+from guestwire.picture import Desired, Key, Picture, Value
 from guestwire.plan import Plan, Step, make_plan
 from guestwire.signals import asked_to_stop
 from guestwire.watch.host import Host, Wanted
@@ -42,12 +46,6 @@ DYING = 0.3  # seconds that the kernel gets to end the links of a namespace whos
 SLICE = 256  # of those things are read in one tick
 SETTLING = 0.001  # seconds without an event after which what happened is taken to be over
 ROUNDS = 10  # how often that is waited for before what has been told is looked at
-DYING = 0.3  # seconds that the kernel gets to end the links of a namespace whose name has gone
-SLICE = 256  # of those things are read in one tick
-SETTLING = 0.001  # seconds without an event after which what happened is taken to be over
-ROUNDS = 10  # how often that is waited for before what has been told is looked at
-GAP = 0.004  # seconds without an event after which it is over, where there is something to be repaired
-STORM = 1.0  # seconds that a repair waits for that at most: the end of a bridge of 1,000 ports is told of for .4
 
 
 class Watcher:
@@ -89,7 +87,7 @@ class Watcher:
                     if sources.stopped:
                         break
             except (Interrupted, KeyboardInterrupt):
-                pass
+                sources.stopped = True
             self._notifier.say("STOPPING=1")
             return "down" if self._wanted is None and not sources.stopped else "stopped"
 
@@ -123,6 +121,9 @@ class Watcher:
             self._read(sources)
             self._repair(sources)
         except Busy:  # look again when its lock has gone, or in a while
+            journal = self._host.store.journal()
+            if not self.ready and journal is not None and not (journal.waits or journal.is_under_way):
+                raise  # that settles nobody unless he is told
             self._blocked = True
         except (OSError, GuestwireError) as error:
             if isinstance(error, Interrupted) or not self.ready:
@@ -161,6 +162,7 @@ class Watcher:
         self._dying.clear()
         sources.learn(self._host.namespaces())
         self._numbers.clear()
+        self._renew(self._seen)
         self._seen = Web(self._host.look(self._wanted))
         self._seen.scope = set(self._host.namespaces())
         self._looked = time.monotonic()
@@ -212,8 +214,20 @@ class Watcher:
             self._host.claim(self._seen, self._wanted)
             sources.follow(self._seen)
         self._dying.update((netns, (time.monotonic() + DYING, ends)) for netns, ends in stale.dying.items())
+        self._renew(value for value in again.changed.values() if value is not None)
         self._patience.changed(again.changed)
         self._pending |= again.changed.keys() | stale.touched
+
+    def _renew(self, seen: Iterable[Value]) -> None:
+        """Want what is gone, or about to be looked at, to have the lifetime that it had last."""
+        assert self._wanted is not None
+        wanted = self._wanted.picture
+        for value in seen:
+            if isinstance(value, AnyAddress | AnyRoute):
+                want = wanted.get(value.key)
+                if isinstance(want, type(value)) and want.until != value.until:
+                    until: dict[str, Any] = {"until": value.until}
+                    wanted.add(replace(want, **until))
 
     # What is done
 
@@ -227,6 +241,8 @@ class Watcher:
                 self._hear(sources)
                 self._read(sources, kernel)
                 made = self._plan()
+                if made and self._let_pass(made):
+                    made = self._plan()
                 if made:
                     self._carry_out(sources, kernel, made)
         elif not self._pending:
@@ -268,6 +284,24 @@ class Watcher:
             self._since = self._since if self._dying else None
             return None
         return made
+
+    def _let_pass(self, made: Plan) -> bool:
+        """Want no more what a router or a DHCP server has taken back from a link that stands, or has given otherwise
+        since; whether any was. What went with its link comes back with it, if it has time left.
+        """
+        assert self._wanted is not None
+        wanted = self._wanted.picture
+        asking = {place for client in wanted.of(HostClient) for place in client.places()}
+        remade = {step.value.place for step in made.steps if isinstance(step.value, Link)}
+        values = [step.value for step in made.steps if step.key in wanted and step.value.owner != made.project]
+        passed = [v for v in values if passes(v, asking) and v.on_links() and remade.isdisjoint(v.on_links())]
+        for value in passed:
+            seen = self._seen.get(value.key)
+            if seen is None:
+                wanted.remove(value.key)
+            else:
+                wanted.add(seen)
+        return bool(passed)
 
     def _unended(self) -> set[Key]:
         """The namespaces that have gone while the far ends of their links haven't: the kernel is about to end them.
