@@ -14,8 +14,6 @@ from guestwire.linux.netlink import Request, Socket, attribute, attributes, u8
 from guestwire.linux.rtnetlink import AF_BRIDGE, RTM_GETNEIGH
 
 __all__ = [
-    "NDA_DST",
-    "NDA_LLADDR",
     "NTF_MASTER",
     "NTF_PROXY",
     "NTF_ROUTER",
