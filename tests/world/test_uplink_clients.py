@@ -28,6 +28,12 @@ def until(sandbox: Sandbox, condition: str) -> None:
     sandbox.run("timeout", "20", "sh", "-c", f"until {condition}; do sleep 0.05; done")
 
 
+def nothing_to_do(sandbox: Sandbox) -> bool:
+    """Whether `up` again changes nothing and warns of nothing."""
+    done = sandbox.json("up")
+    return not done["changes"] and not done["warnings"]
+
+
 @pytest.mark.parametrize("lifetime", ["", "valid_lft $lease preferred_lft $lease"], ids=["for ever", "as leased"])
 def test_a_client_goes_along(sandbox: Sandbox, lifetime: str) -> None:
     sandbox.sh(NICS + BESIDE + SERVER)
@@ -46,7 +52,7 @@ def test_a_client_goes_along(sandbox: Sandbox, lifetime: str) -> None:
         until(sandbox, f"ip -4 address show dev {link} | grep -q 'inet {address} '")
         assert sandbox.sh("ps -e -o args= | grep '^udhcpc'").startswith(f"udhcpc -i {link} -p /run/client.pid")
         if link == "three-lan":
-            assert sandbox.json("up") == {"changes": [], "warnings": []}
+            assert nothing_to_do(sandbox)
             sandbox.guestwire("down")
     assert sandbox.sh("ps -e -o args= | grep -c '^udhcpc'") == "1\n"
     assert sandbox.snapshot() == before
@@ -62,7 +68,7 @@ def test_a_lease_that_nobody_would_renew_is_refused(sandbox: Sandbox) -> None:
     sandbox.sh("ip address add 192.0.2.11/24 dev eth0")
     (warning,) = sandbox.json("up")["warnings"]
     assert "address 192.0.2.10/24" in warning
-    assert sandbox.json("up") == {"changes": [], "warnings": []}
+    assert nothing_to_do(sandbox)
 
 
 def test_a_client_of_all_links_is_refused(sandbox: Sandbox) -> None:
@@ -72,3 +78,16 @@ def test_a_client_of_all_links_is_refused(sandbox: Sandbox) -> None:
     (error,) = sandbox.json("up", code=65)["errors"]
     assert "it asks on other links too" in error["message"]
     sandbox.sh("pkill -xf './dhclient 1000'")
+
+
+def test_what_is_printed_ends_no_client_of_another_namespace(sandbox: Sandbox) -> None:
+    sandbox.sh(NICS + BESIDE + "ip address add 192.0.2.10/24 dev eth0")
+    sandbox.sh("cp $(command -v sleep) ./udhcpc; ./udhcpc 1000 >/dev/null 2>&1 &")
+    sandbox.sh("ip netns exec out ./udhcpc 1000 >/dev/null 2>&1 &")
+    until(sandbox, "test $(ps -e -o args= | grep -c '^./udhcpc') = 2")
+    sandbox.write(FILE)
+    commands = sandbox.guestwire("plan", "--commands").stdout.splitlines()
+    (kill,) = (command for command in commands if "pkill" in command)
+    sandbox.sh(kill)
+    until(sandbox, "test $(ps -e -o args= | grep -c '^./udhcpc') = 1")
+    sandbox.sh("kill $(ip netns pids out)")
