@@ -35,7 +35,7 @@ BELIEVED = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Learnt(Thing):
-    """All that was learnt on a link, whose name is `name`; of each neighbour address, MAC, state and flags."""
+    """All that was learnt on a link, whose name is `name`: of each neighbour address, MAC, state, NTF_ROUTER or 0."""
 
     KIND: ClassVar[str] = "neighbour table"
     RANK: ClassVar[int] = 40
@@ -84,9 +84,10 @@ class Learnt(Thing):
 
     def create_commands(self) -> list[str]:
         """Those that are believed yet; the others will be asked."""
+        replace, dev = ("neighbour", "replace"), ("dev", self.name)
         return [
-            ip(self.netns, "neighbour", "replace", address, "lladdr", mac, "nud", "reachable", "dev", self.name)
-            for address, mac, state, _ in self.entries
+            ip(self.netns, *replace, address, *dev, "lladdr", mac, "router" if flags else "", "nud", "reachable")
+            for address, mac, state, flags in self.entries
             if state == NUD_REACHABLE
         ]
 
