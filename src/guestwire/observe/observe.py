@@ -21,9 +21,9 @@ from guestwire.linux.routes import dump_routes
 from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, namespace_id
 from guestwire.picture import Key, Picture
 
-__all__ = ["kind_of", "look_up", "observe", "read_inside"]
+__all__ = ["PAIR", "UNKNOWN", "kind_of", "look_up", "observe", "read_inside"]
 
-PAIR = "veth"
+PAIR = "veth"  # the kind of link (IFLA_INFO_KIND) whose other half is a link like itself
 UNKNOWN = "?"
 """The namespace of a link's other half that lies in none of those that were read."""
 
