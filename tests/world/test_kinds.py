@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from guestwire.kinds.learnt import Learnt
 from tests.sandbox import Sandbox
 from tests.world.furnished import FURNITURE, NICS
 
@@ -33,3 +34,12 @@ def shown(sandbox: Sandbox) -> list[str]:
     return sorted(line for line in told.splitlines() if not line.startswith(("fe80:", "local fe80:"))) + [
         line for line in told.splitlines() if " inet" in line
     ]
+
+
+def test_a_learnt_router_is_one_by_the_commands_too(sandbox: Sandbox) -> None:
+    sandbox.sh(NICS + "ip -6 neigh replace fe80::7 lladdr 02:00:00:00:00:07 dev eth0 router nud reachable")
+    learnt = Learnt(netns="", name="eth0", entries=(("fe80::7", "02:00:00:00:00:07", 0x02, 0x80),))
+    before = sandbox.sh("ip -6 neigh show fe80::7 dev eth0")
+    for command in learnt.delete_commands() + learnt.create_commands():
+        sandbox.sh(command)
+    assert sandbox.sh("ip -6 neigh show fe80::7 dev eth0") == before

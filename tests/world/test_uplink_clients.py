@@ -78,3 +78,16 @@ def test_a_client_of_all_links_is_refused(sandbox: Sandbox) -> None:
     (error,) = sandbox.json("up", code=65)["errors"]
     assert "it asks on other links too" in error["message"]
     sandbox.sh("pkill -xf './dhclient 1000'")
+
+
+def test_what_is_printed_ends_no_client_of_another_namespace(sandbox: Sandbox) -> None:
+    sandbox.sh(NICS + BESIDE + "ip address add 192.0.2.10/24 dev eth0")
+    sandbox.sh("cp $(command -v sleep) ./udhcpc; ./udhcpc 1000 >/dev/null 2>&1 &")
+    sandbox.sh("ip netns exec out ./udhcpc 1000 >/dev/null 2>&1 &")
+    until(sandbox, "test $(ps -e -o args= | grep -c '^./udhcpc') = 2")
+    sandbox.write(FILE)
+    commands = sandbox.guestwire("plan", "--commands").stdout.splitlines()
+    (kill,) = (command for command in commands if "pkill" in command)
+    sandbox.sh(kill)
+    until(sandbox, "test $(ps -e -o args= | grep -c '^./udhcpc') = 1")
+    sandbox.sh("kill $(ip netns pids out)")

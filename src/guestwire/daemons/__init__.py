@@ -1,3 +1,3 @@
-"""What talks to a daemon: one file each, with the words that start it and how what it keeps is read."""
+"""What guestwire knows of daemons: the words that start them, what they keep, and which of them sets up which NIC."""
 
 __all__: list[str] = []

@@ -1,8 +1,9 @@
 """One file per kind of thing: all that guestwire knows of a bridge, a veth, a macvlan, an address … is in its file.
 
 Each file holds one value class derived from `Thing` (links from `Link`), found by looking into this folder: nothing
-else in the project lists the kinds. To learn what Linux can do with macvlan, read `macvlan.py`; to add a kind, add a
-file.
+else in the project lists the kinds. What several share is beside them, without a class of its own in the picture:
+`thing.py`, `link.py`, `port.py`, `hop.py`, `mark.py`. To learn what Linux can do with macvlan, read `macvlan.py`; to
+add a kind, add a file.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from guestwire.kinds.mark import PROTOCOL
-from guestwire.kinds.thing import Thing, ip
+from guestwire.kinds.thing import Thing, ip, unknown_attributes
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request, attribute, text, u8, u32
 from guestwire.linux.routes import dump_local
@@ -68,7 +68,7 @@ _IFADDR = struct.Struct("=BBBBi")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AnyAddress(Thing):
-    """What all addresses have; `name` is "ADDRESS/PREFIX LINK"."""
+    """What all addresses have, of either kind, Address and LinkLocal; `name` is "ADDRESS/PREFIX LINK"."""
 
     RANK: ClassVar[int] = 30
 
@@ -165,7 +165,7 @@ class AnyAddress(Thing):
 
     def uncarried(self) -> str | None:
         if self.unknown:
-            return f"it has attributes that this version doesn't know (IFA {_numbers(self.unknown)})"
+            return unknown_attributes("IFA", self.unknown)
         if self.label and not self.label.startswith(self.link):
             return f"its label {self.label} doesn't begin with the link's name, as only its maker could have it"
         return None
@@ -301,7 +301,3 @@ def _more(rest: Mapping[int, bytes]) -> dict[str, Any]:
     """The fields of what few addresses have."""
     unknown = tuple(sorted(rest.keys() - {IFA_RT_PRIORITY}))
     return {"metric": struct.unpack("=I", rest.get(IFA_RT_PRIORITY, b"\0\0\0\0"))[0], "unknown": unknown}
-
-
-def _numbers(numbers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, numbers))

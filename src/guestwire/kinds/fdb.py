@@ -5,25 +5,28 @@ With a `locked` port such an entry is what makes port security: frames from othe
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from guestwire.kinds.link import mac_bytes
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.neighbours import NDA_LLADDR, NeighbourMessage, dump_neighbours
-from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, attribute
+from guestwire.linux.neighbours import (
+    NTF_MASTER,
+    NUD_NOARP,
+    NUD_PERMANENT,
+    NUD_REACHABLE,
+    NeighbourMessage,
+    dump_neighbours,
+    neighbour,
+)
+from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request
 from guestwire.linux.rtnetlink import AF_BRIDGE, RTM_DELNEIGH, RTM_NEWNEIGH
 from guestwire.picture import Value, fixed
 
 __all__ = ["Fdb"]
 
-NTF_MASTER = 0x04
-NUD_STATIC = 0x42  # NUD_NOARP | NUD_REACHABLE, what `bridge fdb add … static` sends
-NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
-_NDMSG = struct.Struct("=BxxxiHBB")
+NUD_STATIC = NUD_NOARP | NUD_REACHABLE  # what `bridge fdb add … static` sends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -66,8 +69,8 @@ class Fdb(Thing):
         kernel.send(self.netns, self._request(kernel, RTM_DELNEIGH, 0))
 
     def _request(self, kernel: Kernel, message: int, how: int) -> Request:
-        body = _NDMSG.pack(AF_BRIDGE, kernel.index(self.netns, self.link), NUD_STATIC, NTF_MASTER, 0)
-        return Request(message, how, body + attribute(NDA_LLADDR, mac_bytes(self.mac)))
+        index = kernel.index(self.netns, self.link)
+        return Request(message, how, neighbour(index, NUD_STATIC, NTF_MASTER, mac=self.mac))
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return ((self.netns, self.link),)

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from guestwire.linux.netlink import attribute, attributes, nested, text, u32
 from guestwire.linux.routes import RTA_GATEWAY, RTA_OIF
 
-__all__ = ["RTA_FLOW", "RTA_METRICS", "RTA_MULTIPATH", "Hop", "metrics", "metrics_attribute", "metrics_words"]
+__all__ = [
+    "RTA_FLOW",
+    "RTA_METRICS",
+    "RTA_MULTIPATH",
+    "RTA_VIA",
+    "RTNH_F_ONLINK",
+    "Hop",
+    "metrics",
+    "metrics_attribute",
+    "metrics_words",
+]
 
 RTA_METRICS, RTA_MULTIPATH, RTA_FLOW, RTA_VIA = 8, 9, 11, 18
 RTNH_F_ONLINK = 4
@@ -103,7 +114,7 @@ def metrics(data: bytes) -> tuple[tuple[tuple[str, int | str], ...], bool]:
         if word == CONGCTL:
             found.append((word, value.rstrip(b"\0").decode(errors="replace")))
         elif word and not (word == "features" and value[0] != FEATURE_ECN):
-            found.append((word, int.from_bytes(value, "little" if struct.pack("=H", 1)[0] else "big")))
+            found.append((word, int.from_bytes(value, sys.byteorder)))
         else:
             strange = True
     return tuple(found), strange

@@ -125,8 +125,10 @@ class HostClient(Thing):
         return []
 
     def delete_commands(self) -> list[str]:
+        """Of who has the same words, those in this namespace: another may be a container's."""
         words = "".join(f"\\{char}" if char in SPECIAL else char for char in " ".join(self.command))
-        return [f"pkill -KILL -xf {shlex.quote(words)}"]
+        kill = f"pkill -KILL -xf --ns $$ --nslist net {shlex.quote(words)}"
+        return [f"ip netns exec {self.netns} sh -c {shlex.quote(f'exec {kill}')}" if self.netns else kill]
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return ()  # it outlives them

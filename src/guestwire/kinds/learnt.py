@@ -8,31 +8,34 @@ in by the other of the two links until the move is over.
 from __future__ import annotations
 
 import errno
-import socket
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from guestwire.kinds.link import mac_bytes
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.neighbours import NDA_DST, NDA_LLADDR, NTF_PROXY, dump_neighbours
-from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_REPLACE, Request, attribute
+from guestwire.linux.neighbours import (
+    NTF_PROXY,
+    NTF_ROUTER,
+    NUD_DELAY,
+    NUD_PROBE,
+    NUD_REACHABLE,
+    NUD_STALE,
+    dump_neighbours,
+    neighbour,
+)
+from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_REPLACE, Request
 from guestwire.linux.rtnetlink import RTM_DELNEIGH, RTM_NEWNEIGH
 from guestwire.picture import Value, passing
 
 __all__ = ["Learnt"]
 
-NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE = 0x02, 0x04, 0x08, 0x10
 BELIEVED = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE
-NTF_ROUTER = 0x80
-_NDMSG = struct.Struct("=BxxxiHBB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Learnt(Thing):
-    """All that was learnt on a link, whose name is `name`; of each neighbour address, MAC, state and flags."""
+    """All that was learnt on a link, whose name is `name`: of each neighbour address, MAC, state, NTF_ROUTER or 0."""
 
     KIND: ClassVar[str] = "neighbour table"
     RANK: ClassVar[int] = 40
@@ -59,37 +62,32 @@ class Learnt(Thing):
         return replace(self, name=new) if self.name == old else None
 
     def create(self, kernel: Kernel) -> None:
+        index = kernel.index(self.netns, self.name)
         for address, mac, state, flags in self.entries:
-            body = attribute(NDA_LLADDR, mac_bytes(mac))
-            kernel.send(self.netns, self._request(kernel, RTM_NEWNEIGH, address, state, flags, body))
+            body = neighbour(index, state, flags, address=address, mac=mac)
+            kernel.send(self.netns, Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body))
 
     def change(self, kernel: Kernel, seen: Value) -> None:
         """There are no settings."""
 
     def delete(self, kernel: Kernel) -> None:
         """Forget what is there by now."""
-        number = kernel.index(self.netns, self.name)
+        index = kernel.index(self.netns, self.name)
         kernel.flush()
         for seen in dump_neighbours(kernel.socket(self.netns)):
-            if seen.ifindex == number and seen.state & BELIEVED:
-                kernel.send(self.netns, self._request(kernel, RTM_DELNEIGH, seen.address), errno.ENOENT)
-
-    def _request(
-        self, kernel: Kernel, message: int, address: str, state: int = 0, flags: int = 0, more: bytes = b""
-    ) -> Request:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        body = _NDMSG.pack(family, kernel.index(self.netns, self.name), state, flags, 0)
-        how = NLM_F_CREATE | NLM_F_REPLACE if message == RTM_NEWNEIGH else 0
-        return Request(message, how, body + attribute(NDA_DST, socket.inet_pton(family, address)) + more)
+            if seen.ifindex == index and seen.state & BELIEVED:
+                request = Request(RTM_DELNEIGH, 0, neighbour(index, address=seen.address))
+                kernel.send(self.netns, request, errno.ENOENT)
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return ((self.netns, self.name),)
 
     def create_commands(self) -> list[str]:
         """Those that are believed yet; the others will be asked."""
+        replace, dev = ("neighbour", "replace"), ("dev", self.name)
         return [
-            ip(self.netns, "neighbour", "replace", address, "lladdr", mac, "nud", "reachable", "dev", self.name)
-            for address, mac, state, _ in self.entries
+            ip(self.netns, *replace, address, *dev, "lladdr", mac, "router" if flags else "", "nud", "reachable")
+            for address, mac, state, flags in self.entries
             if state == NUD_REACHABLE
         ]
 

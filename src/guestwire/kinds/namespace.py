@@ -1,8 +1,11 @@
 """A network namespace: links, addresses, routes, firewall and sysctls of its own, under a name that `ip netns` lists.
 
-It bears our mark on its `lo`, since a namespace itself can hold none. A new one has `lo` down, forwarding off, and
-bridge-nf-call-iptables on (network_namespaces(7)). When its name is taken away it lives on while a process or
-descriptor is in it; when it ends, virtual links in it are deleted and hardware falls back to the initial one.
+It bears our mark on its `lo`, since a namespace itself can hold none. A new one has `lo` down and
+bridge-nf-call-iptables on. Of net.ipv4.conf it gets the values of the initial one for "all" and "default", forwarding
+too; net.ipv6.conf is as the kernel is built, with forwarding off (devinet_init_net and addrconf_init_net, unless the
+sysctl net.core.devconf_inherit_init_net says otherwise). When its name is taken away it lives on while a process or
+descriptor is in it; when it ends, virtual links in it are deleted and hardware falls back to the initial one
+(network_namespaces(7)).
 """
 
 from __future__ import annotations

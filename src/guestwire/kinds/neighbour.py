@@ -7,25 +7,20 @@ until it is taken away, or its link goes or is set down.
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from guestwire.kinds.link import mac_bytes
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.neighbours import NDA_DST, NDA_LLADDR, NDA_PROTOCOL, NTF_PROXY, dump_neighbours
-from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_REPLACE, Request, attribute, u8
+from guestwire.linux.neighbours import NTF_PROXY, NTF_ROUTER, NUD_PERMANENT, dump_neighbours, neighbour
+from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_REPLACE, Request
 from guestwire.linux.rtnetlink import RTM_DELNEIGH, RTM_NEWNEIGH
 from guestwire.picture import Value, fixed, setting
 
 __all__ = ["Neighbour"]
 
-NUD_PERMANENT = 0x80
-NTF_ROUTER = 0x80
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
-_NDMSG = struct.Struct("=BxxxiHBB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -74,13 +69,9 @@ class Neighbour(Thing):
         kernel.send(self.netns, self._request(kernel, RTM_DELNEIGH, 0))
 
     def _request(self, kernel: Kernel, message: int, how: int) -> Request:
-        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
-        flags = NTF_ROUTER if self.router else 0
-        body = _NDMSG.pack(family, kernel.index(self.netns, self.link), NUD_PERMANENT, flags, 0)
-        body += attribute(NDA_DST, socket.inet_pton(family, self.address))
-        if message == RTM_NEWNEIGH:
-            body += attribute(NDA_LLADDR, mac_bytes(self.mac)) if self.mac else b""
-            body += u8(NDA_PROTOCOL, self.protocol) if self.protocol else b""
+        index, flags = kernel.index(self.netns, self.link), NTF_ROUTER if self.router else 0
+        mac, protocol = (self.mac or "", self.protocol or 0) if message == RTM_NEWNEIGH else ("", 0)
+        body = neighbour(index, NUD_PERMANENT, flags, address=self.address, mac=mac, protocol=protocol)
         return Request(message, how, body)
 
     def on_links(self) -> tuple[tuple[str, str], ...]:

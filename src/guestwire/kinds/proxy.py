@@ -11,8 +11,6 @@ The kernel answers where the link forwards and the route to the address leads ou
 
 from __future__ import annotations
 
-import socket
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -20,15 +18,12 @@ from typing import ClassVar
 from guestwire.kinds.mark import PROTOCOL
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.neighbours import NDA_DST, NDA_PROTOCOL, NTF_PROXY, dump_neighbours
-from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, attribute, u8
+from guestwire.linux.neighbours import NTF_PROXY, NUD_PERMANENT, dump_neighbours, neighbour
+from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request
 from guestwire.linux.rtnetlink import RTM_DELNEIGH, RTM_NEWNEIGH
 from guestwire.picture import Value, fact, fixed
 
 __all__ = ["Proxy"]
-
-NUD_PERMANENT = 0x80  # what `ip neigh add proxy` sends: the entry outlives a carrier that comes and goes
-_NDMSG = struct.Struct("=BxxxiHBB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -76,10 +71,10 @@ class Proxy(Thing):
         kernel.send(self.netns, self._request(kernel, RTM_DELNEIGH, 0))
 
     def _request(self, kernel: Kernel, message: int, how: int) -> Request:
-        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
-        body = _NDMSG.pack(family, kernel.index(self.netns, self.link), NUD_PERMANENT, NTF_PROXY, 0)
-        body += attribute(NDA_DST, socket.inet_pton(family, self.address))
-        return Request(message, how, body + u8(NDA_PROTOCOL, self.protocol))
+        index = kernel.index(self.netns, self.link)
+        # Permanent, as `ip neigh add proxy` says: the entry outlives a carrier that comes and goes.
+        body = neighbour(index, NUD_PERMANENT, NTF_PROXY, address=self.address, protocol=self.protocol)
+        return Request(message, how, body)
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return ((self.netns, self.link),)

@@ -22,9 +22,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, TypeVar
 
-from guestwire.kinds.hop import RTA_FLOW, RTA_METRICS, RTA_MULTIPATH, Hop, metrics, metrics_attribute, metrics_words
+from guestwire.kinds.hop import (
+    RTA_FLOW,
+    RTA_METRICS,
+    RTA_MULTIPATH,
+    RTA_VIA,
+    RTNH_F_ONLINK,
+    Hop,
+    metrics,
+    metrics_attribute,
+    metrics_words,
+)
 from guestwire.kinds.mark import PROTOCOL
-from guestwire.kinds.thing import Thing, ip
+from guestwire.kinds.thing import Thing, ip, unknown_attributes
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request, attribute, u8, u32
 from guestwire.linux.routes import (
@@ -44,8 +54,7 @@ __all__ = ["RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "AnyRoute", "Route", "told_apar
 
 RTPROT_STATIC, RTPROT_RA = 4, 9
 RT_TABLE_MAIN, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 0, 253, 1
-RTNH_F_ONLINK = 4
-RTA_SRC, RTA_VIA, RTA_EXPIRES = 2, 18, 23
+RTA_SRC, RTA_EXPIRES = 2, 23
 METRIC_IPV6 = 1024  # what the kernel takes for none (net/ipv6/route.c, IP6_RT_PRIO_USER)
 TICKS = 100  # of a second, in which the kernel tells when a route expires (USER_HZ)
 TYPES = {1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast"} | {
@@ -60,7 +69,11 @@ _RTMSG = struct.Struct("=BBBBBBBBI")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AnyRoute(Thing):
-    """What all routes have; `name` is the destination with what else tells it from others, as far as it isn't usual."""
+    """What all routes have; `name` is the destination with what else tells it from others, as far as it isn't usual.
+
+    A Route is one of the main table, a TableRoute one of another, a PrefixRoute one that the kernel has made of what a
+    router advertises.
+    """
 
     RANK: ClassVar[int] = 50
 
@@ -184,9 +197,7 @@ class AnyRoute(Thing):
         return None
 
     def uncarried(self) -> str | None:
-        if not self.unknown:
-            return None
-        return f"it has attributes that this version doesn't know (RTA {', '.join(map(str, self.unknown))})"
+        return unknown_attributes("RTA", self.unknown)
 
     def create(self, kernel: Kernel) -> None:
         how = NLM_F_APPEND if self._has_others_beside else NLM_F_EXCL

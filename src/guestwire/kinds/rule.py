@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from guestwire.kinds.thing import Thing, ip
+from guestwire.kinds.thing import Thing, ip, unknown_attributes
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, attribute, attributes, text, u8, u32
 from guestwire.picture import Value, fact, fixed
@@ -106,7 +107,7 @@ class Rule(Thing):
             return None
         found = attributes(body, 12)
         own: dict[str, Any] = {"table": table}
-        own |= {name: int.from_bytes(found[kind], _ORDER) for name, kind in NUMBERS.items() if kind in found}
+        own |= {name: int.from_bytes(found[kind], sys.byteorder) for name, kind in NUMBERS.items() if kind in found}
         own |= {name: found[kind][0] for name, kind in BYTES.items() if kind in found}
         own |= {name: found[kind].rstrip(b"\0").decode() for name, kind in NAMES.items() if kind in found}
         own |= {name: form.unpack(found[kind]) for name, (kind, form) in RANGES.items() if kind in found}
@@ -136,9 +137,7 @@ class Rule(Thing):
     def uncarried(self) -> str | None:
         if self.action not in ACTIONS:
             return f"it has an action that this version doesn't know ({self.action})"
-        if not self.unknown:
-            return None
-        return f"it has attributes that this version doesn't know (FRA {', '.join(map(str, self.unknown))})"
+        return unknown_attributes("FRA", self.unknown)
 
     def create(self, kernel: Kernel) -> None:
         kernel.send(self.netns, self._request(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL))
@@ -208,6 +207,3 @@ class Rule(Thing):
 
     def delete_commands(self) -> list[str]:
         return [self._command("delete")]
-
-
-_ORDER: Any = "little" if struct.pack("=H", 1)[0] else "big"

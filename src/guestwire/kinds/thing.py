@@ -14,13 +14,19 @@ from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
 from guestwire.picture import Key, Value
 
-__all__ = ["Thing", "ip"]
+__all__ = ["Thing", "ip", "unknown_attributes"]
 
 
 def ip(netns: str, *words: object, tool: str = "ip") -> str:
     """An `ip` (or `bridge`) command line for a namespace; words that are empty are left out."""
     where = ["-n", netns] if netns else []
     return shlex.join([tool, *where, *(str(word) for word in words if word != "")])
+
+
+def unknown_attributes(family: str, numbers: Iterable[int]) -> str | None:
+    """Why what has attributes of those numbers can't be made as it is; None where there are none."""
+    told = ", ".join(map(str, numbers))
+    return f"it has attributes that this version doesn't know ({family} {told})" if told else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -1,4 +1,4 @@
-"""The make-believe outside of `--lab`: a host, and a switch, neighbours, a gateway and an internet around it."""
+"""Make-believe: a host with all that is around it for `--lab` (lab.py), and a copy of a real one (rehearsal.py)."""
 
 from guestwire.lab.lab import Lab
 

@@ -22,13 +22,13 @@ from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
 from guestwire.lab.outside import Outside
+from guestwire.observe.observe import UNKNOWN
 from guestwire.observe.whole import Whole
 from guestwire.picture import Picture
 
 __all__ = ["Copy"]
 
 LO = "lo"
-NETNS = "?"  # of a link's other half that lies in no namespace that was read (observe.py)
 
 
 class Copy:
@@ -85,7 +85,7 @@ class Copy:
         if link.master and (link.netns, link.master) not in masters:
             self.missing.append((f"{link.name}, a port of {link.master}", "in the copy it stands by itself"))
             link = replace(link, master="", port=None)
-        if isinstance(link, Macvlan) and (link.parent is None or link.parent[0] == NETNS):
+        if isinstance(link, Macvlan) and (link.parent is None or link.parent[0] == UNKNOWN):
             self.missing.append((f"{link.device} {link.name}", "its parent can't be seen; a plain link stands for it"))
             return _stand_in(link, link.device)
         if isinstance(link, Bridge) and link.stp:
@@ -137,7 +137,7 @@ def _has_a_place(value: Thing, links: Mapping[tuple[str, str], Link]) -> bool:
 
 
 def _leads_out(link: Link) -> bool:
-    return isinstance(link, Nic) or (isinstance(link, Veth) and link.peer is not None and link.peer[0] == NETNS)
+    return isinstance(link, Nic) or (isinstance(link, Veth) and link.peer is not None and link.peer[0] == UNKNOWN)
 
 
 def _plugged(link: Link, ends: Mapping[tuple[str, str], tuple[str, str]]) -> Link:

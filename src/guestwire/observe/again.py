@@ -20,14 +20,12 @@ from guestwire.kinds.port import Port
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import LO, LinkMessage, dump_links, namespace_id, parse_link, read_link
-from guestwire.observe.observe import kind_of, look_up, read_inside
+from guestwire.observe.observe import PAIR, UNKNOWN, kind_of, look_up, read_inside
 from guestwire.picture import Key, Picture, Value
 
 __all__ = ["Again"]
 
-PAIR = "veth"
 FEW = 24  # links of one namespace that are read one by one: reading all is faster where it is more
-UNKNOWN = "?"
 
 
 @cache

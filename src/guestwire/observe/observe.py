@@ -21,9 +21,9 @@ from guestwire.linux.routes import dump_routes
 from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, namespace_id
 from guestwire.picture import Key, Picture
 
-__all__ = ["kind_of", "look_up", "observe", "read_inside"]
+__all__ = ["PAIR", "UNKNOWN", "kind_of", "look_up", "observe", "read_inside"]
 
-PAIR = "veth"
+PAIR = "veth"  # the kind of link (IFLA_INFO_KIND) whose other half is a link like itself
 UNKNOWN = "?"
 """The namespace of a link's other half that lies in none of those that were read."""
 
@@ -37,9 +37,13 @@ def observe(kernel: Kernel, host: str, others: Iterable[str] = ()) -> Picture:
 
 
 def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
-    """Add to a picture what the host has under those of the keys that are read by name: sysctls, files and tables."""
+    """Add to a picture what isn't read with each namespace.
+
+    Of kinds that are read by name (sysctls, files, nft tables) what there is under the keys; of those that the kernel
+    only lists (rules, neighbours) all of a namespace, whichever of it is asked for.
+    """
     asked: dict[type[Thing], list[Key]] = {}
-    tables: set[tuple[type[Thing], str]] = set()
+    listed: set[tuple[type[Thing], str]] = set()
     for key in keys:
         kind = kinds()[key.kind]
         if key.netns and key.netns not in picture.scope and not kind.OUTLASTS:
@@ -47,10 +51,10 @@ def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
         if kind.NAMED:
             asked.setdefault(kind, []).append(key)
         elif kind.DUMPED:
-            tables.add((kind, key.netns))
+            listed.add((kind, key.netns))
     for kind, these in asked.items():
         picture.add(*kind.read_all(kernel, these))
-    for kind, netns in tables:
+    for kind, netns in listed:
         picture.add(*kind.dump(kernel, netns, {link.index: link for link in picture.of(Link, netns)}))
 
 

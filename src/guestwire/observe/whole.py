@@ -20,15 +20,21 @@ from guestwire.kinds.sysctl import FOLDER, NO_LINKS, Sysctl
 from guestwire.linux import nftables
 from guestwire.linux.census import Census, census
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.neighbours import NTF_PROXY, dump_neighbours
-from guestwire.linux.rtnetlink import AF_BRIDGE, dump_addresses
+from guestwire.linux.neighbours import (
+    NTF_PROXY,
+    NUD_DELAY,
+    NUD_PERMANENT,
+    NUD_PROBE,
+    NUD_REACHABLE,
+    NUD_STALE,
+    dump_neighbours,
+)
+from guestwire.linux.rtnetlink import AF_BRIDGE, LO, dump_addresses
 from guestwire.observe.observe import look_up
 from guestwire.picture import Key, Picture
 
 __all__ = ["Known", "Whole", "read_whole"]
 
-LO = 1
-NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE, NUD_PERMANENT = 0x02, 0x04, 0x08, 0x10, 0x80
 HEARD_OF = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT
 MANY = 64  # links from which on only the settings that matter here are read of each
 MATTER = frozenset(

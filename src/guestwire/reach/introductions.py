@@ -12,21 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import select
-import socket
-import struct
 from collections.abc import Mapping, Sequence
 
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.neighbours import NDA_DST, NDA_LLADDR
-from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, attribute
+from guestwire.linux.neighbours import NUD_PROBE, neighbour
+from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request
 from guestwire.linux.rtnetlink import RTM_NEWNEIGH
 from guestwire.reach.probe import Probe
-from guestwire.reach.sockets import DOMAIN
 
 __all__ = ["Introductions"]
 
-_NUD_PROBE = 0x10  # include/uapi/linux/neighbour.h
-_NDMSG = struct.Struct("=BxxxiHBB")
 _TICKS = 10  # milliseconds: the kernel sends its requests at the next tick of its clock, at most 10 ms away (CONFIG_HZ)
 
 
@@ -35,12 +30,11 @@ class Introductions:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._macs: dict[str, bytes] = {}
+        self._macs: dict[str, str] = {}
 
     def learn(self, resolved: Mapping[str, str]) -> None:
         """Take note of address and MAC of neighbours that answered."""
-        for address, mac in resolved.items():
-            self._macs[address] = bytes.fromhex(mac.replace(":", ""))
+        self._macs.update(resolved)
 
     def make(self, probes: Sequence[Probe]) -> None:
         """Give each sender that names its link the MAC of whom it asks, where it is known and the sender has none.
@@ -59,11 +53,7 @@ class Introductions:
         if requests:
             select.poll().poll(_TICKS)
 
-    def _request(self, probe: Probe, mac: bytes) -> Request:
-        family = DOMAIN[probe.family]
+    def _request(self, probe: Probe, mac: str) -> Request:
         index = self._kernel.index(probe.netns, probe.link)
-        body = _NDMSG.pack(family, index, _NUD_PROBE, 0, 0)
-        address = socket.inet_pton(family, probe.target)
-        return Request(
-            RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, body + attribute(NDA_DST, address) + attribute(NDA_LLADDR, mac)
-        )
+        body = neighbour(index, NUD_PROBE, address=probe.target, mac=mac)
+        return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, body)

@@ -9,14 +9,12 @@ kernel throws out, at most every 5 s, what nobody used for 5 s, whose ever it is
 from __future__ import annotations
 
 import errno
-import socket
-import struct
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.neighbours import NDA_DST, NeighbourMessage, dump_neighbours
-from guestwire.linux.netlink import NetlinkError, Request, attribute
+from guestwire.linux.neighbours import NeighbourMessage, dump_neighbours, neighbour
+from guestwire.linux.netlink import NetlinkError, Request
 from guestwire.linux.routes import dump_routes
 from guestwire.linux.rtnetlink import RTM_DELNEIGH
 from guestwire.reach.station import Family
@@ -26,7 +24,6 @@ __all__ = ["Footprint", "Table", "next_hops", "read_table"]
 # include/uapi/linux/neighbour.h
 _NUD_INCOMPLETE, _NUD_REACHABLE, _NUD_FAILED, _NUD_NOARP, _NUD_PERMANENT = 0x01, 0x02, 0x20, 0x40, 0x80
 _NTF_PROXY, _NTF_EXT_LEARNED = 0x08, 0x10
-_NDMSG = struct.Struct("=BxxxiHBB")
 
 
 _ASSUMED = (512, 1024)  # the kernel's defaults (net/ipv4/arp.c); in a namespace of our own we can't see the real ones
@@ -145,9 +142,7 @@ def _all_gone(refused: Iterable[NetlinkError]) -> None:
 
 
 def _delete(entry: NeighbourMessage) -> Request:
-    family = entry.family
-    body = _NDMSG.pack(family, entry.ifindex, 0, 0, 0) + attribute(NDA_DST, socket.inet_pton(family, entry.address))
-    return Request(RTM_DELNEIGH, 0, body)
+    return Request(RTM_DELNEIGH, 0, neighbour(entry.ifindex, address=entry.address))
 
 
 def next_hops(kernel: Kernel, netns: str) -> frozenset[str]:

@@ -100,7 +100,7 @@ def repaired(repair: Repair) -> str:
 
 
 def _cause(step: Step) -> str:
-    """What was otherwise: "veth demo-web.0, master: → demo-lan"."""
+    """What was otherwise: "veth demo-web.0, master: none → demo-lan"."""
     what = step.describe().partition(" ")[2]
     if step.action == "change":
         return _line(step).partition(" ")[2]
@@ -271,7 +271,7 @@ def _line(step: Step) -> str:
 
 def _brief(value: object) -> str:
     """A value as it stands in a line: of a text of many lines only how many."""
-    text = str(value)
+    text = "none" if value in (None, "", ()) else str(value)
     return f"{len(text.splitlines())} lines" if "\n" in text.rstrip("\n") else text.rstrip("\n")
 
 
