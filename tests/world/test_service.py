@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +46,7 @@ def test_where_systemd_runs_it_is_enabled_and_started(sandbox: Sandbox, booted: 
     unit = read(sandbox.sh(f"cat {UNIT}"))
     assert unit["Service"]["Type"] == "notify"
     assert unit["Service"]["ExecStart"].endswith(f"watch {sandbox.folder}/guestwire.yaml --up --project p")
+    assert unit["Service"]["ExecStartPre"].endswith("rollback --project p")
     assert unit["Service"]["KillMode"] == "process"
     assert unit["Unit"]["RequiresMountsFor"] == str(sandbox.folder)
     assert sandbox.sh("cat /run/systemctl.said").splitlines() == [
@@ -106,8 +106,20 @@ def test_odd_names_are_written_so_that_systemd_reads_them(sandbox: Sandbox, boot
     sandbox.guestwire("service", "install", str(folder / "net.yaml"), env=booted)
     line = read(sandbox.sh(f"cat {UNIT}"))["Service"]["ExecStart"]
     assert f'"{sandbox.folder}/a b%%c\\"d$$e/net.yaml"' in line
-    if shutil.which("systemd-analyze"):
-        sandbox.sh(f"systemd-analyze --man=no verify {UNIT}")
+    sandbox.sh(f"systemd-analyze --man=no verify {UNIT}")
+
+
+def test_what_a_killed_repair_leaves_is_settled_before_it_starts(sandbox: Sandbox, booted: dict[str, str]) -> None:
+    sandbox.guestwire("service", "install", env=booted)
+    sandbox.guestwire("up")
+    sandbox.sh("ip link delete p-n")
+    sandbox.guestwire("up", check=False, env={"GUESTWIRE_FAULT": "kill:2"})
+    assert sandbox.json("list")["projects"][0]["unsettled"]
+    first = read(sandbox.sh(f"cat {UNIT}"))["Service"]["ExecStartPre"]
+    sandbox.sh(first.removeprefix("-"))
+    assert not sandbox.json("list")["projects"][0]["unsettled"]
+    sandbox.guestwire("up")
+    assert sandbox.json("status")["drift"] == []
 
 
 def test_what_the_unit_runs_builds_and_stays_until_it_is_stopped(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ StartLimitBurst=60
 
 [Service]
 Type=notify
+# A repair that was killed is settled first; nothing goes on over one that isn't.
+ExecStartPre=-{settle}
 ExecStart={command}
 # The servers and cables that it starts are to outlive it: stopping it leaves the network as it is.
 KillMode=process
@@ -81,10 +83,15 @@ def install_service(path: str | None = None, *, project: str | None = None, netn
         raise UsageError(
             f"project {where.project} is up in a lab.", hint="A service is for the host itself: take it down."
         )
-    words = [sys.executable, "-P", "-m", "guestwire", "watch", where.path, "--up", "--project", where.project]
-    words += ["--netns", where.host] if where.host else []
-    folder = systemd.quote([os.path.dirname(where.path)])
-    text = UNIT.format(mark=MARK, project=where.project, folder=folder, command=systemd.quote(words))
+    program, named = [sys.executable, "-P", "-m", "guestwire"], ["--project", where.project]
+    words = [*program, "watch", where.path, "--up", *named, *(["--netns", where.host] if where.host else [])]
+    text = UNIT.format(
+        mark=MARK,
+        project=where.project,
+        folder=systemd.quote([os.path.dirname(where.path)]),
+        settle=systemd.quote([*program, "rollback", *named]),
+        command=systemd.quote(words),
+    )
     name, place = _unit(where.project)
     before = _ours(name, place)
     if before != text:

@@ -256,7 +256,7 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     made = {key.netns for key in ours if key.kind == Namespace.KIND}  # in one that came, all that was to come is ours
     desired.absent.update(entry.key for entry in came if entry.key in ours or entry.key.netns in made)
     desired.borrowed.update(entry.key for entry in journal.entries)
-    desired.picture.add(*(entry.before for entry in journal.entries if entry.before is not None))
+    desired.picture.add(*_beginnings(seen, journal, desired))
     plan = make_plan(seen, desired, store.project, sweep=False)
     problems = _told(attempt(kernel, plan))
     again = (step.value for step in plan.steps if step.action == "create")
@@ -273,6 +273,16 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     if left and not problems:
         return [Problem(f"not as it was before: {name}.") for name in left]
     return problems if left else []
+
+
+def _beginnings(seen: Picture, journal: Journal, desired: Desired) -> Iterator[Thing]:
+    """What was before, but for what worked on a link that had gone already: it can't be begun again."""
+    before = [entry.before for entry in journal.entries if entry.before is not None]
+    links = {value.place for value in before if isinstance(value, Link)}
+    links |= {link.place for link in seen.of(Link) if link.key not in desired.absent}
+    for value in before:
+        if all(place in links or place[0] not in seen.scope for place in value.uses()):
+            yield value
 
 
 def _is_ours(seen: Picture, entry: Entry, project: str) -> bool:
