@@ -22,7 +22,8 @@ test: ## run all tests (ARGS="-k word" for some); as root it installs what is mi
 fault: ## break guestwire off at every step of every example, not at a sample (minutes)
 	@tools/packages.sh test
 	@tools/venv.sh dev
-	GUESTWIRE_ALL_FAULTS=1 $(PYTHON) -m pytest -o timeout=1300 tests/world/test_faults.py tests/world/test_strangers.py tests/world/test_concurrency.py $(ARGS)
+	@# More at once than processors: most of the time they wait for the kernel to end namespaces, which it does in batches.
+	GUESTWIRE_ALL_FAULTS=1 $(PYTHON) -m pytest -n 8 -o timeout=1300 tests/world/test_faults.py tests/world/test_strangers.py tests/world/test_concurrency.py $(ARGS)
 
 lint: ## ruff, mypy and shellcheck: what tests/conventions runs too
 	@tools/venv.sh dev
