@@ -48,14 +48,14 @@ def test_what_fails_is_taken_back_and_told(sandbox: Sandbox) -> None:
     written(sandbox, *HOLD, "a does not reach host", isolated=True)
     done = sandbox.guestwire("up", check=False)
     assert done.returncode == 1
-    lines = done.stderr.splitlines()
+    *lines, last = done.stderr.splitlines()
     assert [line.split("; but ")[0] for line in lines] == [
         "guestwire: expected: a reaches b",
         "guestwire: expected: a reaches b on tcp/80",
         "guestwire: expected: a does not reach host",
     ]
     assert "doesn't answer ARP" in lines[0]
-    assert lines[-1].endswith("All was undone. `--keep` keeps the change all the same.")
+    assert last == "All was undone. `--keep` keeps the change all the same."
     same(sandbox.snapshot(), before)
     document = sandbox.json("up", code=1)
     assert document["error"]["code"] == 1

@@ -349,3 +349,13 @@ def test_a_project_that_is_not_up_is_not_watched(sandbox: Sandbox) -> None:
     assert (done.returncode, done.stdout) == (64, "")
     assert "project p isn't up. `guestwire up` builds it" in done.stderr
     assert sandbox.guestwire("watch", "-", check=False).returncode == 64
+
+
+def test_a_first_change_that_is_unsettled_is_told_by_its_name(sandbox: Sandbox) -> None:
+    sandbox.write(FILE)
+    sandbox.guestwire("up", "--confirm", "60")
+    done = sandbox.guestwire("watch", check=False)
+    assert (done.returncode, done.stdout) == (75, "")
+    assert "project p is waiting for confirm" in done.stderr
+    sandbox.guestwire("rollback")
+    assert sandbox.guestwire("watch", check=False).returncode == 64

@@ -59,8 +59,8 @@ def watch(
     """Keep a project that is up as its file says, until a signal comes or somebody takes it down.
 
     With `build` it is built first where it isn't up. `tell` is called with each repair, `begun` with the project's name
-    once all was looked at. Raises UsageError where the project isn't up; at the first look also what `up` raises. The
-    network stays when it ends.
+    once all was looked at. Raises UsageError where the project isn't up, Busy where its first change is unsettled; at
+    the first look also what `up` raises. The network stays when it ends.
     """
     gc.enable()  # who starts us may have turned it off, as the command line does for what ends soon
     with closing(Notifier()) as notifier:
@@ -83,6 +83,8 @@ def watch(
         watcher = Watcher(host, notifier, note, begun)
         ended = watcher.run()
         if not watcher.ready and ended == "down":
+            if host.store.journal() is not None:
+                no_journal(host.project, host.netns)  # a first `up` that waits to be confirmed, or was broken off
             raise UsageError(f"project {host.project} isn't up.", hint="`guestwire up` builds it; then watch it.")
         return Watched(host.project, ended, count, tuple(last))
 

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from guestwire import __version__
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, UsageError
@@ -66,8 +67,16 @@ def _report(error: GuestwireError, words: Sequence[str]) -> int:
             document = {"error": documents[0], "errors": documents, **error.details}
             put(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     else:
-        tell("".join(f"guestwire: {problem}\n" for problem in problems))
+        tell("".join(f"guestwire: {problem}\n" for problem in _spaced(problems)))
     return error.code
+
+
+def _spaced(problems: Sequence[Problem]) -> list[Problem | str]:
+    """What to do about several, where only the last one says it, is meant for all: it gets a line by itself."""
+    *others, last = problems
+    if not others or not last.hint or any(problem.hint for problem in others):
+        return list(problems)
+    return [*others, f"{replace(last, hint=None)}\n{last.hint}"]
 
 
 def _document(problem: Problem, code: int) -> dict[str, object]:

@@ -270,8 +270,10 @@ def _line(step: Step) -> str:
 
 
 def _brief(value: object) -> str:
-    """A value as it stands in a line: of a text of many lines only how many."""
-    text = "none" if value in (None, "", ()) else str(value)
+    """A value as it stands in a line: of a text of many lines only how many; "none" where there is nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = "none" if value is None or value in ("", ()) else str(value)
     return f"{len(text.splitlines())} lines" if "\n" in text.rstrip("\n") else text.rstrip("\n")
 
 
