@@ -17,6 +17,7 @@ from tests.world.foreign import foreign
 __all__ = ["UNSETTLED", "main"]
 
 UPLINKS = ("eth0", "eth1", "eth2")  # the file names them, so they may be borrowed
+NAMING = re.compile(r'\b[io]if"?:? "?eth[0-2]\b')  # a rule that names an uplink goes along with it, and back
 MARKS = re.compile("guestwire:(two|three):")
 BROKEN_OFF = {0, 71, 130, -9}
 UNSETTLED = 75
@@ -72,8 +73,8 @@ class _Host:
         }
 
     def compare(self, when: str) -> None:
-        theirs = {key: value for key, value in self.before.items() if key.split()[-1] not in UPLINKS}
-        self._changed(when, theirs, self._look())
+        lent = {key for key in self.before if key.split()[-1] in UPLINKS or NAMING.search(key)}
+        self._changed(when, {key: self.before[key] for key in self.before if key not in lent}, self._look())
 
     def finish(self) -> None:
         now = self._look()
