@@ -32,12 +32,15 @@ def tunnelled(sandbox: Sandbox, end: int, *words: str) -> Iterator[subprocess.Po
     command = sandbox.inside("ip", "netns", "exec", f"n{end}", sys.executable, str(TUNNEL), *words)
     environment = {"PYTHONPATH": str(SOURCE), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr
-        assert "unencrypted" in process.stderr.readline()
-        yield process
-        found = sandbox.sh(f"pgrep -f 'udp_tunnel.py.*--here.*[.:]{end}.*--there' | tail -1").strip()
-        sandbox.run("kill", f"-{signal.SIGINT}", found)
-        assert process.wait(timeout=10) == 0
+        try:
+            assert process.stderr
+            assert "unencrypted" in process.stderr.readline()
+            yield process
+            found = sandbox.sh(f"pgrep -f 'udp_tunnel.py.*--here.*[.:]{end}.*--there' | tail -1").strip()
+            sandbox.run("kill", f"-{signal.SIGINT}", found)
+            assert process.wait(timeout=10) == 0
+        finally:
+            process.kill()  # else a test that fails would wait for it for ever
 
 
 @pytest.mark.parametrize("kind", ["tun", "tap"])
