@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Sandbox", "sandboxed"]
+__all__ = ["Sandbox", "ended", "sandboxed"]
 
 SECONDS = 120  # the most that one command gets
 SOURCE = Path(__file__).parent.parent / "src"
@@ -140,3 +140,12 @@ def sandboxed(folder: Path) -> Iterator[Sandbox]:
         first.stdin.close()
         first.wait(timeout=10)
         first.stdout.close()
+
+
+@contextmanager
+def ended(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Kill a process after a block, however that ends: who waits for it then isn't kept for ever."""
+    try:
+        yield
+    finally:
+        process.kill()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox import SOURCE, Sandbox
+from tests.sandbox import SOURCE, Sandbox, ended
 
 TUNNEL = Path(__file__).resolve().parents[2] / "examples" / "udp_tunnel.py"
 CABLE = """
@@ -31,16 +31,13 @@ def tunnelled(sandbox: Sandbox, end: int, *words: str) -> Iterator[subprocess.Po
     """One end of a tunnel, from when it carries to its end by Ctrl-C."""
     command = sandbox.inside("ip", "netns", "exec", f"n{end}", sys.executable, str(TUNNEL), *words)
     environment = {"PYTHONPATH": str(SOURCE), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            assert process.stderr
-            assert "unencrypted" in process.stderr.readline()
-            yield process
-            found = sandbox.sh(f"pgrep -f 'udp_tunnel.py.*--here.*[.:]{end}.*--there' | tail -1").strip()
-            sandbox.run("kill", f"-{signal.SIGINT}", found)
-            assert process.wait(timeout=10) == 0
-        finally:
-            process.kill()  # else a test that fails would wait for it for ever
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process, ended(process):
+        assert process.stderr
+        assert "unencrypted" in process.stderr.readline()
+        yield process
+        found = sandbox.sh(f"pgrep -f 'udp_tunnel.py.*--here.*[.:]{end}.*--there' | tail -1").strip()
+        sandbox.run("kill", f"-{signal.SIGINT}", found)
+        assert process.wait(timeout=10) == 0
 
 
 @pytest.mark.parametrize("kind", ["tun", "tap"])

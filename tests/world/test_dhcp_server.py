@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox import SOURCE, Sandbox
+from tests.sandbox import SOURCE, Sandbox, ended
 
 FILE = """
 name: p
@@ -88,11 +88,10 @@ def test_guests_find_one_another_by_name(sandbox: Sandbox) -> None:
 def test_guest_keeps_its_own_default_route_beside_the_advertised_one(sandbox: Sandbox) -> None:
     up(sandbox, FILE)
     monitor = sandbox.inside("ip", "-n", "p-web", "-6", "-o", "monitor", "route")
-    with subprocess.Popen(monitor, stdout=subprocess.PIPE, text=True) as changes:
+    with subprocess.Popen(monitor, stdout=subprocess.PIPE, text=True) as changes, ended(changes):
         assert changes.stdout
         while "proto ra" not in sandbox.sh("ip -n p-web -6 route show default"):
             assert changes.stdout.readline()
-        changes.kill()
     assert "via fd00:77::1" in sandbox.sh("ip -n p-web route get 2001:db8::1")
     assert "fd00:77::2/64" in sandbox.sh("ip -n p-web -6 address show scope global")
     assert sandbox.sh("ip -n p-web -6 -o address show scope global | wc -l") == "1\n"  # none of its own making

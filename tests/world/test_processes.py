@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox import SOURCE, Sandbox
+from tests.sandbox import SOURCE, Sandbox, ended
 
 FILE = """
 name: p
@@ -67,7 +67,7 @@ def test_a_program_is_reached_by_the_address_that_the_file_keeps_for_it(sandbox:
     }
     assert vpn["nics"][1]["name"] == "p-vpn.1"
     command = sandbox.inside(sys.executable, "-c", ANSWER)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": str(SOURCE)}) as program:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": str(SOURCE)}) as program, ended(program):
         assert program.stdout
         pid = int(program.stdout.readline())
         found = sandbox.json("check", code=69)
