@@ -81,11 +81,13 @@ def test_what_held_before_is_named_first(sandbox: Sandbox) -> None:
     written(sandbox, *never, *HOLD, isolated=True)
     done = sandbox.guestwire("up", check=False)
     assert done.returncode == 1
-    assert [line.split("; but ")[0].removeprefix("guestwire: expected: ") for line in done.stderr.splitlines()] == [
+    *lines, last = done.stderr.splitlines()
+    assert [line.split("; but ")[0].removeprefix("guestwire: expected: ") for line in lines] == [
         "a reaches b, which held before the change",
         "a reaches b on tcp/80, which held before the change",
         *never,
     ]
+    assert last == "All was undone. `--keep` keeps the change all the same."
     same(sandbox.snapshot(), before)
     document = sandbox.json("up", "--keep", code=1)
     assert held(document) == {
