@@ -38,6 +38,7 @@ from guestwire.kinds.thing import Thing, ip, unknown_attributes
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request, attribute, u8, u32
 from guestwire.linux.routes import (
+    RT_TABLE_MAIN,
     RTA_DST,
     RTA_PREF,
     RTA_PREFSRC,
@@ -53,7 +54,7 @@ from guestwire.picture import Value, fact, fixed, passing, setting
 __all__ = ["RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "AnyRoute", "Route", "told_apart"]
 
 RTPROT_STATIC, RTPROT_RA = 4, 9
-RT_TABLE_MAIN, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 0, 253, 1
+RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 0, 253, 1
 RTA_SRC, RTA_EXPIRES = 2, 23
 METRIC_IPV6 = 1024  # what the kernel takes for none (net/ipv6/route.c, IP6_RT_PRIO_USER)
 TICKS = 100  # of a second, in which the kernel tells when a route expires (USER_HZ)

@@ -22,7 +22,6 @@ from guestwire.linux.netlink import (
 )
 
 __all__ = [
-    "RTA_CACHEINFO",
     "RTA_DST",
     "RTA_GATEWAY",
     "RTA_OIF",
@@ -31,10 +30,8 @@ __all__ = [
     "RTA_PRIORITY",
     "RTA_TABLE",
     "RTM_DELROUTE",
-    "RTM_GETROUTE",
     "RTM_NEWROUTE",
     "RTPROT_KERNEL",
-    "RT_TABLE_LOCAL",
     "RT_TABLE_MAIN",
     "RouteMessage",
     "Way",
