@@ -35,5 +35,7 @@ def test_shellcheck(root: Path) -> None:
     shellcheck = str(beside) if beside.exists() else shutil.which("shellcheck")
     if shellcheck is None:
         pytest.skip("shellcheck isn't installed")
-    scripts = sorted([*(root / "tools").glob("*.sh"), *(root / "src").rglob("*.sh")])
+    scripts = sorted(
+        [*(root / "tools").glob("*.sh"), *(path for part in ("src", "tests") for path in (root / part).rglob("*.sh"))]
+    )
     passes(root, shellcheck, ".ci/run", *(str(path) for path in scripts))
