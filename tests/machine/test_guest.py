@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.machine.debian import package
 from tests.machine.guest import Machine, disk, initramfs
 
 AGENT = (
@@ -71,8 +72,11 @@ def test_the_agent_answers(tmp_path: Path) -> None:
 
 
 def test_the_image_boots_by_itself() -> None:
+    uefi = ("-bios", str(package("ovmf") / "usr/share/ovmf/OVMF.fd"))
+    ways: list[tuple[str, tuple[str, ...]]] = [("raw", ()), ("qcow2", ()), ("raw", uefi)]
     with ExitStack() as stack:
-        machines = [stack.enter_context(Machine(image=disk(form), memory=192)) for form in ("raw", "qcow2")]
+        machines = [stack.enter_context(Machine(*words, image=disk(form), memory=256)) for form, words in ways]
         for machine in machines:
             machine.ready()
-            assert machine.run("cat /proc/sys/kernel/hostname") == "guest\n"
+        found = [machine.run("ls -d /sys/firmware/efi 2>/dev/null") for machine in machines]
+        assert found == ["", "", "/sys/firmware/efi\n"]
