@@ -33,6 +33,8 @@ MODULES = ("virtio_pci", "virtio_console", "virtiofs", "overlay")
 COMMAND = """#!/bin/sh
 cd {root}
 export GUESTWIRE_MACHINE=1 PATH="{bin}:$PATH"
+modprobe -a br_netfilter tun vhost_net openvswitch 2>/dev/console
+chmod 666 /dev/net/tun  # as udev has it
 {it} </dev/null >/dev/said 2>&1
 echo $? >/dev/code
 echo o >/proc/sysrq-trigger  # power off
@@ -73,7 +75,7 @@ def run(command: Sequence[str], seconds: float, *, aloud: bool = False) -> Ended
             said.seek(0)
             text = said.read().decode(errors="replace").replace("\r", "")
         code = (folder / "code").read_text().strip()
-        told = "" if code else f"\nwhat its kernel said:\n{(folder / 'console').read_text(errors='replace')}"
+        told = "" if code or text else f"\nwhat its kernel said:\n{(folder / 'console').read_text(errors='replace')}"
         return Ended(int(code) if code else None, text + told)
 
 
