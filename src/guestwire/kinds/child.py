@@ -33,7 +33,7 @@ class Child(Link):
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return (self.parent,) if self.parent else ()
 
-    def trial_name(self) -> str:
+    def kernel_word(self) -> str:
         return self.device
 
     def beget(self, kernel: Kernel, data: bytes, *parts: bytes) -> None:
