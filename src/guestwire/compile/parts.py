@@ -52,6 +52,10 @@ class BuiltNetwork(Network):
         """Where a guest's default route of that family leads, or None."""
         return self.gateways.get(version)
 
+    def gateway_for(self, site: Site, seat: Seat, version: int) -> str | None:
+        """Where the default route of this NIC leads, or None: as `gateway_of` says, where that is in its reach."""
+        return self.gateway_of(site, version)
+
     @cached_property
     def gateways(self) -> dict[int, str]:
         """The host's own address in its subnet of each family, 4 or 6."""

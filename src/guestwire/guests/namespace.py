@@ -146,7 +146,7 @@ class Namespace(BuiltGuest):
         network = site.file.networks[seat.nic.network]
         assert isinstance(network, BuiltNetwork)
         if not given:
-            return network.gateway_of(site, version)
+            return network.gateway_for(site, seat, version)
         nets = [ip_interface(each).network for each in seat.addresses if (6 if ":" in each else 4) == version]
         if not any(ip_address(given[0]) in net for net in nets):
             message = f"gateway {given[0]} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."

@@ -27,6 +27,8 @@ from guestwire.spec.scalars import (
     NicAddresses,
     PortNumber,
     Subnets,
+    VlanId,
+    VlanIds,
     Word,
     fail,
     listed,
@@ -122,6 +124,13 @@ class Nic(Part):
     default_route: Flag | None = Field(None, description="the guest's default route goes here; else by its first NIC")
     gateway: Hosts | None = Field(None, description="where its default route leads; else the network's gateway")
     port: Port | None = Field(None, description="how a bridge treats its port, over what the network says")
+    vlan: VlanId | None = Field(
+        None, description="on a bridge with vlans: the VLAN of its untagged frames, 1 to 4094; else the network's"
+    )
+    vlans: VlanIds | None = Field(
+        None,
+        description="the VLANs whose frames come and go with a tag, as [10, 20-30]; then untagged ones only by vlan",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -173,6 +182,11 @@ class Network(Part):
     def why_exclusive(self) -> str | None:
         """Why no second network can use this one's uplink, or None where one can."""
         return None
+
+    @property
+    def segmented(self) -> bool:
+        """Whether its NICs may name VLANs."""
+        return False
 
     def answers_dhcp(self) -> bool:
         """Whether somebody on the network may answer a DHCP client: on a LAN that is taken for granted."""
