@@ -80,7 +80,11 @@ def start(
     """
     pidfile = f"{folder}/{PIDFILE}"
     log = f"logfile={f'/dev/fdset/{LOG_SET}' if LOG in fds else f'{folder}/{LOG}'},logappend=on"
-    rights = [f"--reuid={user}", f"--regid={group}", f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"]
+    rights = [
+        f"--reuid={user}",
+        f"--regid={group}",
+        f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups",
+    ]
     rights += ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     words = [PROGRAM, "-name", f"guest={name}", "-S", "-no-user-config", "-nodefaults", "-display", "none"]
     words += ["-machine", "pc", *accelerator, "-m", str(memory), "-smp", str(cpus), "-sandbox", SANDBOX]
@@ -115,7 +119,7 @@ def _disk(drive: Drive, name: str, number: int) -> list[str]:
     words += [] if drive.fd is None else ["-add-fd", f"set={number},fd={drive.fd},opaque={name}"]
     place = drive.path if drive.fd is None else f"/dev/fdset/{number}"
     file = {"driver": "file", "node-name": f"{name}-file", "filename": place}
-    node = {"driver": drive.format, "node-name": name, "file": f"{name}-file"}
+    node: dict[str, str | None] = {"driver": drive.format, "node-name": name, "file": f"{name}-file"}
     if drive.format != "raw":
         node["backing"] = under if drive.backing else None
     for each in (file, node):

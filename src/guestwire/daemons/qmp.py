@@ -125,7 +125,7 @@ async def _translated(doing: Coroutine[Any, Any, T], seconds: float) -> T:
     try:
         return await asyncio.wait_for(doing, seconds)
     except ExecuteError as error:
-        raise OSError(errno.EREMOTEIO, f"QEMU says: {error.error.desc.rstrip('.')}") from error
+        raise OSError(errno.EREMOTEIO, f"QEMU says: {str(error).rstrip('.')}") from error
     except TimeoutError as error:
         raise TimeoutError(errno.ETIMEDOUT, f"QEMU didn't answer for {seconds:g} s") from error
     except (QMPError, EOFError) as error:

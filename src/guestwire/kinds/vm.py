@@ -99,7 +99,8 @@ class Vm(Thing):
     @classmethod
     def read_all(cls, kernel: Kernel, keys: Iterable[Key]) -> Iterator[Thing]:
         found = [vm for key in keys if (vm := cls._noted(kernel, key)) is not None]
-        sockets = {vm.socket: [("query-status", {})] for vm in found if vm.pid}
+        asked: list[tuple[str, dict[str, Any]]] = [("query-status", {})]
+        sockets = {vm.socket: asked for vm in found if vm.pid}
         told: dict[str, Any] = {}
         if sockets:
             from guestwire.daemons.qmp import survey
@@ -115,12 +116,13 @@ class Vm(Thing):
         pid, _ = next(living(kernel, key.netns, f"{folder}/{qemu.PIDFILE}"), (0, ()))
         if not pid and not os.path.isdir(folder):
             return None
-        known = {"pid": pid, "state": "hung" if pid else "dead"}
+        state = "hung" if pid else "dead"
         try:
             with open(f"{folder}/{NOTE}") as file:
-                return replace(cls.from_json(json.load(file)), netns=key.netns, name=key.name, **known)
+                return replace(cls.from_json(json.load(file)), netns=key.netns, name=key.name, state=state, pid=pid)
         except (OSError, TypeError, ValueError):  # of another version, or somebody removed it
-            return cls(netns=key.netns, name=key.name, owner=key.name.partition("/")[0], **known)
+            owner = key.name.partition("/")[0]
+            return cls(netns=key.netns, name=key.name, owner=owner, state=state, pid=pid)
 
     @property
     def folder(self) -> str:
@@ -312,7 +314,7 @@ def monitor(name: str, seconds: float | None = None) -> Monitor:
 
 def told(name: str, *questions: tuple[str, dict[str, Any]]) -> str:
     """The shell command that tells a machine's QEMU so."""
-    words = [{"execute": "qmp_capabilities"}]
+    words: list[dict[str, Any]] = [{"execute": "qmp_capabilities"}]
     words += [{"execute": each, **({"arguments": given} if given else {})} for each, given in questions]
     said = "".join(f"{json.dumps(word)}\n" for word in words)
     return f"printf %s {shlex.quote(said)} | socat -t 2 - UNIX-CONNECT:{folder_of(name)}/{qemu.QMP}"

@@ -1,4 +1,4 @@
-"""A NIC of a virtual machine: a device in its QEMU, whose frames go through descriptors of a tap or macvtap on the host.
+"""A NIC of a virtual machine: a device in its QEMU, which holds descriptors of a tap or macvtap on the host.
 
 guestwire opens the descriptors, one for each queue, and hands them to QEMU over its QMP socket (SCM_RIGHTS in unix(7),
 `getfd`); QEMU makes of them a network backend (`netdev_add`), and of that a PCI device at a slot of the NIC's own
@@ -24,7 +24,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from guestwire.daemons import qemu
 from guestwire.errors import Problem
@@ -79,7 +79,7 @@ class VmNic(Thing):
     @classmethod
     def read_all(cls, kernel: Kernel, keys: Iterable[Key]) -> Iterator[Thing]:
         noted = [nic for key in keys if (nic := cls._noted(kernel, key)) is not None]
-        by_machine: dict[str, list[Self]] = defaultdict(list)
+        by_machine: dict[str, list[VmNic]] = defaultdict(list)
         for nic in noted:
             by_machine[f"{nic.folder}/{qemu.QMP}"].append(nic)
         answers: dict[str, Any] = {}
@@ -97,7 +97,7 @@ class VmNic(Thing):
                     yield nic._heard(macs.get(nic.device))
 
     @classmethod
-    def _noted(cls, kernel: Kernel, key: Key) -> Self | None:
+    def _noted(cls, kernel: Kernel, key: Key) -> VmNic | None:
         """A NIC as its note tells, where its machine's process is there."""
         folder = folder_of(key.name)
         if not any(living(kernel, key.netns, f"{folder}/{qemu.PIDFILE}")):
@@ -115,7 +115,7 @@ class VmNic(Thing):
             return replace(nic, end=None)
         return nic
 
-    def _heard(self, mac: str | None) -> Self:
+    def _heard(self, mac: str | None) -> VmNic:
         """Itself, with the MAC that its guest gave it. With another than its macvtap's it is deaf."""
         macvtap = self.end is not None and self.end[1] == "macvtap"
         return replace(self, seen_mac=mac, deaf=macvtap and mac is not None and mac != self.mac)
@@ -152,7 +152,9 @@ class VmNic(Thing):
             try:
                 tuntap.try_node()
             except OSError as error:
-                message = f"a macvtap's device node can't be opened here ({error.strerror}), so no machine can be on it."
+                message = (
+                    f"a macvtap's device node can't be opened here ({error.strerror}), so no machine can be on it."
+                )
                 return Problem(message, "Do it as root, or use a network of type bridge or routed.")
         if self.vhost:
             try:

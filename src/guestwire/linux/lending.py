@@ -31,7 +31,7 @@ def lend(path: str, user: int, group: int) -> int:
     try:
         copy = os.memfd_create(os.path.basename(path)[:200], os.MFD_CLOEXEC)
         try:
-            while os.sendfile(copy, fd, None, 1 << 30):  # type: ignore[arg-type]
+            while os.sendfile(copy, fd, None, 1 << 30):
                 pass
             os.fchmod(copy, 0o444)
         except BaseException:

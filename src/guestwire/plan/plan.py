@@ -123,7 +123,9 @@ class _Planner:
         steps += self._endings(steps, away, {**ended, **going})
         deleted = {step.key for step in steps if step.action == "delete"}
         deleted |= {key for value in self.observed if isinstance(value, Thing) for key in value.carries()}
-        implied = [value for key, value in {**lost, **ended, **going}.items() if key not in deleted and not value.fleeting]
+        implied = [
+            value for key, value in {**lost, **ended, **going}.items() if key not in deleted and not value.fleeting
+        ]
         return Plan(self.project, steps, implied)
 
     def _changes(self, value: Thing, have: Thing) -> Iterator[Step]:
@@ -169,7 +171,12 @@ class _Planner:
             return foreign and type(value).moved is not Thing.moved and value.RANK < PROCESSES
 
         # What goes with what is ended last was at work until then.
-        held = {place for value in going.values() if not going.keys().isdisjoint(value.stands_on()) for place in value.on_links()}
+        held = {
+            place
+            for value in going.values()
+            if not going.keys().isdisjoint(value.stands_on())
+            for place in value.on_links()
+        }
 
         def waits(value: Thing) -> bool:
             return isinstance(value, Link) and value.place in held

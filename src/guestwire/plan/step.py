@@ -72,9 +72,9 @@ class Act:
 class Step:
     """What is done to one key.
 
-    `before` is the value that was there; `early` marks a deletion that makes room, `late` what has to wait until what was
-    deleted is gone; `final` a deletion that has to wait for one that can't be undone. `moves` marks what ends a move from link to link, right after it is made there: what
-    is taken from the one that was, and a NIC that leaves its bridge.
+    `before` is the value that was there; `early` marks a deletion that makes room, `late` what has to wait until what
+    was deleted is gone; `final` a deletion that waits for one that can't be undone. `moves` marks what ends a move from
+    link to link, right after it is made there: what is taken from the one that was, and a NIC that leaves its bridge.
     """
 
     action: Literal["create", "change", "delete"]
