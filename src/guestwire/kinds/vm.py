@@ -155,6 +155,17 @@ class Vm(Thing):
         names = [name for name in wanted.differs(self) if name != "state"]
         return f"guest {self.guest} restarts, for in a QEMU that runs can't be changed: {', '.join(sorted(names))}."
 
+    def told(self) -> dict[str, Any]:
+        """What it is and runs as, as JSON knows it."""
+        return {
+            "pid": self.pid or None,
+            "memory": self.memory,
+            "cpus": self.cpus,
+            "accelerator": self.accelerator[1] if self.accelerator else None,
+            "user": self.user,
+            "folder": self.folder,
+        }
+
     # Starting
 
     def lacks(self, sock: Socket) -> Problem | None:
