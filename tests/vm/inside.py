@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import subprocess
@@ -39,7 +40,7 @@ def logged(sandbox: Sandbox, guest: str, text: str, *, project: str = "lab", sec
             while text not in said:
                 ready, _, _ = select.select([tail.stdout], [], [], max(0.0, end - time.monotonic()))
                 assert ready, f"guest {guest} never said {text!r}:\n{said}"
-                said += tail.stdout.read1().decode(errors="replace").replace("\r", "")
+                said += os.read(tail.stdout.fileno(), 1 << 16).decode(errors="replace").replace("\r", "")
         finally:
             tail.kill()
     return said
@@ -53,6 +54,7 @@ class Console:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(f"{folder(sandbox, guest, project)}/console")
         self._said = ""
+        self.run("stty -echo")
 
     def __enter__(self) -> Console:
         return self
@@ -70,4 +72,4 @@ class Console:
             assert more, f"the guest has ended:\n{self._said}"
             self._said += more.decode(errors="replace").replace("\r", "")
         before, _, self._said = self._said.partition(f"{mark}\n")
-        return before.split("\n", 1)[1] if "\n" in before else before
+        return before.replace("guest# ", "")

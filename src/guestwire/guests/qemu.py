@@ -172,7 +172,7 @@ class Qemu(BuiltGuest):
         if not isinstance(vm, Vm):
             return {"state": "down", "machine": None}
         nics = {nic.link: seen.get(Key("", host, VmNic.KIND, f"{whole}:{nic.link}")) for nic in self.nics}
-        told = {name: nic.told() for name, nic in nics.items() if isinstance(nic, VmNic)}
+        told = {name: nic.told() if isinstance(nic, VmNic) else {"name": name} for name, nic in nics.items()}
         opened = [nic.opened for nic in nics.values() if isinstance(nic, VmNic)]
         state = str(vm.state)
         if state == "running":

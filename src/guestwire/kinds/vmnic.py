@@ -61,6 +61,7 @@ class VmNic(Thing):
     RANK: ClassVar[int] = 64
     NAMED: ClassVar[bool] = True
     OUTLASTS: ClassVar[bool] = True
+    ASKED: ClassVar[bool] = True
 
     end: tuple[str, str] | None = fixed()
     mac: str | None = fixed()
@@ -75,6 +76,7 @@ class VmNic(Thing):
     addresses: tuple[str, ...] = passing(())
     seen_mac: str | None = fact()
     opened: bool | None = fact()
+    pid: int = fact(0)
 
     # What is there
 
@@ -102,17 +104,18 @@ class VmNic(Thing):
     def _noted(cls, kernel: Kernel, key: Key) -> VmNic | None:
         """A NIC as its note tells, where its machine's process is there."""
         folder = folder_of(key.name)
-        if not any(living(kernel, key.netns, f"{folder}/{qemu.PIDFILE}")):
+        pid, _ = next(living(kernel, key.netns, f"{folder}/{qemu.PIDFILE}"), (0, ()))
+        if not pid:
             return None
         try:
             with open(f"{folder}/{_note(key.name)}") as file:
                 data = json.load(file)
             identity = tuple(data.pop("identity"))
-            nic = replace(cls.from_json(data), netns=key.netns, name=key.name)
+            nic = replace(cls.from_json(data), netns=key.netns, name=key.name, pid=pid)
         except FileNotFoundError:
             return None
         except (OSError, TypeError, ValueError, KeyError):  # of another version
-            return cls(netns=key.netns, name=key.name, owner=key.name.partition("/")[0])
+            return cls(netns=key.netns, name=key.name, owner=key.name.partition("/")[0], pid=pid)
         if nic.end is None or kernel.identity(nic.netns, nic.end[0]) != identity:
             return replace(nic, end=None)
         return nic
