@@ -324,11 +324,12 @@ def monitor(name: str, seconds: float | None = None) -> Monitor:
     try:
         return Monitor(f"{folder}/{qemu.QMP}", seconds or ANSWER)
     except (ConnectionError, FileNotFoundError) as error:
+        said = ""
         with contextlib.suppress(OSError), open(f"{folder}/{qemu.STDERR}", errors="replace") as file:
             said = " ".join(file.read(4096).split())
-            if said:
-                raise OSError(errno.EREMOTEIO, f"QEMU ended as it started: {said}") from error
-        raise
+        if not said:
+            raise
+        raise OSError(errno.EREMOTEIO, f"QEMU ended as it started: {said}") from error
 
 
 def told(name: str, *questions: tuple[str, dict[str, Any]]) -> str:
