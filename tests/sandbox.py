@@ -25,10 +25,9 @@ SOURCE = Path(__file__).parent.parent / "src"
 _ETC = """mkdir /run/u /run/w && mknod /run/u/netns c 0 0 && : >/run/u/resolv.conf &&
 mount -t overlay none -o lowerdir=/etc,upperdir=/run/u,workdir=/run/w /etc"""
 _RUN = "mount -t tmpfs none /run"  # the second one hides what /etc is made of
+_VAR = "mount -t tmpfs none /var/lib"
 _PS = ("ps", "-e", "-o", "stat=,args=")
-_FIRST = (
-    f"{_RUN} && {_ETC} && {_RUN} && mount -t tmpfs none /var/lib && ip link set dev lo up && echo ready && exec cat"
-)
+_FIRST = f"{_RUN} && {_ETC} && {_VAR} && {_RUN} && ip link set dev lo up && echo ready && exec cat"
 
 
 class Sandbox:

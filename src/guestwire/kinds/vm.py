@@ -42,7 +42,7 @@ from guestwire.picture import Key, Value, fact, fixed, setting
 if TYPE_CHECKING:
     from guestwire.daemons.qmp import Monitor
 
-__all__ = ["START", "Disk", "Vm", "folder_of"]
+__all__ = ["LOOK", "START", "Disk", "Vm", "folder_of", "monitor", "told"]
 
 START = 30.0  # seconds that a QEMU gets until it greets, with many of them starting at once
 POWERDOWN = 10.0  # seconds that a guest gets to end after its power button was pressed
@@ -177,7 +177,7 @@ class Vm(Thing):
     # Starting
 
     def lacks(self, sock: Socket) -> Problem | None:
-        for program, package in ((qemu.PROGRAM, qemu.PACKAGE), ("setpriv", "util-linux")):
+        for program, package in ((qemu.PROGRAM, "qemu-system-x86"), ("setpriv", "util-linux")):
             if problem := self.without(program, package):
                 return problem
         for disk in (Disk(*told) for told in self.disks or ()):
