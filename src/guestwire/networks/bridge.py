@@ -24,9 +24,10 @@ from guestwire.kinds.bridge import Bridge as BridgeLink
 from guestwire.kinds.port import Port as PortOptions
 from guestwire.kinds.sysctl import Sysctl
 from guestwire.picture import Key, Picture
+from guestwire.spec.addresses import Host, Hosts, first_usable, unusable
 from guestwire.spec.file import File
 from guestwire.spec.models import Port
-from guestwire.spec.scalars import Flag, Host, Hosts, first_usable, unusable
+from guestwire.spec.scalars import Flag
 
 __all__ = ["Bridge"]
 

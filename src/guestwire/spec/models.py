@@ -12,22 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from guestwire.errors import Problem
+from guestwire.spec.addresses import Address, Addresses, Host, Hosts, NicAddresses, Subnets
 from guestwire.spec.report import Where
 from guestwire.spec.scalars import (
-    Address,
-    Addresses,
     Count,
     Flag,
     GroupMask,
-    Host,
-    Hosts,
     LinkName,
     Mac,
     Mtu,
-    NicAddresses,
     PortNumber,
     Queues,
-    Subnets,
     VlanId,
     VlanIds,
     Word,
