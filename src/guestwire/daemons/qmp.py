@@ -31,6 +31,7 @@ __all__ = ["ANSWER", "Monitor", "Question", "survey"]
 
 ANSWER = 3.0
 """Seconds that a QEMU which isn't just starting gets to answer: its main loop never waits for a guest."""
+AGAIN = 0.02  # seconds until a place in its queue is looked for again, of which nobody tells
 CLEAR = 1.0  # seconds for what is left of a conversation to end, with its socket shut down
 
 # What the library writes to its log are the errors that it raises as well.
@@ -50,8 +51,12 @@ class _Talk:
         self.socket: socket.socket | None = None
 
     async def meet(self, path: str, seconds: float) -> None:
-        """Connect, and be greeted."""
-        self.socket = connected(path, seconds)
+        """Connect, and be greeted. A QEMU takes few into its queue, which fill it while it hangs."""
+        while self.socket is None:
+            try:
+                self.socket = connected(path, seconds)
+            except BlockingIOError:
+                await asyncio.sleep(AGAIN)
         await self.client.connect(self.socket)
 
     async def bounded(self, doing: Coroutine[Any, Any, T], seconds: float) -> T:
