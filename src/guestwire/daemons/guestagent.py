@@ -19,10 +19,11 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from guestwire.daemons.runfolder import AGENT, connect
+from guestwire.linux.unixsocket import connected
 
 __all__ = ["Agent", "Ended", "Missing", "addresses", "run"]
 
+NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells have it (POSIX, 2.8.2)
 ANSWER = 10.0  # seconds that an agent that has answered once gets for each answer more
 HELD = 2.0  # seconds that the socket is held while a command runs
 SOON, LATE = 0.005, 0.25  # seconds between two looks whether it has ended: the first, and the most
@@ -43,15 +44,15 @@ class Ended(NamedTuple):
 
 
 class Agent:
-    """A connection to the agent of the VM with that run folder; a context.
+    """A connection to the agent behind the socket at `path`; a context.
 
     Raises OSError: ENOENT or ECONNREFUSED where no QEMU listens, ETIMEDOUT where no agent answers in so many seconds.
     """
 
-    def __init__(self, folder: str, seconds: float) -> None:
+    def __init__(self, path: str, seconds: float) -> None:
         self._until = time.monotonic() + seconds
         self._heard = b""
-        self._socket = connect(folder, AGENT, seconds)
+        self._socket = connected(path, seconds)
         try:
             self._sync()
         except BaseException:
@@ -127,9 +128,9 @@ class Agent:
         return TimeoutError(errno.ETIMEDOUT, "no guest agent answers")
 
 
-def addresses(folder: str, seconds: float) -> dict[str, list[str]]:
+def addresses(path: str, seconds: float) -> dict[str, list[str]]:
     """The addresses in the guest with their prefix, by the MACs of its NICs. Raises OSError as Agent does."""
-    with Agent(folder, seconds) as agent:
+    with Agent(path, seconds) as agent:
         links = agent.ask("guest-network-get-interfaces")
     found: dict[str, list[str]] = {}
     for link in links:
@@ -139,15 +140,19 @@ def addresses(folder: str, seconds: float) -> dict[str, list[str]]:
     return found
 
 
-def run(folder: str, command: Sequence[str], data: bytes | None, seconds: float) -> Ended:
+def run(path: str, command: Sequence[str], data: bytes | None, seconds: float) -> Ended:
     """Run a command in the guest, with `data` as its standard input, and wait for its end.
 
-    What it writes is told when it has ended. Where we are interrupted the command is too, as far as the agent still
-    answers. Raises OSError as Agent does, Missing where the agent may run none, and EREMOTEIO where it can't be run.
+    What it writes is told when it has ended; one that can't be started ends with 127 or 126, as in a shell. Where we
+    are interrupted it is too, as far as the agent still answers. Raises OSError as Agent does, and Missing where the
+    agent may run none.
     """
     told: dict[str, object] = {} if data is None else {"input_data": base64.b64encode(data).decode()}
-    with Agent(folder, seconds) as agent:
-        pid = agent.ask("guest-exec", path=command[0], arg=list(command[1:]), capture_output=True, **told)["pid"]
+    with Agent(path, seconds) as agent:
+        try:
+            pid = agent.ask("guest-exec", path=command[0], arg=list(command[1:]), capture_output=True, **told)["pid"]
+        except OSError as error:
+            return _unstarted(command[0], error)
         try:
             found = _wait(agent, pid, HELD)
         except BaseException:
@@ -156,13 +161,23 @@ def run(folder: str, command: Sequence[str], data: bytes | None, seconds: float)
     try:
         while found is None:
             _pause(LATE)
-            with Agent(folder, ANSWER) as agent:
+            with Agent(path, ANSWER) as agent:
                 found = _wait(agent, pid, 0)
     except BaseException:
-        with contextlib.suppress(OSError), Agent(folder, ANSWER) as agent:
+        with contextlib.suppress(OSError), Agent(path, ANSWER) as agent:
             _interrupt(agent, pid)
         raise
     return found
+
+
+def _unstarted(command: str, error: OSError) -> Ended:
+    """How a shell would tell of a command that can't be started, which the agent's words say (g_spawn_async of GLib)."""
+    said = str(error)
+    if "Failed to execute child process" not in said:
+        raise error
+    missing = os.strerror(errno.ENOENT) in said
+    why = "command not found" if missing else said.rpartition("(")[2].rstrip(")")
+    return Ended(NOT_FOUND if missing else NOT_EXECUTABLE, b"", f"{command}: {why}\n".encode(), True)
 
 
 def _wait(agent: Agent, pid: int, seconds: float) -> Ended | None:
