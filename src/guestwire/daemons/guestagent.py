@@ -176,7 +176,7 @@ def _unstarted(command: str, error: OSError) -> Ended:
     if "Failed to execute child process" not in said:
         raise error
     missing = os.strerror(errno.ENOENT) in said
-    why = "command not found" if missing else said.rpartition("(")[2].rstrip(")")
+    why = "command not found" if missing else said.rpartition("(")[2].partition(")")[0]
     return Ended(NOT_FOUND if missing else NOT_EXECUTABLE, b"", f"{command}: {why}\n".encode(), True)
 
 
