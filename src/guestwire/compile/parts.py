@@ -12,6 +12,11 @@ from guestwire.spec.models import Guest, Network
 
 if TYPE_CHECKING:
     from guestwire.compile.site import Seat, Site
+    from guestwire.errors import Problem
+    from guestwire.spec.file import File
+
+FEW_HAVE = frozenset({"queues", "model", "vhost", "link"})
+FIELDS = {"link": "link_state"}
 
 __all__ = ["BuiltGuest", "BuiltNetwork"]
 
@@ -85,6 +90,20 @@ class BuiltGuest(Guest):
 
     HAS_NAMESPACE: ClassVar[bool] = True
     """Whether it is a namespace, which can be given addresses, measured from, and run commands in."""
+
+    NIC_KEYS: ClassVar[frozenset[str]] = frozenset()
+    """The keys of a NIC that this kind has a use for, of those that few have."""
+
+    def check(self, file: File) -> Iterable[Problem]:
+        for nic in self.nics:
+            for key in sorted(FEW_HAVE - self.NIC_KEYS):
+                if getattr(nic, FIELDS.get(key, key)) is not None:
+                    message = f"{key} is a virtual machine's, and this guest is a {self.kind}."
+                    yield file.problem(nic.at(key), message, f"Leave {key} out.")
+
+    def takes_addresses(self, network: BuiltNetwork) -> bool:
+        """Whether a NIC on that network has the address that we choose."""
+        return self.HAS_NAMESPACE
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         """One of its NICs as this kind takes it; wrong for this host: `site.refuse`."""
