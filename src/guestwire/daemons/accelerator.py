@@ -1,12 +1,12 @@
 """What runs a guest's processor: KVM where it works, else TCG, found by trying a tiny guest on it.
 
-That /dev/kvm is there and opens says little. Inside a virtual machine, in some clouds, it answers all that QEMU asks and
-then runs a guest's kernel an instruction at a time, a thousand times slower than the processor: the guest seems to hang
-as it boots. TCG, which translates a guest's code into the host's, is ten to fifty times slower, and works anywhere. So
-the trial does what a kernel does (trial.s beside this), and is given processor time that is ample for TCG even.
+That /dev/kvm is there and opens says little. Inside a virtual machine, in some clouds, it answers all that QEMU asks
+and then runs a guest's kernel an instruction at a time, a thousand times slower than the processor: the guest seems to
+hang as it boots. TCG, which translates a guest's code into the host's, is ten to fifty times slower, and works
+anywhere. So the trial does what a kernel does (trial.s beside this), and is given processor time that is ample for TCG.
 
-How it went is remembered in a file below /run, until the next boot. It is tried anew where QEMU, the kernel, or who runs
-it is another; or where somebody removes that file.
+How it went is remembered in a file below /run, until the next boot. It is tried anew where QEMU, the kernel, or who
+runs it is another; or where somebody removes that file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
-__all__ = ["DONE", "FILE", "ROM", "Accelerator", "Trial", "best"]
+__all__ = ["DONE", "FILE", "NODE", "ROM", "Accelerator", "Trial", "best", "groups"]
 
 FILE = "accelerator.json"
 NODE = "/dev/kvm"
@@ -59,6 +59,15 @@ def best(program: str, folder: str, rights: Sequence[str] = ()) -> Accelerator:
     """The best that works for QEMU `program`, started with those options of setpriv(1); `folder` keeps the answer."""
     with Trial(program, folder, rights) as trial:
         return trial.answer()
+
+
+def groups() -> list[int]:
+    """The group that may open the node, where one may: an ordinary user's QEMU must be in it."""
+    try:
+        seen = os.stat(NODE)
+    except OSError:
+        return []
+    return [seen.st_gid] if seen.st_gid and seen.st_mode & 0o060 == 0o060 else []
 
 
 class Trial:

@@ -116,7 +116,7 @@ def mark(owner: str, digest: str) -> str:
 
 
 def image(files: Mapping[str, bytes], mark: str) -> bytes:
-    """The image with those files, in the names of which Rock Ridge and Joliet leave `-` and small letters as they are."""
+    """The image with those files; Rock Ridge and Joliet leave `-` and small letters in their names as they are."""
     import io
 
     from pycdlib import PyCdlib

@@ -35,7 +35,7 @@ class Missing(OSError):
 
 
 class Ended(NamedTuple):
-    """A command that has ended in the guest: its exit code, or 128 and its signal; what it wrote; whether that's all."""
+    """A command that has ended in the guest: its code, or 128 and its signal; what it wrote, and whether that's all."""
 
     code: int
     out: bytes
@@ -171,7 +171,7 @@ def run(path: str, command: Sequence[str], data: bytes | None, seconds: float) -
 
 
 def _unstarted(command: str, error: OSError) -> Ended:
-    """How a shell would tell of a command that can't be started, which the agent's words say (g_spawn_async of GLib)."""
+    """How a shell would tell of a command that can't be started, of which the agent tells in GLib's words."""
     said = str(error)
     if "Failed to execute child process" not in said:
         raise error

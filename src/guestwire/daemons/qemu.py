@@ -31,6 +31,7 @@ __all__ = [
     "SOCKETS",
     "STDERR",
     "Drive",
+    "rights",
     "start",
 ]
 
@@ -57,6 +58,15 @@ class Drive:
     backing: Drive | None = None
 
 
+def rights(user: int, group: int, groups: Sequence[int] = ()) -> list[str]:
+    """The options of setpriv(1) that leave QEMU nothing but that user and those groups."""
+    beside = f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"
+    return [
+        *(f"--reuid={user}", f"--regid={group}", beside),
+        *("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"),
+    ]
+
+
 def start(
     name: str,
     folder: str,
@@ -79,13 +89,8 @@ def start(
     sockets and of the log; what isn't in there QEMU opens itself, by its path. `more` are further words of QEMU's.
     """
     pidfile = f"{folder}/{PIDFILE}"
+    given = rights(user, group, groups)
     log = f"logfile={f'/dev/fdset/{LOG_SET}' if LOG in fds else f'{folder}/{LOG}'},logappend=on"
-    rights = [
-        f"--reuid={user}",
-        f"--regid={group}",
-        f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups",
-    ]
-    rights += ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     words = [PROGRAM, "-name", f"guest={name}", "-S", "-no-user-config", "-nodefaults", "-display", "none"]
     words += ["-machine", "pc", *accelerator, "-m", str(memory), "-smp", str(cpus), "-sandbox", SANDBOX]
     words += ["-add-fd", f"set={LOG_SET},fd={fds[LOG]},opaque={pidfile}"] if LOG in fds else []
@@ -104,7 +109,7 @@ def start(
             words += [option, f"/dev/fd/{fds[name]}" if name in fds else files[name]]
     words += ["-append", append] if append else []
     # Of sh's process setpriv and QEMU are made, one after the other: its pid is theirs.
-    return ["setsid", "--fork", "sh", "-c", 'echo $$ >"$0" && exec "$@"', pidfile, "setpriv", *rights, *words, *more]
+    return ["setsid", "--fork", "sh", "-c", 'echo $$ >"$0" && exec "$@"', pidfile, "setpriv", *given, *words, *more]
 
 
 def _talk(name: str, folder: str, fds: Mapping[str, int], *more: str) -> list[str]:

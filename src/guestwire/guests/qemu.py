@@ -13,15 +13,17 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
-from guestwire.daemons import diskimage, qemu
+from guestwire.daemons import accelerator, diskimage, qemu
 from guestwire.errors import Problem
 from guestwire.kinds import Link
+from guestwire.kinds.mark import RUN
 from guestwire.kinds.overlay import Overlay, overlay_file
 from guestwire.kinds.tap import NOBODY
 from guestwire.kinds.vm import Disk, Vm
 from guestwire.kinds.vmnic import VmNic
 from guestwire.linux.accounts import is_mapped, primary_group, user_number
 from guestwire.linux.machine import memory
+from guestwire.picture import Key
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
 from guestwire.spec.report import quote
@@ -31,6 +33,7 @@ __all__ = ["Qemu"]
 
 ORDINARY = "nobody"
 """Who QEMU runs as where the file says nobody else: it needs no rights, as all it uses is handed to it."""
+ACCELERATORS = {"kvm": ("-accel", "kvm", "-cpu", "host"), "tcg": ("-accel", "tcg", "-cpu", "max")}
 SLOW = {"e1000": 3, "rtl8139": 3}
 """How many times the time of virtio a NIC that plays a real card takes for what it carries."""
 USUAL_MTU = 1500
@@ -55,6 +58,9 @@ class Qemu(BuiltGuest):
     queues: Queues = Field(1, description="how many queues each of its NICs has, 1 to 256")
     model: Literal["virtio", "e1000", "rtl8139"] = Field(
         "virtio", description="what its NICs are: virtio, or slower e1000 or rtl8139"
+    )
+    accel: Literal["kvm", "tcg"] | None = Field(
+        None, description="what runs its processors: else kvm where a trial shows that it works, or tcg"
     )
     vhost: Flag | None = Field(None, description="the kernel carries its frames: true demands it; else where it can")
 
@@ -142,6 +148,7 @@ class Qemu(BuiltGuest):
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:
         whole = f"{site.project}/{name}"
         user = self._user(site)
+        words, why = self._accelerator(site, whole, user)
         site.add(
             Vm(
                 netns=site.host,
@@ -149,7 +156,8 @@ class Qemu(BuiltGuest):
                 owner=site.project,
                 memory=self._memory(site),
                 cpus=self.cpus,
-                accelerator=("-accel", "tcg", "-cpu", "max"),
+                accelerator=words,
+                why=why,
                 disks=tuple(self._disks(site, name)),
                 kernel=self._file(site, "kernel"),
                 initramfs=self._file(site, "initramfs"),
@@ -189,6 +197,17 @@ class Qemu(BuiltGuest):
                 addresses=seat.addresses,
             )
         )
+
+    def _accelerator(self, site: Site, whole: str, user: int) -> tuple[tuple[str, ...], str]:
+        """QEMU's words for what runs its processors, and why that; of one that runs already as it is."""
+        there = site.seen.get(Key("", site.host, Vm.KIND, whole))
+        if self.accel:
+            return ACCELERATORS[self.accel], f"the file says accel: {self.accel}"
+        if isinstance(there, Vm) and there.accelerator:
+            return there.accelerator, there.why
+        rights = qemu.rights(user, primary_group(user), accelerator.groups())
+        found = accelerator.best(qemu.PROGRAM, RUN, rights)
+        return ACCELERATORS[found.name], found.why
 
     def _memory(self, site: Site) -> int:
         most = memory()

@@ -70,7 +70,14 @@ class Seed(Thing):
 
     def create_commands(self) -> list[str]:
         place = shlex.quote(self.name)
-        words = ["genisoimage", "-quiet", "-volid", cloudinit.LABEL, "-appid", cloudinit.mark(self.owner or "", str(self.digest))]
+        words = [
+            "genisoimage",
+            "-quiet",
+            "-volid",
+            cloudinit.LABEL,
+            "-appid",
+            cloudinit.mark(self.owner or "", str(self.digest)),
+        ]
         files = "meta-data network-config user-data vendor-data"
         return [f"{shlex.join(words)} -joliet -rational-rock -output {place} {files}"]
 

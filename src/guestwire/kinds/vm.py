@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from guestwire.daemons import diskimage, qemu
+from guestwire.daemons import accelerator, diskimage, qemu
 from guestwire.errors import Problem
 from guestwire.kinds.mark import RUN
 from guestwire.kinds.pidfile import end_noted, living
@@ -37,7 +37,7 @@ from guestwire.linux.lending import lend
 from guestwire.linux.netlink import Socket
 from guestwire.linux.programs import has_ended, launch_program
 from guestwire.linux.unixsocket import listening
-from guestwire.picture import Key, Value, fact, fixed, setting
+from guestwire.picture import Key, Value, fact, fixed, passing, setting
 
 if TYPE_CHECKING:
     from guestwire.daemons.qmp import Monitor
@@ -74,6 +74,8 @@ def folder_of(name: str) -> str:
 class Vm(Thing):
     """A machine, called PROJECT/GUEST. `memory` is in MiB, `user` is who QEMU runs as; `more` are words of QEMU's.
 
+    `why` says why it has that accelerator.
+
     `state` is as QMP tells it, "running" is what is wanted; also "hung" and "dead".
     """
 
@@ -92,6 +94,7 @@ class Vm(Thing):
     group: int | None = fixed()
     more: tuple[str, ...] | None = fixed()
     state: str | None = setting()
+    why: str = passing("")
     pid: int = fact(0)
 
     # What is there
@@ -220,6 +223,7 @@ class Vm(Thing):
             more=self.more or (),
             user=int(self.user or 0),
             group=int(self.group or 0),
+            groups=accelerator.groups() if "kvm" in (self.accelerator or ()) else (),
         )
 
     def finish(self, kernel: Kernel) -> None:
