@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from guestwire.picture import Key, Picture
 from guestwire.spec.models import Guest, Network
@@ -108,6 +108,13 @@ class BuiltGuest(Guest):
     def sit(self, site: Site, seat: Seat) -> Seat:
         """One of its NICs as this kind takes it; wrong for this host: `site.refuse`."""
         return seat
+
+    def standing(self, seen: Picture, host: str, whole: str) -> dict[str, Any]:
+        """What only this kind can tell of its guest PROJECT/GUEST as it stands, for `status`: its "state", and more.
+
+        Under "nics" what there is to tell of each NIC, by the NIC's name in the file.
+        """
+        return {}
 
     @abstractmethod
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,7 +23,7 @@ from guestwire.kinds.vm import Disk, Vm
 from guestwire.kinds.vmnic import VmNic
 from guestwire.linux.accounts import is_mapped, primary_group, user_number
 from guestwire.linux.machine import memory
-from guestwire.picture import Key
+from guestwire.picture import Key, Picture
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
 from guestwire.spec.report import quote
@@ -173,6 +173,18 @@ class Qemu(BuiltGuest):
             assert isinstance(network, BuiltNetwork)
             network.plug(site, seat)
             self._plug(site, whole, seat, network)
+
+    def standing(self, seen: Picture, host: str, whole: str) -> dict[str, Any]:
+        vm = seen.get(Key("", host, Vm.KIND, whole))
+        if not isinstance(vm, Vm):
+            return {"state": "down", "machine": None}
+        nics = {nic.link: seen.get(Key("", host, VmNic.KIND, f"{whole}:{nic.link}")) for nic in self.nics}
+        told = {name: nic.told() if isinstance(nic, VmNic) else {"name": name} for name, nic in nics.items()}
+        opened = [nic.opened for nic in nics.values() if isinstance(nic, VmNic)]
+        state = str(vm.state)
+        if state == "running":
+            state = "starting" if opened and all(each is False for each in opened) else "up"
+        return {"state": state, "machine": vm.told(), "nics": told}
 
     def _plug(self, site: Site, whole: str, seat: Seat, network: BuiltNetwork) -> None:
         links = site.desired.picture

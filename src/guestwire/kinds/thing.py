@@ -48,6 +48,9 @@ class Thing(Value):
     OUTLASTS: ClassVar[bool] = False
     """Whether it must be deleted itself where the links that it is on go."""
 
+    ASKED: ClassVar[bool] = False
+    """Whether nobody tells of its changes, so that who wants to hear of them asks it again and again."""
+
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> Thing | None:
         """What the host has under that key, for kinds that are NAMED."""

@@ -82,6 +82,7 @@ class Vm(Thing):
     KIND: ClassVar[str] = "vm"
     RANK: ClassVar[int] = 62
     NAMED: ClassVar[bool] = True
+    ASKED: ClassVar[bool] = True
 
     memory: int | None = fixed()
     cpus: int | None = fixed()
@@ -155,8 +156,26 @@ class Vm(Thing):
     def loss(self, wanted: Thing) -> str | None:
         if not self.final:
             return None
-        names = [name for name in wanted.differs(self) if name != "state"]
-        return f"guest {self.guest} restarts, for in a QEMU that runs can't be changed: {', '.join(sorted(names))}."
+        differs = {name: pair for name, pair in wanted.differs(self).items() if name != "state"}
+        plain = {name: f" ({old} → {new})" if isinstance(new, int) else "" for name, (old, new) in differs.items()}
+        what = ", ".join(f"{name}{change}" for name, change in sorted(plain.items()))
+        return f"it restarts, since a machine that runs keeps what it was started with: {what}."
+
+    def told(self) -> dict[str, Any]:
+        """What it is and runs as, as JSON knows it."""
+        return {
+            "pid": self.pid or None,
+            "memory": self.memory,
+            "cpus": self.cpus,
+            "accelerator": self.accelerator[1] if self.accelerator else None,
+            "user": self.user,
+            "folder": self.folder,
+        }
+
+    def must_be_anew(self, seen: Value) -> bool:
+        """Besides what can't be changed in a QEMU that runs: one that has died is begun anew."""
+        dead = isinstance(seen, Vm) and seen.state == "dead"
+        return dead or super(Vm, self).must_be_anew(seen)
 
     # Starting
 

@@ -53,13 +53,15 @@ class VmNic(Thing):
     """A NIC, called PROJECT/GUEST:NIC, on the link `end` (name and device, "tap" or "macvtap") of its own namespace.
 
     `slot` is which NIC of the machine it is, from 0. `up` is whether its cable is in, for the guest. `seen_mac` is the
-    MAC that the guest gave it, `why` says why it has no vhost.
+    MAC that the guest gave it, `opened` says whether the guest has set it up, None where the device doesn't tell; `why`
+    says why it has no vhost.
     """
 
     KIND: ClassVar[str] = "vmnic"
     RANK: ClassVar[int] = 64
     NAMED: ClassVar[bool] = True
     OUTLASTS: ClassVar[bool] = True
+    ASKED: ClassVar[bool] = True
 
     end: tuple[str, str] | None = fixed()
     mac: str | None = fixed()
@@ -73,6 +75,8 @@ class VmNic(Thing):
     why: str | None = passing()
     addresses: tuple[str, ...] = passing(())
     seen_mac: str | None = fact()
+    opened: bool | None = fact()
+    pid: int = fact(0)
 
     # What is there
 
@@ -93,32 +97,39 @@ class VmNic(Thing):
                 if isinstance(answers[path], OSError):  # it hangs, and has what it had
                     yield nic
                 elif f"{nic.backend}:" in str(answers[path][0]):
-                    macs = {each["name"]: each["main-mac"] for each in answers[path][1] or ()}
-                    yield nic._heard(macs.get(nic.device))
+                    filters = {each["name"]: each for each in answers[path][1] or ()}
+                    yield nic._heard(filters.get(nic.device))
 
     @classmethod
     def _noted(cls, kernel: Kernel, key: Key) -> VmNic | None:
         """A NIC as its note tells, where its machine's process is there."""
         folder = folder_of(key.name)
-        if not any(living(kernel, key.netns, f"{folder}/{qemu.PIDFILE}")):
+        pid, _ = next(living(kernel, key.netns, f"{folder}/{qemu.PIDFILE}"), (0, ()))
+        if not pid:
             return None
         try:
             with open(f"{folder}/{_note(key.name)}") as file:
                 data = json.load(file)
             identity = tuple(data.pop("identity"))
-            nic = replace(cls.from_json(data), netns=key.netns, name=key.name)
+            nic = replace(cls.from_json(data), netns=key.netns, name=key.name, pid=pid)
         except FileNotFoundError:
             return None
         except (OSError, TypeError, ValueError, KeyError):  # of another version
-            return cls(netns=key.netns, name=key.name, owner=key.name.partition("/")[0])
+            return cls(netns=key.netns, name=key.name, owner=key.name.partition("/")[0], pid=pid)
         if nic.end is None or kernel.identity(nic.netns, nic.end[0]) != identity:
             return replace(nic, end=None)
         return nic
 
-    def _heard(self, mac: str | None) -> VmNic:
-        """Itself, with the MAC that its guest gave it. With another than its macvtap's it is deaf."""
-        macvtap = self.end is not None and self.end[1] == "macvtap"
-        return replace(self, seen_mac=mac, deaf=macvtap and mac is not None and mac != self.mac)
+    def _heard(self, told: dict[str, Any] | None) -> VmNic:
+        """Itself, with what its guest wants to hear. With another MAC than its macvtap's it is deaf.
+
+        A device is promiscuous from its reset until a guest's driver says what it wants.
+        """
+        if told is None:
+            return self
+        mac = str(told["main-mac"])
+        deaf = self.end is not None and self.end[1] == "macvtap" and mac != self.mac
+        return replace(self, seen_mac=mac, deaf=deaf, opened=not told["promiscuous"])
 
     @property
     def folder(self) -> str:
@@ -134,6 +145,19 @@ class VmNic(Thing):
     def device(self) -> str:
         """What QEMU knows the device by."""
         return f"nic{self.slot}"
+
+    def told(self) -> dict[str, Any]:
+        """What it is for its guest, as JSON knows it; `guest_mac` is None where that is as it was given."""
+        return {
+            "name": self.name.partition(":")[2],
+            "mac": self.mac,
+            "model": self.model,
+            "queues": self.queues,
+            "vhost": self.vhost,
+            "why": self.why,
+            "link": "down" if self.up is False else "up",
+            "guest_mac": self.seen_mac if self.seen_mac != self.mac else None,
+        }
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return ((self.netns, self.end[0]),) if self.end else ()

@@ -68,6 +68,12 @@ class Plan:
             before[value.key] = value
         return before
 
+    def losses(self) -> list[tuple[Key, str]]:
+        """What is lost by what is ended to be made anew, in words, with its key."""
+        made = {step.key: step.value for step in self.steps if step.action == "create"}
+        ended = [step.value for step in self.steps if step.action == "delete" and step.key in made]
+        return [(value.key, loss) for value in ended if (loss := value.loss(made[value.key])) is not None]
+
     def loans(self) -> dict[Key, Thing]:
         """What the plan touches of somebody else's, as it was."""
         return {
