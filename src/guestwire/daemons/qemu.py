@@ -40,7 +40,7 @@ QMP, CONSOLE, AGENT, LOG, STDERR, PIDFILE = "qmp", "console", "agent", "log", "s
 """What lies in a machine's folder: three sockets, what the console said, QEMU's own words, and its pid."""
 SOCKETS = (QMP, CONSOLE, AGENT)
 AGENT_PORT = "org.qemu.guest_agent.0"  # where qemu-ga looks for it
-DISK_SLOT, SERIAL_SLOT, RANDOM_SLOT, FIRST_SLOT = 3, 4, 5, 8  # 0 to 2 are the board's own
+DISK_SLOTS, SERIAL_SLOT, RANDOM_SLOT, FIRST_SLOT = (3, 6), 4, 5, 8  # 0 to 2 are the board's own
 MOST_NICS = 32 - FIRST_SLOT
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 LOG_SET = 1
@@ -101,9 +101,9 @@ def start(
     words += ["-device", f"virtio-rng-pci,addr={RANDOM_SLOT:#x}"]  # a guest without any waits for randomness
     for number, drive in enumerate(drives):
         words += _disk(drive, f"disk{number}", LOG_SET + 1 + 2 * number)
-    if drives:
-        boot = [] if files else ["bootindex=0"]  # a kernel that is given has that index itself
-        words += ["-device", ",".join(["virtio-blk-pci", "drive=disk0", f"addr={DISK_SLOT:#x}", *boot])]
+        device = ["virtio-blk-pci", f"drive=disk{number}", f"addr={DISK_SLOTS[number]:#x}"]
+        # A kernel that is given has that index itself.
+        words += ["-device", ",".join([*device, *(["bootindex=0"] if number == 0 and not files else [])])]
     for option, name in (("-kernel", "kernel"), ("-initrd", "initramfs")):
         if name in files:
             words += [option, f"/dev/fd/{fds[name]}" if name in fds else files[name]]

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
+from guestwire.compile.cloudinit import CloudInit, add_seed, seed_file
 from guestwire.daemons import accelerator, diskimage, qemu
 from guestwire.errors import Problem
 from guestwire.kinds import Link
@@ -26,7 +27,7 @@ from guestwire.linux.machine import memory
 from guestwire.picture import Key, Picture
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
-from guestwire.spec.report import quote
+from guestwire.spec.report import Where, quote
 from guestwire.spec.scalars import Account, Flag, Memory, Processors, Queues, Text
 
 __all__ = ["Qemu"]
@@ -54,6 +55,10 @@ class Qemu(BuiltGuest):
     append: Text | None = Field(None, description="the kernel's command line")
     memory: Memory = Field(512, description="its memory in MiB, or as 512M, 2G")
     cpus: Processors = Field(1, description="how many processors it has, 1 to 255")
+    cloud_init: CloudInit | None = Field(None, description="what its cloud-init is told; {} is its addresses alone")
+    user_data: Text | None = Field(
+        None, description="cloud-init's user-data: a file, or where it has several lines that itself"
+    )
     user: Account | None = Field(None, description="the user that its QEMU runs as; else nobody")
     queues: Queues = Field(1, description="how many queues each of its NICs has, 1 to 256")
     model: Literal["virtio", "e1000", "rtl8139"] = Field(
@@ -68,7 +73,7 @@ class Qemu(BuiltGuest):
 
     def check(self, file: File) -> Iterable[Problem]:
         yield from super().check(file)
-        if self.dns:
+        if self.dns and not self.is_set_up:
             yield file.problem(self.at("dns"), "a machine has a resolv.conf of its own.", "Leave dns out.")
         if not self.image and not self.kernel:
             message = "a machine needs an image or a kernel to boot."
@@ -100,9 +105,9 @@ class Qemu(BuiltGuest):
             message = "device tun carries packets without Ethernet, and a machine's NIC has Ethernet."
             yield file.problem(nic.at("device"), message, "Leave device out.")
         for key, given in (("default-route", nic.default_route), ("gateway", nic.gateway)):
-            if given:
+            if given and not self.is_set_up:
                 message = f"{key} is the guest's own affair: guestwire gives it frames, no routes."
-                yield file.problem(nic.at(key), message, f"Leave {key} out.")
+                yield file.problem(nic.at(key), message, f"Leave {key} out, or write cloud-init: {{}}.")
         if self._model(nic) != "virtio":
             if self._queues(nic) > 1:
                 message = f"a NIC of model {self._model(nic)} has one queue."
@@ -125,9 +130,14 @@ class Qemu(BuiltGuest):
 
     # What it makes
 
+    @property
+    def is_set_up(self) -> bool:
+        """Whether cloud-init in it is told of its NICs."""
+        return self.cloud_init is not None or self.user_data is not None
+
     def takes_addresses(self, network: BuiltNetwork) -> bool:
-        """Whether the network's own server gives it the address that we choose."""
-        return bool(network.name_servers())
+        """Whether it is told the address that we choose: by cloud-init, or by the network's own server."""
+        return self.is_set_up or bool(network.name_servers())
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         device = seat.nic.device or self._devices(site.file.networks[seat.nic.network].devices)[0]
@@ -173,6 +183,11 @@ class Qemu(BuiltGuest):
             assert isinstance(network, BuiltNetwork)
             network.plug(site, seat)
             self._plug(site, whole, seat, network)
+        if self.is_set_up:
+            plugged = {nic.name: nic.mac or "" for nic in site.desired.picture.of(VmNic, site.host)}
+            macs = {seat.nic.link: plugged[f"{whole}:{seat.nic.link}"] for seat in seats}
+            told, dns = self.cloud_init or CloudInit(), map(str, self.dns)
+            add_seed(site, name, seats, macs, dns, told, self.user_data, self.at("user-data"))
 
     def standing(self, seen: Picture, host: str, whole: str) -> dict[str, Any]:
         vm = seen.get(Key("", host, Vm.KIND, whole))
@@ -251,9 +266,18 @@ class Qemu(BuiltGuest):
             site.refuse(self.at(key), f"{key} {path} can't be opened: {error.strerror}.", "Write another path.")
         return os.path.abspath(path)
 
+    def put(self, path: Where) -> None:
+        super().put(path)
+        if self.cloud_init is not None:
+            self.cloud_init.put((*path, "cloud-init"))
+
     def _disks(self, site: Site, name: str) -> Iterator[Disk]:
-        if not self.image:
-            return
+        yield from self._own_disk(site, name) if self.image else ()
+        if self.is_set_up:
+            yield Disk(seed_file(site, name), "raw", False)
+
+    def _own_disk(self, site: Site, name: str) -> Iterator[Disk]:
+        assert self.image is not None
         path = os.path.abspath(os.path.join(site.file.folder, os.path.expanduser(self.image)))
         try:
             found = diskimage.examine(path, self.format, written=self.write, boots=not self.kernel)

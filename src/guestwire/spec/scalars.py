@@ -44,6 +44,7 @@ __all__ = [
     "Subnet",
     "Subnets",
     "Text",
+    "Texts",
     "Word",
     "bare",
     "fail",
@@ -350,6 +351,7 @@ GroupMask = Annotated[int, PlainValidator(_group_mask), _json("0 to 65535, or he
 Processors = Annotated[int, PlainValidator(_whole(1, 255)), _range(1, 255)]
 Memory = Annotated[int, PlainValidator(_memory), _json("MiB, or as 512M or 2G", {"type": ["integer", "string"]})]
 Text = Annotated[str, PlainValidator(lambda value: _text(value, "a text")), _json("a text", _TEXT)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(one_or_many), AfterValidator(_once), _json("a text", _TEXT, True)]
 Word = Annotated[str, PlainValidator(_word), _json("a name", _TEXT)]
 Account = Annotated[str, PlainValidator(_account), _json("a name or number", {"type": ["string", "integer"]})]
 LinkName = Annotated[str, PlainValidator(_link), _json("a link's name", _JSON_LINK)]
