@@ -24,7 +24,6 @@ __all__ = [
     "FIRST_SLOT",
     "LOG",
     "MOST_NICS",
-    "PACKAGE",
     "PIDFILE",
     "PROGRAM",
     "QMP",
@@ -35,7 +34,7 @@ __all__ = [
     "start",
 ]
 
-PROGRAM, PACKAGE = "qemu-system-x86_64", "qemu-system-x86"
+PROGRAM = "qemu-system-x86_64"
 QMP, CONSOLE, AGENT, LOG, STDERR, PIDFILE = "qmp", "console", "agent", "log", "stderr", "pid"
 """What lies in a machine's folder: three sockets, what the console said, QEMU's own words, and its pid."""
 SOCKETS = (QMP, CONSOLE, AGENT)

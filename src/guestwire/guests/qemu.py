@@ -95,6 +95,11 @@ class Qemu(BuiltGuest):
         if self.write and self.number > 1:
             message = f"{self.count} guests would write to one image, and spoil it."
             yield file.problem(self.at("write"), message, "Leave write out: then each has a copy of its own.")
+        others = [guest for guest in file.guests.values() if isinstance(guest, Qemu) and guest is not self]
+        sharing = [guest.name for guest in others if self.write and guest.image == self.image]
+        if sharing:
+            message = f"guest {sharing[0]} uses the image that this one writes to."
+            yield file.problem(self.at("write"), message, "Leave write out: then each has a copy of its own.")
 
     def _check_nic(self, file: File, nic: Nic) -> Iterator[Problem]:
         network = file.networks.get(nic.network)

@@ -42,7 +42,7 @@ from guestwire.picture import Key, Value, fact, fixed, passing, setting
 if TYPE_CHECKING:
     from guestwire.daemons.qmp import Monitor
 
-__all__ = ["START", "Disk", "Vm", "folder_of"]
+__all__ = ["LOOK", "START", "Disk", "Vm", "folder_of", "monitor", "told"]
 
 START = 30.0  # seconds that a QEMU gets until it greets, with many of them starting at once
 POWERDOWN = 10.0  # seconds that a guest gets to end after its power button was pressed
@@ -180,7 +180,7 @@ class Vm(Thing):
     # Starting
 
     def lacks(self, sock: Socket) -> Problem | None:
-        for program, package in ((qemu.PROGRAM, qemu.PACKAGE), ("setpriv", "util-linux")):
+        for program, package in ((qemu.PROGRAM, "qemu-system-x86"), ("setpriv", "util-linux")):
             if problem := self.without(program, package):
                 return problem
         for disk in (Disk(*told) for told in self.disks or ()):
@@ -328,11 +328,12 @@ def monitor(name: str, seconds: float | None = None) -> Monitor:
     try:
         return Monitor(f"{folder}/{qemu.QMP}", seconds or ANSWER)
     except (ConnectionError, FileNotFoundError) as error:
+        said = ""
         with contextlib.suppress(OSError), open(f"{folder}/{qemu.STDERR}", errors="replace") as file:
             said = " ".join(file.read(4096).split())
-            if said:
-                raise OSError(errno.EREMOTEIO, f"QEMU ended as it started: {said}") from error
-        raise
+        if not said:
+            raise
+        raise OSError(errno.EREMOTEIO, f"QEMU ended as it started: {said}") from error
 
 
 def told(name: str, *questions: tuple[str, dict[str, Any]]) -> str:

@@ -3,7 +3,9 @@
 guestwire opens the descriptors, one for each queue, and hands them to QEMU over its QMP socket (SCM_RIGHTS in unix(7),
 `getfd`); QEMU makes of them a network backend (`netdev_add`), and of that a PCI device at a slot of the NIC's own
 (`device_add`). A machine that runs takes such a device at any time. To unplug one takes its guest: it is asked to let
-go of it (`device_del`, by ACPI), and when it has, QEMU says so (DEVICE_DELETED).
+go of it (`device_del`, by ACPI), and when it has, QEMU says so (DEVICE_DELETED). Where an undo meets a guest that
+doesn't, its cable is pulled out: that takes nobody's consent, and the guest is left with a NIC without a carrier until
+it lets go, or boots again.
 
 - `virtio` is made for this: frames go through memory that both share. `e1000` and `rtl8139` play a real card register
   by register: they cost some three times the time, and have one queue.
@@ -205,7 +207,7 @@ class VmNic(Thing):
                 with contextlib.suppress(OSError):
                     qmp.ask("netdev_del", {"id": self.backend})  # of one that was broken off
                 why = self._add_backend(qmp, queues, opened)
-                qmp.ask("device_add", self._device())
+                self._add_device(qmp)
                 if self.up is False:
                     qmp.ask("set_link", {"name": self.device, "up": False})
             except OSError:
@@ -265,6 +267,17 @@ class VmNic(Thing):
                     qmp.ask("closefd", {"fdname": name})
             raise
 
+    def _add_device(self, qmp: Monitor) -> None:
+        try:
+            qmp.ask("device_add", self._device())
+        except OSError as error:
+            if "Duplicate device ID" not in str(error):
+                raise
+            # One whose cable was pulled out, while its guest didn't let go of it.
+            if not self._let_go(qmp):
+                raise OSError(errno.EBUSY, "its guest hasn't let go of the NIC that was there before") from error
+            qmp.ask("device_add", self._device())
+
     def _device(self) -> dict[str, Any]:
         assert self.model is not None
         place = f"{qemu.FIRST_SLOT + (self.slot or 0):#x}"
@@ -288,18 +301,23 @@ class VmNic(Thing):
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
         with monitor(self.name) as qmp:
-            try:
-                qmp.ask("device_del", {"id": self.device})
-                gone = qmp.wait_for("DEVICE_DELETED", {"device": self.device}, LET_GO)
-            except OSError as error:
-                if error.errno != errno.EREMOTEIO:
-                    raise
-                gone = "not found" in str(error) or qmp.wait_for("DEVICE_DELETED", {"device": self.device}, LET_GO)
-            if not gone:
+            if not self._let_go(qmp) and not kernel.forced:
                 raise OSError(errno.EBUSY, f"its guest hasn't let go of it within {LET_GO:g} s")
             with contextlib.suppress(OSError):
                 qmp.ask("netdev_del", {"id": self.backend})
         self._forget()
+
+    def _let_go(self, qmp: Monitor) -> bool:
+        """Ask the guest to let go of the device; whether it has."""
+        try:
+            qmp.ask("device_del", {"id": self.device})
+        except OSError as error:
+            if error.errno != errno.EREMOTEIO:
+                raise
+            if "not found" in str(error):
+                return True
+            # Else it has been asked already.
+        return qmp.wait_for("DEVICE_DELETED", {"device": self.device}, LET_GO)
 
     def _write(self, identity: tuple[int, ...]) -> None:
         """Note what it is, before it is, so that it is found by whoever comes after us."""

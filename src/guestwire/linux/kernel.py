@@ -33,6 +33,8 @@ class Kernel:
 
     def __init__(self) -> None:
         self.token: Any = None
+        self.forced = False
+        """Whether what resists being removed is to go all the same, as far as it can: in an undo."""
         self.failures: list[tuple[Any, OSError]] = []
         self._home = namespaces.current()
         self._fds: dict[str, int] = {"": self._home}
