@@ -267,13 +267,18 @@ def namespace_id(sock: Socket, fd: int) -> int | None:
     return None if number < 0 else number
 
 
-def create_link(name: str, kind: str, *parts: bytes, data: bytes = b"", up: bool = False) -> Request:
-    """The request that makes a link; refused (EEXIST) where the name is taken."""
+def create_link(name: str, kind: str, *parts: bytes, data: bytes = b"", up: bool = False, index: int = 0) -> Request:
+    """The request that makes a link, with a number of its own choosing where `index` isn't 0.
+
+    Refused (EEXIST) where the name is taken.
+    """
     info = [text(IFLA_INFO_KIND, kind)]
     if data:
         info.append(nested(IFLA_INFO_DATA, data))
     flag = IFF_UP if up else 0
-    body = _IFINFO.pack(0, 0, 0, flag, flag) + text(IFLA_IFNAME, name) + b"".join(parts) + nested(IFLA_LINKINFO, *info)
+    body = (
+        _IFINFO.pack(0, 0, index, flag, flag) + text(IFLA_IFNAME, name) + b"".join(parts) + nested(IFLA_LINKINFO, *info)
+    )
     return Request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
