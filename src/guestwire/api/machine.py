@@ -13,8 +13,7 @@ from guestwire.api.guest import Found, find_guest
 from guestwire.daemons import guestagent
 from guestwire.daemons.qemu import AGENT, CONSOLE, LOG, STDERR
 from guestwire.errors import Busy, Unavailable, UsageError
-from guestwire.linux.console import Ended, claim, plain
-from guestwire.linux.console import attach as attach_console
+from guestwire.linux.console import Ended, claim, converse, plain
 from guestwire.linux.inotify import CHANGED, LEFT, Watch
 from guestwire.linux.unixsocket import connected
 
@@ -54,7 +53,7 @@ def attach(machine: Found, told: Callable[[], None]) -> Ended:
         with contextlib.suppress(OSError, ValueError):
             if os.isatty(sys.stdout.fileno()):
                 os.write(sys.stdout.fileno(), _unfinished(log.fileno()))
-        return attach_console(console, sys.stdin.fileno(), sys.stdout.fileno())
+        return converse(console, sys.stdin.fileno(), sys.stdout.fileno())
 
 
 def log(machine: Found, *, qemu: bool = False, last: int | None = None, follow: bool = False) -> Iterator[str]:

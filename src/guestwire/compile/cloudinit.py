@@ -75,7 +75,11 @@ def add_seed(
     )
     digest = cloudinit.digest(files)
     content = Secret(partial(cloudinit.image, files, cloudinit.mark(site.project, digest)))
-    site.add(Seed(name=seed_file(site, name), owner=site.project, digest=digest, content=content))
+    seed = Seed(name=seed_file(site, name), owner=site.project, digest=digest, content=content)
+    there = site.seen.get(seed.key)
+    if isinstance(there, Seed) and seed.differs(there):
+        site.warn(told.path or where, f"guest {name} reads at its next boot what is new for its cloud-init.")
+    site.add(seed)
 
 
 def _keys(site: Site, told: CloudInit) -> Iterable[str]:

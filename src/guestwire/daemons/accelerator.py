@@ -55,9 +55,9 @@ class Accelerator:
     why: str
 
 
-def best(program: str, folder: str, rights: Sequence[str] = ()) -> Accelerator:
-    """The best that works for QEMU `program`, started with those options of setpriv(1); `folder` keeps the answer."""
-    with Trial(program, folder, rights) as trial:
+def best(program: str, memory: str, rights: Sequence[str] = ()) -> Accelerator:
+    """The best that works for QEMU `program`, with those options of setpriv(1); the file `memory` keeps it."""
+    with Trial(program, memory, rights) as trial:
         return trial.answer()
 
 
@@ -76,8 +76,8 @@ class Trial:
     It ends when we do, however that is. What can't be remembered is tried again the next time.
     """
 
-    def __init__(self, program: str, folder: str, rights: Sequence[str] = ()) -> None:
-        self._memory = f"{folder}/{FILE}"
+    def __init__(self, program: str, memory: str, rights: Sequence[str] = ()) -> None:
+        self._memory = memory
         self._about = [os.uname().release, program, _modified(program), list(rights)]
         self._known = self._remembered()
         self._begun = time.monotonic()
@@ -118,6 +118,8 @@ class Trial:
         said, complained = self._process.communicate()
         if said == DONE and self._process.returncode == DONE_CODE:
             return Accelerator("kvm", f"a trial guest ran on {NODE}")
+        if b"Permission denied" in complained:
+            return Accelerator("tcg", f"{NODE} isn't open to the user that QEMU runs as")
         words = " ".join(complained.decode(errors="replace").split()) or f"it ended with {self._process.returncode}"
         return Accelerator("tcg", f"no guest runs on {NODE}: {words}")
 
@@ -137,7 +139,6 @@ class Trial:
         told = {"about": self._about, "node": os.path.exists(NODE), "name": found.name, "why": found.why}
         beside = f"{self._memory}.{os.getpid()}"
         try:
-            os.makedirs(os.path.dirname(self._memory), mode=0o755, exist_ok=True)
             with open(beside, "w") as file:
                 json.dump(told, file)
             os.rename(beside, self._memory)

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
 from guestwire.compile.cloudinit import CloudInit, add_seed, seed_file
-from guestwire.daemons import accelerator, diskimage, qemu
+from guestwire.daemons import accelerator, diskimage, firmware, qemu
 from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.mark import RUN
@@ -53,6 +53,7 @@ class Qemu(BuiltGuest):
     kernel: Text | None = Field(None, description="a kernel that it boots in place of what its disk has")
     initramfs: Text | None = Field(None, description="the kernel's initramfs")
     append: Text | None = Field(None, description="the kernel's command line")
+    firmware: Literal["bios", "uefi"] = Field("bios", description="what it starts with: a BIOS, or UEFI")
     memory: Memory = Field(512, description="its memory in MiB, or as 512M, 2G")
     cpus: Processors = Field(1, description="how many processors it has, 1 to 255")
     cloud_init: CloudInit | None = Field(None, description="what its cloud-init is told; {} is its addresses alone")
@@ -179,6 +180,7 @@ class Qemu(BuiltGuest):
                 append=self.append or "",
                 user=user,
                 group=primary_group(user),
+                firmware=tuple(firmware.uefi()) if self.firmware == "uefi" else (),
                 more=(),
                 state="running",
             )
@@ -238,7 +240,7 @@ class Qemu(BuiltGuest):
         if isinstance(there, Vm) and there.accelerator:
             return there.accelerator, there.why
         rights = qemu.rights(user, primary_group(user), accelerator.groups())
-        found = accelerator.best(qemu.PROGRAM, RUN, rights)
+        found = accelerator.best(qemu.PROGRAM, f"{RUN}-{accelerator.FILE}", rights)
         return ACCELERATORS[found.name], found.why
 
     def _memory(self, site: Site) -> int:

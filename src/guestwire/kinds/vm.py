@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from guestwire.daemons import accelerator, diskimage, qemu
+from guestwire.daemons import accelerator, diskimage, firmware, qemu
 from guestwire.errors import Problem
 from guestwire.kinds.mark import RUN
 from guestwire.kinds.pidfile import end_noted, living
@@ -74,7 +74,8 @@ def folder_of(name: str) -> str:
 class Vm(Thing):
     """A machine, called PROJECT/GUEST. `memory` is in MiB, `user` is who QEMU runs as; `more` are words of QEMU's.
 
-    `why` says why it has that accelerator.
+    `why` says why it has that accelerator. `firmware` are UEFI's code and its variables as they are at first; empty, it
+    is QEMU's own BIOS.
 
     `state` is as QMP tells it, "running" is what is wanted; also "hung" and "dead".
     """
@@ -93,6 +94,7 @@ class Vm(Thing):
     append: str | None = fixed()
     user: int | None = fixed()
     group: int | None = fixed()
+    firmware: tuple[str, ...] | None = fixed()
     more: tuple[str, ...] | None = fixed()
     state: str | None = setting()
     why: str = passing("")
@@ -168,6 +170,7 @@ class Vm(Thing):
             "memory": self.memory,
             "cpus": self.cpus,
             "accelerator": self.accelerator[1] if self.accelerator else None,
+            "accelerator_why": self.why or None,
             "user": self.user,
             "folder": self.folder,
         }
@@ -183,6 +186,9 @@ class Vm(Thing):
         for program, package in ((qemu.PROGRAM, "qemu-system-x86"), ("setpriv", "util-linux")):
             if problem := self.without(program, package):
                 return problem
+        if not all(map(os.path.exists, self.firmware or ())):
+            message = f"there is no UEFI firmware for guest {self.guest}: QEMU alone comes with a BIOS."
+            return Problem(message, f"Install the package {firmware.UEFI_PACKAGE}, or write firmware: bios.")
         for disk in (Disk(*told) for told in self.disks or ()):
             with contextlib.suppress(OSError):
                 users = diskimage.users(disk.backing or disk.file, write=disk.writable and not disk.backing)
@@ -209,10 +215,13 @@ class Vm(Thing):
             for name, path in self._boot.items():
                 fds[name] = lend(path, int(self.user or 0), int(self.group or 0))
                 opened.callback(os.close, fds[name])
+            if self.firmware:
+                shutil.copyfile(self.firmware[1], f"{self.folder}/{qemu.VARIABLES}")
+            flash = [_opened(opened, chip) for chip in self._flash]
             drives = [_opened(opened, drive) for drive in self._drives]
             under = [drive.backing for drive in drives if drive.backing]
-            given = [*fds.values(), *(drive.fd for drive in (*drives, *under) if drive.fd is not None)]
-            launch_program(self._words(fds, drives), said, given)
+            given = [*fds.values(), *(drive.fd for drive in (*flash, *drives, *under) if drive.fd is not None)]
+            launch_program(self._words(fds, drives, flash), said, given)
 
     @property
     def _boot(self) -> dict[str, str]:
@@ -228,7 +237,14 @@ class Vm(Thing):
             drives.append(qemu.Drive(disk.file, disk.format, disk.writable, backing=under))
         return drives
 
-    def _words(self, fds: dict[str, int], drives: list[qemu.Drive]) -> list[str]:
+    @property
+    def _flash(self) -> list[qemu.Drive]:
+        if not self.firmware:
+            return []
+        variables = f"{self.folder}/{qemu.VARIABLES}"
+        return [qemu.Drive(self.firmware[0], "raw", writable=False), qemu.Drive(variables, "raw", writable=True)]
+
+    def _words(self, fds: dict[str, int], drives: list[qemu.Drive], flash: list[qemu.Drive]) -> list[str]:
         return qemu.start(
             self.guest,
             self.folder,
@@ -238,6 +254,7 @@ class Vm(Thing):
             files=self._boot,
             fds=fds,
             drives=drives,
+            flash=flash,
             append=self.append,
             more=self.more or (),
             user=int(self.user or 0),
@@ -305,7 +322,7 @@ class Vm(Thing):
     # In words
 
     def create_commands(self) -> list[str]:
-        return [f"mkdir -p -m 700 {shlex.quote(self.folder)}", shlex.join(self._words({}, self._drives))]
+        return [f"mkdir -p -m 700 {shlex.quote(self.folder)}", shlex.join(self._words({}, self._drives, self._flash))]
 
     def finish_commands(self) -> list[str]:
         return [told(self.name, ("cont", {}))]

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from guestwire.signals import asked_to_stop
 
-__all__ = ["ESCAPE", "Ended", "attach", "claim", "plain"]
+__all__ = ["ESCAPE", "Ended", "claim", "converse", "plain"]
 
 ESCAPE = b"\x1d"
 """Ctrl-], as telnet and virsh have it."""
@@ -48,7 +48,7 @@ def claim(fd: int) -> bool:
     return True
 
 
-def attach(console: socket.socket, source: int, sink: int) -> Ended:
+def converse(console: socket.socket, source: int, sink: int) -> Ended:
     """Carry what comes from `source` to the console and what it says to `sink`, until one of them ends.
 
     Where `source` is a terminal it is raw meanwhile, and as it was afterwards, also after a signal.
