@@ -98,7 +98,8 @@ class Sandbox:
         found = {
             "namespaces": self.sh("ls /run/netns 2>/dev/null || true"),
             "files": self.sh(
-                f"find /run /etc/netns /var/lib -mindepth 1 2>/dev/null | grep -vxe /run/netns -e {_LEARNT} | sort || true"
+                "find /run /etc/netns /var/lib -mindepth 1 2>/dev/null | "
+                f"grep -vx -e /run/netns -e {_LEARNT} | sort || true"
             ),
             "processes": "\n".join(
                 line for line in self.run(*_PS).stdout.splitlines() if not line.startswith("Z") and _PS[-1] not in line
