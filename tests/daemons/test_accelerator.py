@@ -49,7 +49,7 @@ def starts(tmp_path: Path) -> int:
 
 def test_the_guest_is_what_its_source_says(tmp_path: Path) -> None:
     subprocess.run(["as", SOURCE, "-o", tmp_path / "trial.o"], check=True)
-    words = ["ld", "-Ttext", "0xffff0000", "--oformat", "binary", "-o", tmp_path / "trial.rom", tmp_path / "trial.o"]
+    words = ["ld", "-Ttext", "0xffff0000", "--oformat", "binary", "-o", f"{tmp_path}/trial.rom", f"{tmp_path}/trial.o"]
     subprocess.run(words, check=True)
     assert (tmp_path / "trial.rom").read_bytes() == accelerator.ROM
 

@@ -110,6 +110,10 @@ class BuiltGuest(Guest):
         """Whether a NIC on that network has the address that we choose."""
         return self.is_set_up
 
+    def agent(self, seen: Picture, host: str, whole: str) -> str:
+        """The socket of the guest agent in the one that is called so, PROJECT/GUEST, where one runs; else ""."""
+        return ""
+
     def sit(self, site: Site, seat: Seat) -> Seat:
         """One of its NICs as this kind takes it; wrong for this host: `site.refuse`."""
         return seat

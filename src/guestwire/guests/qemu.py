@@ -196,6 +196,10 @@ class Qemu(BuiltGuest):
             told, dns = self.cloud_init or CloudInit(), map(str, self.dns)
             add_seed(site, name, seats, macs, dns, told, self.user_data, self.at("user-data"))
 
+    def agent(self, seen: Picture, host: str, whole: str) -> str:
+        vm = seen.get(Key("", host, Vm.KIND, whole))
+        return f"{vm.folder}/{qemu.AGENT}" if isinstance(vm, Vm) and vm.state == "running" and vm.agent else ""
+
     def standing(self, seen: Picture, host: str, whole: str) -> dict[str, Any]:
         vm = seen.get(Key("", host, Vm.KIND, whole))
         if not isinstance(vm, Vm):

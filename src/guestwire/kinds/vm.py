@@ -99,13 +99,14 @@ class Vm(Thing):
     state: str | None = setting()
     why: str = passing("")
     pid: int = fact(0)
+    agent: bool = fact(False)
 
     # What is there
 
     @classmethod
     def read_all(cls, kernel: Kernel, keys: Iterable[Key]) -> Iterator[Thing]:
         found = [vm for key in keys if (vm := cls._noted(kernel, key)) is not None]
-        asked: list[tuple[str, dict[str, Any]]] = [("query-status", {})]
+        asked: list[tuple[str, dict[str, Any]]] = [("query-status", {}), ("query-chardev", {})]
         sockets = {vm.socket: asked for vm in found if vm.pid}
         told: dict[str, Any] = {}
         if sockets:
@@ -113,7 +114,10 @@ class Vm(Thing):
 
             told = survey(sockets, LOOK)
         for vm in found:
-            yield replace(vm, state=_state(told[vm.socket])) if vm.pid else vm
+            if vm.pid:
+                answers = told[vm.socket]
+                vm = replace(vm, state=_state(answers), agent=_has_agent(answers))
+            yield vm
 
     @classmethod
     def _noted(cls, kernel: Kernel, key: Key) -> Self | None:
@@ -172,6 +176,7 @@ class Vm(Thing):
             "accelerator": self.accelerator[1] if self.accelerator else None,
             "accelerator_why": self.why or None,
             "user": self.user,
+            "agent": self.agent,
             "folder": self.folder,
         }
 
@@ -366,6 +371,12 @@ def _state(answers: list[Any] | OSError) -> str:
         return "hung"
     status = str(answers[0]["status"])
     return {"prelaunch": "paused", "suspended": "running"}.get(status, status)
+
+
+def _has_agent(answers: list[Any] | OSError) -> bool:
+    """Whether something in the guest has opened the port of the guest agent."""
+    ports = [] if isinstance(answers, OSError) else answers[1] or []
+    return any(port["label"] == qemu.AGENT and port["frontend-open"] for port in ports)
 
 
 def _hears_power_button(qmp: Monitor) -> bool:
