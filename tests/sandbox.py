@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Sandbox", "ended", "sandboxed"]
+__all__ = ["SOURCE", "Sandbox", "ended", "sandboxed"]
 
 SECONDS = 120  # the most that one command gets
 SOURCE = Path(__file__).parent.parent / "src"

@@ -19,6 +19,7 @@ from guestwire.linux.unixsocket import connected
 
 __all__ = ["attach", "find_machine", "log", "run_by_agent"]
 
+INPUT = 2.0  # seconds of silence on our standard input after which a person may want to know that we wait for it
 MEET = 3.0  # seconds that QEMU gets to take a connection
 TAIL = 1 << 16  # bytes of a log that are looked through for an unfinished line
 
@@ -106,8 +107,18 @@ def run_by_agent(machine: Found, command: list[str], patience: float) -> int:
 
 def _piped() -> bytes | None:
     """All that comes in on our standard input; None where that is a terminal, closed, or nothing."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return None
+    fd, data, told = sys.stdin.fileno(), b"", False
     try:
-        return None if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read() or None
+        while True:
+            if not told and not select.select([fd], [], [], INPUT)[0]:
+                hint = "waiting for the end of standard input, which the command gets as a whole; `</dev/null` is none."
+                sys.stderr.write(f"guestwire: {hint}\n")
+                told = True
+            if not (more := os.read(fd, 1 << 16)):
+                return data or None
+            data += more
     except OSError:
         return None
 
