@@ -15,7 +15,15 @@ from typing import Self
 
 from tests.sandbox import SOURCE, Sandbox
 
-__all__ = ["Terminal"]
+__all__ = ["Terminal", "asked_to_end"]
+
+
+def asked_to_end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+    """Send a command of a sandbox a signal, past the nsenter that stands between; its exit code."""
+    with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
+        (pid,) = map(int, file.read().split())
+    os.kill(pid, number)
+    return process.wait(20)
 
 
 class Terminal:
@@ -65,8 +73,4 @@ class Terminal:
 
     def asked_to_end(self, number: int = signal.SIGTERM) -> int:
         """Send the command itself a signal; its exit code."""
-        children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        with open(children) as file:
-            below = file.read().split()
-        os.kill(int(below[0]) if below else self.process.pid, number)
-        return self.process.wait(20)
+        return asked_to_end(self.process, number)
