@@ -185,6 +185,13 @@ class Vm(Thing):
         dead = isinstance(seen, Vm) and seen.state == "dead"
         return dead or super(Vm, self).must_be_anew(seen)
 
+    def differs(self, seen: Value) -> dict[str, tuple[Any, Any]]:
+        """A machine that hung isn't brought back to that."""
+        found = super(Vm, self).differs(seen)
+        if self.state != "running":
+            found.pop("state", None)
+        return found
+
     # Starting
 
     def lacks(self, sock: Socket) -> Problem | None:

@@ -230,6 +230,8 @@ class VmNic(Thing):
     def _add_backend(self, qmp: Monitor, queues: list[int], opened: contextlib.ExitStack) -> str | None:
         """Hand the descriptors over; why without vhost, None where with it."""
         why: str | None = "vhost: false" if self.vhost is False else None
+        if self.model != "virtio":
+            why = f"{self.model} can't have it"
         vhost: list[int] = []
         try:
             for _ in queues if why is None else ():
