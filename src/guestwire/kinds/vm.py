@@ -49,9 +49,6 @@ POWERDOWN = 10.0  # seconds that a guest gets to end after its power button was 
 QUIT, KILL = 3.0, 5.0  # seconds that QEMU gets to write its disks and end; and the kernel to end it
 LOOK = 1.0  # seconds of silence on QMP that say that a QEMU is hung
 NOTE, ASKED = "vm.json", "asked-to-end"
-PM1_ENABLE = (0x602, 0xB002)  # as SeaBIOS, and as OVMF lay out the PC's power management
-POWER_BUTTON = 0x100
-UNMAPPED = 0xFFFF
 
 
 class Disk(NamedTuple):
@@ -299,7 +296,7 @@ class Vm(Thing):
         if self.state != "running":
             return
         with contextlib.suppress(OSError), monitor(self.name) as qmp:
-            if _hears_power_button(qmp):
+            if qmp.hears_power_button():
                 qmp.ask("system_powerdown")
                 with open(f"{self.folder}/{ASKED}", "w"):
                     pass
@@ -384,15 +381,6 @@ def _has_agent(answers: list[Any] | OSError) -> bool:
     """Whether something in the guest has opened the port of the guest agent."""
     ports = [] if isinstance(answers, OSError) else answers[1] or []
     return any(port["label"] == qemu.AGENT and port["frontend-open"] for port in ports)
-
-
-def _hears_power_button(qmp: Monitor) -> bool:
-    for port in PM1_ENABLE:
-        said = str(qmp.ask("human-monitor-command", {"command-line": f"i/h {port:#x}"}))
-        value = int(said.partition("=")[2] or "0", 16)
-        if value != UNMAPPED:
-            return bool(value & POWER_BUTTON)
-    return False
 
 
 def _open(opened: contextlib.ExitStack, path: str, flags: int) -> int:
