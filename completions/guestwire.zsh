@@ -14,10 +14,12 @@ _shtab_guestwire_commands() {
     cable:'cables between taps, which guestwire holds as a hypervisor would'
     check:'measure with real packets who reaches whom'
     confirm:'keep the change of an up --confirm that is waiting'
+    console:'a virtual machine'"'"'s console'
     down:'remove what up made, give back what it borrowed'
     draw:'what is plugged into what, as a picture'
     exec:'run a command in a guest'
     list:'all projects on this host'
+    logs:'what a virtual machine has said on its console'
     pcap:'frames of a guest'"'"'s NIC to standard output, for Wireshark or tcpdump'
     plan:'what up would do'
     rollback:'undo an up that was killed or is waiting to be confirmed'
@@ -146,6 +148,20 @@ _shtab_guestwire_confirm_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_confirm_defaults_added=0
 
+_shtab_guestwire_console_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":the guest\'s name, or PROJECT\/GUEST where two projects have one of that name:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_console_defaults_added=0
+
 _shtab_guestwire_down_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
@@ -180,6 +196,7 @@ _shtab_guestwire_draw_defaults_added=0
 _shtab_guestwire_exec_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--wait[how long a virtual machine\'s agent gets to answer\; 5 by default]:SECONDS:"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
@@ -202,6 +219,23 @@ _shtab_guestwire_list_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_list_defaults_added=0
+
+_shtab_guestwire_logs_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lines[only the last so many]:N:"
+  "--follow[go on with what comes, until the guest ends]"
+  "--qemu[what its QEMU has said instead\: why it ended, say]"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":the guest\'s name, or PROJECT\/GUEST where two projects have one of that name:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_logs_defaults_added=0
 
 _shtab_guestwire_pcap_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -413,10 +447,12 @@ _shtab_guestwire() {
         cable) _shtab_guestwire_cable ;;
         check) _arguments -C -s $_shtab_guestwire_check_options ;;
         confirm) _arguments -C -s $_shtab_guestwire_confirm_options ;;
+        console) _arguments -C -s $_shtab_guestwire_console_options ;;
         down) _arguments -C -s $_shtab_guestwire_down_options ;;
         draw) _arguments -C -s $_shtab_guestwire_draw_options ;;
         exec) _arguments -C -s $_shtab_guestwire_exec_options ;;
         list) _arguments -C -s $_shtab_guestwire_list_options ;;
+        logs) _arguments -C -s $_shtab_guestwire_logs_options ;;
         pcap) _arguments -C -s $_shtab_guestwire_pcap_options ;;
         plan) _arguments -C -s $_shtab_guestwire_plan_options ;;
         rollback) _arguments -C -s $_shtab_guestwire_rollback_options ;;

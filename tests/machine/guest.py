@@ -31,6 +31,7 @@ LEAST_MEMORY = 128  # MiB; 96 boots without the agent
 MODULES = (
     *("virtio_pci", "virtio_mmio", "virtio_net", "virtio_blk", "virtio_console", "8139cp", "e1000", "af_packet"),
     *("button", "evdev"),  # of the power button
+    "isofs",  # of a seed
 )
 """What of these the kernel hasn't built in is loaded, with what they need."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from guestwire.api.change import plan, up
     from guestwire.api.guest import execute, find_guest, find_nic, pcap
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
+    from guestwire.api.machine import attach, find_machine, log
     from guestwire.api.measure import check
     from guestwire.api.outcome import Outcome
     from guestwire.api.rehearse import Rehearsal, rehearse
@@ -33,6 +34,7 @@ __all__ = [
     "Watched",
     "add_cable",
     "add_tap",
+    "attach",
     "cables",
     "check",
     "confirm",
@@ -41,6 +43,7 @@ __all__ = [
     "everything",
     "execute",
     "find_guest",
+    "find_machine",
     "find_nic",
     "find_tap",
     "host",
@@ -48,6 +51,7 @@ __all__ = [
     "is_some_project",
     "list_projects",
     "list_taps",
+    "log",
     "pcap",
     "picture",
     "plan",
@@ -65,6 +69,7 @@ _HOMES = {
     "change": ("plan", "up"),
     "guest": ("execute", "find_guest", "find_nic", "pcap"),
     "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),
+    "machine": ("attach", "find_machine", "log"),
     "measure": ("check",),
     "outcome": ("Outcome",),
     "rehearse": ("Rehearsal", "rehearse"),

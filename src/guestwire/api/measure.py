@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 
 from guestwire import reach
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import usual_file
 from guestwire.compile import BuiltGuest, BuiltNetwork, Gateway
+from guestwire.daemons import guestagent
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
 from guestwire.kinds.dhcp import DhcpClient
@@ -19,6 +21,7 @@ from guestwire.spec.file import File, Instance
 
 __all__ = ["check", "expected", "of_programs"]
 
+ANSWER = 2.0  # seconds that a guest agent which is there gets to tell of its addresses
 DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
@@ -87,11 +90,20 @@ class _Stations:
         assert isinstance(guest, BuiltGuest)
         if not guest.HAS_NAMESPACE:  # its program has the addresses, of which we know what the file says
             seats = tuple(self.site.seats[instance.name, nic.index] for nic in guest.nics)
-            known = (tuple(address.partition("/")[0] for address in seat.addresses) for seat in seats)
-            nics = zip(seats, known, strict=True)
-            return Station(instance.name, None, tuple(Seat(s.nic.network, s.link, a) for s, a in nics), kind)
+            agent = guest.agent(self.seen, self.where.host, f"{self.where.project}/{instance.name}")
+            told = self._told(agent)
+            known = (tuple(a.partition("/")[0] for a in told.get(seat.mac) or seat.addresses) for seat in seats)
+            nics = tuple(Seat(s.nic.network, s.link, a) for s, a in zip(seats, known, strict=True))
+            return Station(instance.name, None, nics, kind, agent=agent)
         netns = f"{self.where.project}-{instance.name}"
         return Station(instance.name, netns, tuple(self._seat(n.network, netns, n.link) for n in guest.nics), kind)
+
+    @staticmethod
+    def _told(agent: str) -> dict[str, list[str]]:
+        """The addresses that a guest agent tells of, by its NICs' MACs."""
+        with suppress(OSError):
+            return guestagent.addresses(agent, ANSWER) if agent else {}
+        return {}
 
     def _seat(self, network: str, netns: str, link: str) -> Seat:
         # On a network without a segment nobody can be introduced: `link` says on which segment a seat is.

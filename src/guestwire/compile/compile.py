@@ -117,7 +117,7 @@ class _Seating:
             mac=nic.mac or site.mac(guest, str(nic.index)),
             mtu=nic.mtu or network.mtu,
             addresses=addresses,
-            dhcp=instance.guest.HAS_NAMESPACE and (nic.dhcp or self._asks(nic, network, addresses)),
+            dhcp=instance.guest.is_set_up and (nic.dhcp or self._asks(nic, network, addresses)),
             host_link=short,
             host_long=long,
             link_local=_has_ipv6(nic, network) and (not network.subnet or any(":" in each for each in addresses)),

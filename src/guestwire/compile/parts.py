@@ -105,9 +105,18 @@ class BuiltGuest(Guest):
                     message = f"{key} is a virtual machine's, and this guest is a {self.kind}."
                     yield file.problem(nic.at(key), message, f"Leave {key} out.")
 
+    @property
+    def is_set_up(self) -> bool:
+        """Whether its NICs are set up as we choose, with addresses, routes and name servers; else it does so itself."""
+        return self.HAS_NAMESPACE
+
     def takes_addresses(self, network: BuiltNetwork) -> bool:
         """Whether a NIC on that network has the address that we choose."""
-        return self.HAS_NAMESPACE
+        return self.is_set_up
+
+    def agent(self, seen: Picture, host: str, whole: str) -> str:
+        """The socket of the guest agent in the one that is called so, PROJECT/GUEST, where one runs; else ""."""
+        return ""
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         """One of its NICs as this kind takes it; wrong for this host: `site.refuse`."""

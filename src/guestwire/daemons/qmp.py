@@ -34,6 +34,10 @@ ANSWER = 3.0
 AGAIN = 0.02  # seconds until a place in its queue is looked for again, of which nobody tells
 CLEAR = 1.0  # seconds for what is left of a conversation to end, with its socket shut down
 
+PM1_ENABLE = (0x602, 0xB002)  # as SeaBIOS, and as OVMF lay out the PC's power management
+POWER_BUTTON = 0x100
+UNMAPPED = 0xFFFF
+
 # What the library writes to its log are the errors that it raises as well.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 logging.getLogger("qemu.qmp").propagate = False
@@ -124,6 +128,15 @@ class Monitor:
     def ask(self, command: str, arguments: dict[str, Any] | None = None, seconds: float = ANSWER) -> Any:
         """What QEMU answers to a command."""
         return self._do(self._client.execute(command, arguments), seconds)
+
+    def hears_power_button(self) -> bool:
+        """Whether the guest listens for its power button, as its PM1 enable register says (ACPI 6.5, 4.8.3.1.2)."""
+        for port in PM1_ENABLE:
+            said = str(self.ask("human-monitor-command", {"command-line": f"i/h {port:#x}"}))
+            value = int(said.partition("=")[2] or "0", 16)
+            if value != UNMAPPED:
+                return bool(value & POWER_BUTTON)
+        return False
 
     def hand_over(self, fd: int, name: str) -> None:
         """Give QEMU a descriptor, under a name that later commands say (getfd); the caller closes its own."""

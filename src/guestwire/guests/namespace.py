@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_interface
 from typing import Literal
 
 from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
+from guestwire.compile.leading import leading
 from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
@@ -116,43 +116,14 @@ class Namespace(BuiltGuest):
         )
 
     def _default_route(self, site: Site, netns: str, seats: list[Seat], version: int) -> Seat | None:
-        """One default route a family: by the NIC that says so, else by the first that has an address and a gateway.
-
-        What is returned is the NIC that is to get it with its lease.
-        """
-        for seat in sorted(seats, key=lambda seat: seat.nic.default_route is not True):
-            gateway = self._gateway(site, seat, version)
-            if seat.nic.default_route is False:
-                continue
-            if seat.dhcp and version == 4:
-                return seat
-            if gateway is not None:
-                network = site.file.networks[seat.nic.network]
-                onlink = version == 4 and isinstance(network, BuiltNetwork) and network.alone
-                metric = BEFORE_ADVERTISED if version == 6 and _hears_routers(site, seats) else None
-                route = Route.to(
-                    netns, DEFAULTS[version], seat.link, site.project, gateway, onlink=onlink, metric=metric
-                )
-                site.add(route)
-                return None
+        """Add the default route of a family. What is returned is the NIC that is to get it with its lease."""
+        way = leading(site, seats, version)
+        if way is None or way.gateway is None:
+            return way.seat if way else None
+        metric = BEFORE_ADVERTISED if version == 6 and _hears_routers(site, seats) else None
+        to = DEFAULTS[version]
+        site.add(Route.to(netns, to, way.seat.link, site.project, way.gateway, onlink=way.onlink, metric=metric))
         return None
-
-    def _gateway(self, site: Site, seat: Seat, version: int) -> str | None:
-        given = [str(address) for address in seat.nic.gateway or () if address.version == version]
-        if not any((6 if ":" in address else 4) == version for address in seat.addresses):
-            if given and seat.dhcp and version == 4:
-                message = f"gateway {given[0]} has no address to go with: the server that lends one names the gateway."
-                site.refuse(seat.nic.at("gateway"), message, "Leave gateway out, or give an address.")
-            return None
-        network = site.file.networks[seat.nic.network]
-        assert isinstance(network, BuiltNetwork)
-        if not given:
-            return network.gateway_for(site, seat, version)
-        nets = [ip_interface(each).network for each in seat.addresses if (6 if ":" in each else 4) == version]
-        if not any(ip_address(given[0]) in net for net in nets):
-            message = f"gateway {given[0]} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."
-            site.refuse(seat.nic.at("gateway"), message, "Use that of a router on the network.")
-        return given[0]
 
 
 def _hears_routers(site: Site, seats: list[Seat]) -> bool:

@@ -13,9 +13,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
-from guestwire.daemons import diskimage, qemu
+from guestwire.compile.cloudinit import CloudInit, add_seed, seed_file
+from guestwire.daemons import accelerator, diskimage, firmware, qemu
 from guestwire.errors import Problem
 from guestwire.kinds import Link
+from guestwire.kinds.mark import RUN
 from guestwire.kinds.overlay import Overlay, overlay_file
 from guestwire.kinds.tap import NOBODY
 from guestwire.kinds.vm import Disk, Vm
@@ -25,13 +27,14 @@ from guestwire.linux.machine import memory
 from guestwire.picture import Key, Picture
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
-from guestwire.spec.report import quote
+from guestwire.spec.report import Where, quote
 from guestwire.spec.scalars import Account, Flag, Memory, Processors, Queues, Text
 
 __all__ = ["Qemu"]
 
 ORDINARY = "nobody"
 """Who QEMU runs as where the file says nobody else: it needs no rights, as all it uses is handed to it."""
+ACCELERATORS = {"kvm": ("-accel", "kvm", "-cpu", "host"), "tcg": ("-accel", "tcg", "-cpu", "max")}
 SLOW = {"e1000": 3, "rtl8139": 3}
 """How many times the time of virtio a NIC that plays a real card takes for what it carries."""
 USUAL_MTU = 1500
@@ -50,12 +53,20 @@ class Qemu(BuiltGuest):
     kernel: Text | None = Field(None, description="a kernel that it boots in place of what its disk has")
     initramfs: Text | None = Field(None, description="the kernel's initramfs")
     append: Text | None = Field(None, description="the kernel's command line")
+    firmware: Literal["bios", "uefi"] = Field("bios", description="what it starts with: a BIOS, or UEFI")
     memory: Memory = Field(512, description="its memory in MiB, or as 512M, 2G")
     cpus: Processors = Field(1, description="how many processors it has, 1 to 255")
+    cloud_init: CloudInit | None = Field(None, description="what its cloud-init is told; {} is its addresses alone")
+    user_data: Text | None = Field(
+        None, description="cloud-init's user-data: a file, or where it has several lines that itself"
+    )
     user: Account | None = Field(None, description="the user that its QEMU runs as; else nobody")
     queues: Queues = Field(1, description="how many queues each of its NICs has, 1 to 256")
     model: Literal["virtio", "e1000", "rtl8139"] = Field(
         "virtio", description="what its NICs are: virtio, or slower e1000 or rtl8139"
+    )
+    accel: Literal["kvm", "tcg"] | None = Field(
+        None, description="what runs its processors: else kvm where a trial shows that it works, or tcg"
     )
     vhost: Flag | None = Field(None, description="the kernel carries its frames: true demands it; else where it can")
 
@@ -63,7 +74,7 @@ class Qemu(BuiltGuest):
 
     def check(self, file: File) -> Iterable[Problem]:
         yield from super().check(file)
-        if self.dns:
+        if self.dns and not self.is_set_up:
             yield file.problem(self.at("dns"), "a machine has a resolv.conf of its own.", "Leave dns out.")
         if not self.image and not self.kernel:
             message = "a machine needs an image or a kernel to boot."
@@ -100,9 +111,9 @@ class Qemu(BuiltGuest):
             message = "device tun carries packets without Ethernet, and a machine's NIC has Ethernet."
             yield file.problem(nic.at("device"), message, "Leave device out.")
         for key, given in (("default-route", nic.default_route), ("gateway", nic.gateway)):
-            if given:
+            if given and not self.is_set_up:
                 message = f"{key} is the guest's own affair: guestwire gives it frames, no routes."
-                yield file.problem(nic.at(key), message, f"Leave {key} out.")
+                yield file.problem(nic.at(key), message, f"Leave {key} out, or write cloud-init: {{}}.")
         if self._model(nic) != "virtio":
             if self._queues(nic) > 1:
                 message = f"a NIC of model {self._model(nic)} has one queue."
@@ -125,9 +136,14 @@ class Qemu(BuiltGuest):
 
     # What it makes
 
+    @property
+    def is_set_up(self) -> bool:
+        """Whether cloud-init in it is told of its NICs."""
+        return self.cloud_init is not None or self.user_data is not None
+
     def takes_addresses(self, network: BuiltNetwork) -> bool:
-        """Whether the network's own server gives it the address that we choose."""
-        return bool(network.name_servers())
+        """Whether it is told the address that we choose: by cloud-init, or by the network's own server."""
+        return self.is_set_up or bool(network.name_servers())
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         device = seat.nic.device or self._devices(site.file.networks[seat.nic.network].devices)[0]
@@ -148,6 +164,7 @@ class Qemu(BuiltGuest):
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:
         whole = f"{site.project}/{name}"
         user = self._user(site)
+        words, why = self._accelerator(site, whole, user)
         site.add(
             Vm(
                 netns=site.host,
@@ -155,13 +172,15 @@ class Qemu(BuiltGuest):
                 owner=site.project,
                 memory=self._memory(site),
                 cpus=self.cpus,
-                accelerator=("-accel", "tcg", "-cpu", "max"),
+                accelerator=words,
+                why=why,
                 disks=tuple(self._disks(site, name)),
                 kernel=self._file(site, "kernel"),
                 initramfs=self._file(site, "initramfs"),
                 append=self.append or "",
                 user=user,
                 group=primary_group(user),
+                firmware=tuple(firmware.uefi()) if self.firmware == "uefi" else (),
                 more=(),
                 state="running",
             )
@@ -171,6 +190,15 @@ class Qemu(BuiltGuest):
             assert isinstance(network, BuiltNetwork)
             network.plug(site, seat)
             self._plug(site, whole, seat, network)
+        if self.is_set_up:
+            plugged = {nic.name: nic.mac or "" for nic in site.desired.picture.of(VmNic, site.host)}
+            macs = {seat.nic.link: plugged[f"{whole}:{seat.nic.link}"] for seat in seats}
+            told, dns = self.cloud_init or CloudInit(), map(str, self.dns)
+            add_seed(site, name, seats, macs, dns, told, self.user_data, self.at("user-data"))
+
+    def agent(self, seen: Picture, host: str, whole: str) -> str:
+        vm = seen.get(Key("", host, Vm.KIND, whole))
+        return f"{vm.folder}/{qemu.AGENT}" if isinstance(vm, Vm) and vm.state == "running" and vm.agent else ""
 
     def standing(self, seen: Picture, host: str, whole: str) -> dict[str, Any]:
         vm = seen.get(Key("", host, Vm.KIND, whole))
@@ -208,6 +236,17 @@ class Qemu(BuiltGuest):
             )
         )
 
+    def _accelerator(self, site: Site, whole: str, user: int) -> tuple[tuple[str, ...], str]:
+        """QEMU's words for what runs its processors, and why that; of one that runs already as it is."""
+        there = site.seen.get(Key("", site.host, Vm.KIND, whole))
+        if self.accel:
+            return ACCELERATORS[self.accel], f"the file says accel: {self.accel}"
+        if isinstance(there, Vm) and there.accelerator:
+            return there.accelerator, there.why
+        rights = qemu.rights(user, primary_group(user), accelerator.groups())
+        found = accelerator.best(qemu.PROGRAM, f"{RUN}-{accelerator.FILE}", rights)
+        return ACCELERATORS[found.name], found.why
+
     def _memory(self, site: Site) -> int:
         most = memory()
         if most and self.memory > most:
@@ -238,9 +277,18 @@ class Qemu(BuiltGuest):
             site.refuse(self.at(key), f"{key} {path} can't be opened: {error.strerror}.", "Write another path.")
         return os.path.abspath(path)
 
+    def put(self, path: Where) -> None:
+        super().put(path)
+        if self.cloud_init is not None:
+            self.cloud_init.put((*path, "cloud-init"))
+
     def _disks(self, site: Site, name: str) -> Iterator[Disk]:
-        if not self.image:
-            return
+        yield from self._own_disk(site, name) if self.image else ()
+        if self.is_set_up:
+            yield Disk(seed_file(site, name), "raw", False)
+
+    def _own_disk(self, site: Site, name: str) -> Iterator[Disk]:
+        assert self.image is not None
         path = os.path.abspath(os.path.join(site.file.folder, os.path.expanduser(self.image)))
         try:
             found = diskimage.examine(path, self.format, written=self.write, boots=not self.kernel)

@@ -50,8 +50,8 @@ class Station:
     """A guest or place that sends, answers, or both.
 
     `netns` is the namespace that we can send from, "" the one we started in; None where there is no way in, and then it
-    is a destination only. `kind` is a guest's kind as the file has it; for host, lan, gateway and internet it is "lab"
-    in a lab, else "outside".
+    is a destination only, unless it has an agent. `kind` is a guest's kind as the file has it; for host, lan, gateway
+    and internet it is "lab" in a lab, else "outside".
     The `host` has a seat for every network and a last one, with the address that its default route uses.
     """
 
@@ -60,6 +60,8 @@ class Station:
     nics: tuple[Seat, ...]
     kind: str = "namespace"
     doors: tuple[Door, ...] = ()
+    agent: str = ""
+    """The socket of the guest agent that asks for it, where it is a virtual machine which has one."""
 
     def door(self, proto: str, port: int, family: Family) -> Door | None:
         """Who answers on a port of the station's, where it isn't the station itself."""

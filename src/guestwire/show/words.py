@@ -207,6 +207,9 @@ def _machines(document: Mapping[str, Any]) -> str:
         for nic in guest["nics"]
         if nic.get("guest_mac")
     ]
+    machines = [guest["machine"] for guest in document["guests"] if guest.get("machine")]
+    whys = dict.fromkeys((each["accelerator"], each["accelerator_why"]) for each in machines if each["accelerator_why"])
+    notes += [f"{accelerator}: {why}.\n" for accelerator, why in whys]
     return "\n" + table(_cut_rows(rows)) + "".join(notes) if len(rows) > 1 else ""
 
 

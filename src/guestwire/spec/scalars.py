@@ -29,6 +29,7 @@ __all__ = [
     "Processors",
     "Queues",
     "Text",
+    "Texts",
     "VlanId",
     "VlanIds",
     "Word",
@@ -254,6 +255,9 @@ VlanIds = Annotated[
 Processors = Annotated[int, PlainValidator(_whole(1, 255)), _range(1, 255)]
 Memory = Annotated[int, PlainValidator(_memory), json_type("MiB, or as 512M or 2G", {"type": ["integer", "string"]})]
 Text = Annotated[str, PlainValidator(lambda value: text_of(value, "a text")), json_type("a text", JSON_TEXT)]
+Texts = Annotated[
+    tuple[Text, ...], BeforeValidator(one_or_many), AfterValidator(once), json_type("a text", JSON_TEXT, True)
+]
 Word = Annotated[str, PlainValidator(_word), json_type("a name", JSON_TEXT)]
 Account = Annotated[str, PlainValidator(_account), json_type("a name or number", {"type": ["string", "integer"]})]
 LinkName = Annotated[str, PlainValidator(_link), json_type("a link's name", _JSON_LINK)]
