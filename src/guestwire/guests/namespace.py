@@ -130,7 +130,7 @@ class Namespace(BuiltGuest):
                 onlink = version == 4 and isinstance(network, BuiltNetwork) and network.alone
                 metric = BEFORE_ADVERTISED if version == 6 and _hears_routers(site, seats) else None
                 route = Route.to(
-                    netns, DEFAULTS[version], seat.link, site.project, gateway, onlink=onlink, metric=metric
+                    netns, DEFAULTS[version], seat.link, site.project, gateway or None, onlink=onlink, metric=metric
                 )
                 site.add(route)
                 return None
