@@ -20,19 +20,19 @@ __all__ = ["Ipvlan"]
 
 
 class Ipvlan(BuiltNetwork):
-    """Guests on a parent NIC, by the ipvlan driver: the LAN sees one MAC, the host's, and is told apart by addresses."""
+    """Guests on a parent NIC, by the ipvlan driver: all have the NIC's MAC, and are told apart by their addresses."""
 
     type: Literal["ipvlan"] = Field("ipvlan", description="an ipvlan on the host's NIC, with its MAC")
     uplink: LinkName = Field(description="the host's NIC that is the parent")
     mode: Literal["l2", "l3", "l3s"] = Field(
         "l2",
-        description="what a guest takes part in: the LAN itself (l2), or only in what the host routes (l3), through its "
-        "netfilter too (l3s)",
+        description="what a guest takes part in: the LAN itself (l2), or only in what the host routes (l3), through "
+        "its netfilter too (l3s)",
     )
     flag: Literal["bridge", "private", "vepa"] = Field(
         "bridge",
-        description="whom a guest can talk to on the same parent: all (bridge), nobody (private), whom the switch sends "
-        "back (vepa)",
+        description="whom a guest can talk to on the same parent: all (bridge), nobody (private), whom the switch "
+        "sends back (vepa)",
     )
 
     @property

@@ -38,7 +38,9 @@ def test_ports_reach_those_of_their_vlan(sandbox: Sandbox) -> None:
     assert {("red-1", "red-2"), ("blue", "trunk"), ("plain", "lan"), ("plain", "host"), ("plain", "gateway")} <= found
     assert not found & {("red-1", "blue"), ("red-1", "trunk"), ("blue", "red-2"), ("plain", "red-1"), ("red-1", "lan")}
     sandbox.sh(TRUNK)
-    sandbox.sh("bridge -n tags-host vlan del dev tags-blue.0 vid 20; bridge -n tags-host vlan add dev tags-blue.0 vid 9")
+    sandbox.sh(
+        "bridge -n tags-host vlan del dev tags-blue.0 vid 20; bridge -n tags-host vlan add dev tags-blue.0 vid 9"
+    )
     (drift,) = sandbox.json("status")["drift"]
     assert "blue" in str(drift)
     with watching(sandbox) as watch:
