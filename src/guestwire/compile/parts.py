@@ -54,7 +54,7 @@ class BuiltNetwork(Network):
         return [str(address) for address in self.hosts()]
 
     def gateway_of(self, site: Site, version: int) -> str | None:
-        """Where a guest's default route of that family leads, or None."""
+        """Where a guest's default route of that family leads, or None; "" is out of its link, to no neighbour."""
         return self.gateways.get(version)
 
     def gateway_for(self, site: Site, seat: Seat, version: int) -> str | None:

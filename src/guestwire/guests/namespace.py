@@ -122,7 +122,9 @@ class Namespace(BuiltGuest):
             return way.seat if way else None
         metric = BEFORE_ADVERTISED if version == 6 and _hears_routers(site, seats) else None
         to = DEFAULTS[version]
-        site.add(Route.to(netns, to, way.seat.link, site.project, way.gateway, onlink=way.onlink, metric=metric))
+        site.add(
+            Route.to(netns, to, way.seat.link, site.project, way.gateway or None, onlink=way.onlink, metric=metric)
+        )
         return None
 
 

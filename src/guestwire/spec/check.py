@@ -201,6 +201,7 @@ def _uplinks(file: File, report: Report) -> None:
         elif network.uplink:
             users.setdefault(network.uplink, []).append(network)
     for uplink, sharing in users.items():
+        _alike(uplink, sharing, report)
         exclusive = next((network for network in sharing if network.why_exclusive()), None)
         if exclusive is None or len(sharing) == 1:
             continue
@@ -211,6 +212,16 @@ def _uplinks(file: File, report: Report) -> None:
             other = keeper if network is exclusive else exclusive
             message = f"uplink {uplink} is network {quote(other.name)}'s too: {exclusive.why_exclusive()}."
             report.at(network.at("uplink"), message, "Use another uplink, or plug the guests into the other network.")
+
+
+def _alike(uplink: str, sharing: list[Network], report: Report) -> None:
+    """Report networks that use an uplink otherwise than the first on it that has a way of its own."""
+    particular = [network for network in sharing if network.shares_as()]
+    for network in particular[1:]:
+        first = particular[0]
+        if network.shares_as() != first.shares_as():
+            message = f"uplink {uplink} is network {quote(first.name)}'s too, as {first.shares_as()}; not as both."
+            report.at(network.at("uplink"), message, "Use another uplink, or have both alike.")
 
 
 def _subnets(file: File, report: Report) -> None:

@@ -192,6 +192,10 @@ class Network(Part):
         """Whether its NICs may name VLANs."""
         return False
 
+    def shares_as(self) -> str:
+        """How it uses its uplink: others there must do so in the same way, or in none ("")."""
+        return ""
+
     def answers_dhcp(self) -> bool:
         """Whether somebody on the network may answer a DHCP client: on a LAN that is taken for granted."""
         return self.uplink is not None
