@@ -20,7 +20,7 @@ from typing import Any
 from guestwire.errors import Unavailable
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.mark import RUN
-from guestwire.kinds.process import end
+from guestwire.kinds.pidfile import end
 from guestwire.linux.userns import started
 from guestwire.picture import Key
 from guestwire.plan import Plan
@@ -198,7 +198,8 @@ class Store:
         }
         steps = [(step.key, step) for step in plan.steps]
         macs = {key: step.value.mac for key, step in steps if isinstance(step.value, Link)}
-        goes = {key for key, step in steps if step.action == "delete" and not step.early}
+        made = {key for key, step in steps if step.action == "create"}
+        goes = {key for key, step in steps if step.action == "delete" and not step.early} - made
         marked = {key for key, step in steps if step.value.MARKED and step.value.owner == plan.project}
         lines = [json.dumps(head)]
         for key, value in plan.touched().items():

@@ -101,12 +101,12 @@ def apply(
 
 
 def _do_what_can_be_undone(kernel: Kernel, acts: Iterator[Act], fault: Fault, stop: Stop) -> Act | None:
-    """Do the acts before the first that ends a namespace, which is returned; raises what the kernel refused."""
+    """Do the acts before the first that can't be undone, which is returned; raises what the kernel refused."""
     end = None
     for act in acts:
         if stop.asked:
             raise Interrupted("interrupted; all was undone.")
-        if act.step.action == "delete" and isinstance(act.step.value, Namespace):
+        if act.final:
             end = act
             break
         fault.strike(kernel)

@@ -43,6 +43,7 @@ class Namespace(BuiltGuest):
     kind: Literal["namespace"] = Field("namespace", description="a network namespace")
 
     def check(self, file: File) -> Iterable[Problem]:
+        yield from super().check(file)
         for nic in self.nics:
             if nic.device == "tun":
                 message = "device tun carries packets without Ethernet, and a namespace's NIC has Ethernet."

@@ -186,6 +186,13 @@ class Kernel:
             found = self._indexes[netns, name] = link_index(self.socket(netns), name)
         return found
 
+    def identity(self, netns: str, name: str) -> tuple[int, ...]:
+        """What tells a link from another of its name, before or after it; empty where there is none."""
+        try:
+            return (namespaces.identity(self.fd(netns)), self.index(netns, name))
+        except OSError:
+            return ()
+
     # Requests
 
     def send(self, netns: str, request: Request, forgiven: int = 0) -> None:

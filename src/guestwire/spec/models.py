@@ -26,6 +26,7 @@ from guestwire.spec.scalars import (
     Mtu,
     NicAddresses,
     PortNumber,
+    Queues,
     Subnets,
     Word,
     fail,
@@ -121,6 +122,14 @@ class Nic(Part):
     name: LinkName | None = Field(None, description="the link's name inside the guest; else eth0, eth1 … in order")
     default_route: Flag | None = Field(None, description="the guest's default route goes here; else by its first NIC")
     gateway: Hosts | None = Field(None, description="where its default route leads; else the network's gateway")
+    queues: Queues | None = Field(None, description="how many queues a machine's NIC has, 1 to 256; else the guest's")
+    model: Literal["virtio", "e1000", "rtl8139"] | None = Field(
+        None, description="what a machine's NIC is; else the guest's"
+    )
+    vhost: Flag | None = Field(None, description="the kernel carries a machine's frames; else as the guest says")
+    link_state: Literal["up", "down"] | None = Field(
+        None, alias="link", description="whether a machine's NIC has its cable in"
+    )
     port: Port | None = Field(None, description="how a bridge treats its port, over what the network says")
 
     @model_validator(mode="before")
