@@ -28,6 +28,7 @@ FURNISH = """
 mkdir -p /run/lv && mount -t tmpfs none /run/lv && mkdir /run/lv/u /run/lv/w /run/lv/dev
 mount -t overlay none -o lowerdir=/var,upperdir=/run/lv/u,workdir=/run/lv/w /var
 mkdir -p /etc/libvirt /var/cache/libvirt /var/log/libvirt/qemu /var/lib/libvirt/qemu /var/lib/libvirt/images && mount -t tmpfs none /etc/libvirt
+mount -t sysfs none /sys
 mount --bind {cache} /var/cache/libvirt
 mount -t tmpfs none /run/lv/dev && cd /run/lv/dev && mkdir pts shm net
 for node in null zero full random urandom tty ptmx net/tun; do [ ! -e /dev/$node ] || cp -a /dev/$node $node; done
@@ -51,10 +52,23 @@ auth_unix_rw = "none"
 END
 """
 
-# libvirtd waits for a QEMU that it has ended to be gone, and a sandbox's first process buries nobody (prctl(2)).
-BURY = """
-import ctypes, os, subprocess
+# What a machine has besides: an init that buries (libvirtd waits for a QEMU that it ended to be gone, prctl(2)), and udev,
+# which makes a node of each macvtap (libvirtd tries for 200 ms).
+MACHINE = """
+import ctypes, glob, os, socket, subprocess, threading
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+links = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+links.bind((0, 1))  # RTMGRP_LINK
+
+def nodes():
+    while links.recv(1 << 16):
+        for path in glob.glob("/sys/class/net/*/tap*/dev"):
+            node, numbers = "/dev/" + path.split("/")[-2], open(path).read().split(":")
+            if not os.path.exists(node) or os.stat(node).st_rdev != os.makedev(*map(int, numbers)):
+                os.path.exists(node) and os.unlink(node)
+                os.mknod(node, 0o20600, os.makedev(*map(int, numbers)))
+
+threading.Thread(target=nodes, daemon=True).start()
 subprocess.run(["libvirtd", "--daemon"], check=True)
 print("ready", flush=True)
 while True:
@@ -100,7 +114,7 @@ class Libvirtd:
 
     def start(self) -> None:
         """Start it, where it was ended; it goes into the background once it answers."""
-        words = self.sandbox.inside(sys.executable, "-c", BURY)
+        words = self.sandbox.inside(sys.executable, "-c", MACHINE)
         process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         self.processes.append(process)
         assert process.stdout is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from guestwire.picture import Key, Picture
 from guestwire.spec.models import Guest, Network
@@ -18,7 +18,20 @@ if TYPE_CHECKING:
 FEW_HAVE = frozenset({"queues", "model", "vhost", "link"})
 FIELDS = {"link": "link_state"}
 
-__all__ = ["BuiltGuest", "BuiltNetwork"]
+__all__ = ["BuiltGuest", "BuiltNetwork", "Source"]
+
+
+class Source(NamedTuple):
+    """What a program that makes its links itself is told of a network, in libvirt's words.
+
+    `type` is bridge, direct (a macvtap) or network, `name` the bridge's, the parent's or the network's.
+    """
+
+    type: str
+    name: str
+    mode: str = ""
+    isolated: bool = False
+    portgroup: str = ""
 
 
 class BuiltNetwork(Network):
@@ -44,6 +57,10 @@ class BuiltNetwork(Network):
 
         Of the latter the network's side alone: who holds the descriptor is the guest's affair.
         """
+
+    def source(self, site: Site, seat: Seat) -> Source | None:
+        """What libvirt is told of it to make the host's link for a NIC itself; None: it takes a tap of ours."""
+        return None
 
     @abstractmethod
     def link(self, site: Site) -> str:
@@ -104,6 +121,10 @@ class BuiltGuest(Guest):
     def takes_addresses(self, network: BuiltNetwork) -> bool:
         """Whether a NIC on that network has the address that we choose."""
         return self.HAS_NAMESPACE
+
+    def looks_at(self, name: str, host: str) -> Iterable[Key]:
+        """What of the host the guest `name` must know that is read only where it is asked for."""
+        return ()
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         """One of its NICs as this kind takes it; wrong for this host: `site.refuse`."""

@@ -15,7 +15,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-__all__ = ["Host", "Interface", "Ip", "Network", "Portgroup", "Virtualport", "Vlan", "documents", "parse_network"]
+__all__ = [
+    "MARK",
+    "Host",
+    "Interface",
+    "Ip",
+    "Network",
+    "Portgroup",
+    "Virtualport",
+    "Vlan",
+    "documents",
+    "element_text",
+    "parse_network",
+]
 
 OURS = "urn:guestwire:project"
 """The XML namespace of the element that says whose a network is."""
@@ -284,6 +296,9 @@ class Interface:
         model, alias, mtu, port = root.find("model"), root.find("alias"), root.find("mtu"), root.find("port")
         given = source.attrib if source is not None else {}
         known = {"mac", "source", "target", "model", "alias", "mtu", "virtualport", "vlan"}
+        if root.get("type") not in ("bridge", "direct", "ethernet", "network"):
+            known -= {"source"}
+            given = {}
         known |= {"port"} if port is not None and set(port.attrib) <= {"isolated"} else set()
         return cls(
             root.get("type", ""),
@@ -352,6 +367,11 @@ def documents(text: str) -> Iterator[Network | Interface]:
             yield Network.read(found)
         elif found.tag == "interface" and found.get("type") and found.get("name") is None:
             yield Interface.read(found)
+
+
+def element_text(element: Element) -> str:
+    """An element as text, on one line."""
+    return ElementTree.tostring(element, "unicode")
 
 
 def _child(parent: Element, tag: str, **attributes: str | None) -> Element:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from guestwire.compile import Gateway, Seat, Site
+from guestwire.compile import Gateway, Seat, Site, Source
 from guestwire.compile.carried import has_link_local, to_look_up
 from guestwire.compile.dhcp import check_dhcp, serve
 from guestwire.compile.firewall import Flow
@@ -197,6 +197,13 @@ class Bridge(Gateway):
             site.refuse(seat.nic.at("mtu") if seat.nic.mtu else self.at("mtu"), message, "Write 1280 or more.")
         # Nobody talks to a port, so it has no link-local address.
         plug_in(site, seat, mtu, master=self.link(site), port=self._options(seat))
+
+    def source(self, site: Site, seat: Seat) -> Source | None:
+        options = self._options(seat)
+        if options != PortOptions(isolated=options.isolated):
+            message = "of a port that libvirt makes only isolated can be chosen."
+            site.refuse(seat.nic.path, message, "Leave the port's other options out, or use a guest of another kind.")
+        return Source("bridge", self.link(site), isolated=bool(options.isolated))
 
     def host_addresses(self, site: Site) -> list[str]:
         if self.uplink is None:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from guestwire.compile import BuiltNetwork, Seat, Site
+from guestwire.compile import BuiltNetwork, Seat, Site, Source
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import find, raise_up
 from guestwire.errors import Problem
@@ -156,6 +156,13 @@ class Macvtap(BuiltNetwork):
                 alone = str(ip_interface(address).ip)
                 length = ip_interface(address).max_prefixlen
                 site.add(Route.to(site.host, f"{alone}/{length}", shim, site.project))
+
+    def source(self, site: Site, seat: Seat) -> Source | None:
+        if self.mode == "source":
+            message = "libvirt has no macvtap in mode source."
+            site.refuse(seat.nic.at("network"), message, "Use another mode for this guest.")
+        self._check_mac(site, seat)
+        return Source("direct", self.uplink, "passthrough" if self.mode == "passthru" else self.mode)
 
     def _check_mac(self, site: Site, seat: Seat) -> None:
         """Refuse a MAC that the parent or another child of it in sight has: the kernel sets no second one up."""

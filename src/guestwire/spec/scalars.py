@@ -44,6 +44,7 @@ __all__ = [
     "Subnet",
     "Subnets",
     "Text",
+    "VlanNumbers",
     "Word",
     "bare",
     "fail",
@@ -343,6 +344,12 @@ _JSON_SUBNET: dict[str, Any] = {"type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0
 
 Flag = Annotated[bool, PlainValidator(_flag), _json("true or false", {"type": "boolean"})]
 Count = Annotated[int, PlainValidator(_whole(1, 10000)), _range(1, 10000)]
+VlanNumbers = Annotated[
+    tuple[Annotated[int, PlainValidator(_whole(1, 4094)), _range(1, 4094)], ...],
+    BeforeValidator(one_or_many),
+    AfterValidator(_once),
+    _json("a VLAN's number, 1 to 4094", {"type": "integer", "minimum": 1, "maximum": 4094}, True),
+]
 PortNumber = Annotated[int, PlainValidator(_whole(1, 65535)), _range(1, 65535)]
 Mtu = Annotated[int, PlainValidator(_whole(68, 65535)), _range(68, 65535)]
 Queues = Annotated[int, PlainValidator(_whole(1, 256)), _range(1, 256)]
