@@ -62,6 +62,11 @@ class BuiltNetwork(Network):
         """What libvirt is told of it to make the host's link for a NIC itself; None: it takes a tap of ours."""
         return None
 
+    @property
+    def has_source(self) -> bool:
+        """Whether libvirt can make the host's link for a NIC itself."""
+        return type(self).source is not BuiltNetwork.source
+
     @abstractmethod
     def link(self, site: Site) -> str:
         """The name of the host's link that stands for the network: its bridge, its parent."""

@@ -12,16 +12,14 @@ connect unless one `runs`.
 from __future__ import annotations
 
 import errno
-import glob
 import os
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
-from xml.etree import ElementTree
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from guestwire.daemons.libvirtxml import Interface, Network, parse_network
 from guestwire.errors import Unavailable
+
+if TYPE_CHECKING:
+    from guestwire.daemons.libvirtxml import Interface, Network
 
 __all__ = ["SYSTEM", "Domain", "Found", "Libvirt", "connect", "forget", "runs"]
 
@@ -37,8 +35,7 @@ INSTALL = (
 )
 
 
-@dataclass(frozen=True)
-class Domain:
+class Domain(NamedTuple):
     """A domain: whether it runs, and its NICs as they are now and as its definition has them."""
 
     name: str
@@ -49,8 +46,7 @@ class Domain:
     config: tuple[Interface, ...]
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A network, as libvirt has it defined, and whether it is started."""
 
     network: Network
@@ -144,7 +140,9 @@ class Libvirt:
 
     def _gone(self, domain: str, mac: str) -> None:
         """Wait until a running domain has that NIC no more. libvirt itself waits 5 s, then answers all the same."""
-        pause = threading.Event()
+        from threading import Event
+
+        pause = Event()
         for _ in range(round(self.seconds / 0.05)):
             found = self.domain(domain)
             if found is None or all(each.mac != mac for each in found.live):
@@ -171,7 +169,7 @@ class Libvirt:
     def update(self, name: str, command: str, section: str, place: int, xml: str) -> None:
         """Change a part of a network, started or not, without stopping it (virNetworkUpdate).
 
-        `command` is add, delete or modify; `section` as libvirt calls it, "ip-dhcp-host"; `place` which of several `ip`.
+        `command` is add, delete or modify; `section` as libvirt calls it, "ip-dhcp-host"; `place` is which of several.
         """
         library = self._library
         what = {
@@ -192,11 +190,13 @@ class Libvirt:
     # How it is asked
 
     def _domain(self, found: Any) -> Domain | None:
+        from guestwire.daemons.libvirtxml import interfaces
+
         library = self._library
         try:
             running, persistent = bool(found.isActive()), bool(found.isPersistent())
-            live = _interfaces(found.XMLDesc(0)) if running else ()
-            config = _interfaces(found.XMLDesc(library.VIR_DOMAIN_XML_INACTIVE)) if persistent else ()
+            live = interfaces(found.XMLDesc(0)) if running else ()
+            config = interfaces(found.XMLDesc(library.VIR_DOMAIN_XML_INACTIVE)) if persistent else ()
             return Domain(found.name(), found.UUIDString(), running, persistent, live, config)
         except library.libvirtError as error:
             if error.get_error_code() == library.VIR_ERR_NO_DOMAIN:
@@ -204,6 +204,8 @@ class Libvirt:
             raise
 
     def _network(self, found: Any) -> Found | None:
+        from guestwire.daemons.libvirtxml import parse_network
+
         library = self._library
         try:
             flags = library.VIR_NETWORK_XML_INACTIVE if found.isPersistent() else 0
@@ -238,7 +240,10 @@ class Libvirt:
         return self._within(question)
 
     def _do(self, act: Callable[[], object]) -> None:
-        """Have something done. Where the connection ends meanwhile nobody knows whether it was, so nothing is repeated."""
+        """Have something done.
+
+        Where the connection ends meanwhile nobody knows whether it was, so nothing is repeated.
+        """
         if not self._connection.isAlive():
             self._connection = self._reopened()
         self._within(act)
@@ -250,6 +255,8 @@ class Libvirt:
             raise _absent(self.uri, str(error.strerror)) from error
 
     def _within(self, question: Callable[[], T]) -> T:
+        from threading import Thread
+
         answers: list[T] = []
         errors: list[OSError] = []
 
@@ -258,10 +265,10 @@ class Libvirt:
                 answers.append(question())
             except self._library.libvirtError as error:
                 errors.append(self._translated(error))
-            except ElementTree.ParseError as error:
+            except ValueError as error:
                 errors.append(OSError(errno.EPROTO, f"libvirt's XML can't be read: {error}"))
 
-        thread = threading.Thread(target=ask, daemon=True)
+        thread = Thread(target=ask, daemon=True)
         thread.start()
         thread.join(self.seconds)
         if errors:
@@ -311,16 +318,6 @@ def _library() -> Any:
 
 def _absent(uri: str, why: str) -> Unavailable:
     message = f"libvirt doesn't answer at {uri} ({why.rstrip('.')})."
-    if glob.glob("/run/systemd/system"):
+    if os.path.isdir("/run/systemd/system"):
         return Unavailable(message, hint="Start it: `systemctl start libvirtd`, or virtqemud and virtnetworkd.")
     return Unavailable(message, hint="Start it: `libvirtd --daemon`; Debian has it in libvirt-daemon-system.")
-
-
-def _interfaces(xml: str) -> tuple[Interface, ...]:
-    """The NICs of a domain's document."""
-    return tuple(_each_interface(ElementTree.fromstring(xml)))
-
-
-def _each_interface(root: ElementTree.Element) -> Iterator[Interface]:
-    for found in root.iterfind("devices/interface"):
-        yield Interface.read(found)

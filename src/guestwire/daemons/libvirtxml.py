@@ -25,7 +25,7 @@ __all__ = [
     "Virtualport",
     "Vlan",
     "documents",
-    "element_text",
+    "interfaces",
     "parse_network",
 ]
 
@@ -107,6 +107,10 @@ class Portgroup:
         default = found.get("default") == "yes"
         return cls(found.get("name", ""), default, Vlan.read(found), Virtualport.read(found), beyond)
 
+    def text(self) -> str:
+        """As an element, on one line."""
+        return ElementTree.tostring(self.element(), "unicode")
+
     def element(self) -> Element:
         """As an element."""
         made = ElementTree.Element("portgroup", {"name": self.name})
@@ -129,6 +133,10 @@ class Host:
     def six(self) -> bool:
         """Whether it is an IPv6 address: those aren't given by MAC."""
         return ":" in self.address
+
+    def text(self) -> str:
+        """As an element, on one line."""
+        return ElementTree.tostring(self.element(), "unicode")
 
     def element(self) -> Element:
         """As an element."""
@@ -369,9 +377,9 @@ def documents(text: str) -> Iterator[Network | Interface]:
             yield Interface.read(found)
 
 
-def element_text(element: Element) -> str:
-    """An element as text, on one line."""
-    return ElementTree.tostring(element, "unicode")
+def interfaces(xml: str) -> tuple[Interface, ...]:
+    """The NICs of a domain's document."""
+    return tuple(Interface.read(found) for found in ElementTree.fromstring(xml).iterfind("devices/interface"))
 
 
 def _child(parent: Element, tag: str, **attributes: str | None) -> Element:

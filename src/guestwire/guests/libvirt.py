@@ -60,18 +60,15 @@ class Libvirt(BuiltGuest):
 
     def _check_nic(self, file: File, nic: Nic) -> Iterator[Problem]:
         network = file.networks.get(nic.network)
-        if network and not isinstance(network, BuiltNetwork):
-            return
-        if network and type(network).source is BuiltNetwork.source and TAP not in network.devices:
+        if isinstance(network, BuiltNetwork) and not network.has_source and TAP not in network.devices:
             message = (
-                f"network {quote(network.name)} of type {network.type} has nothing that libvirt can plug a NIC into."
+                f"network {quote(network.name)} of type {network.type} has nothing that a domain can be plugged into."
             )
             yield file.problem(nic.at("network"), message, "Use one of another type.")
-        for key, given in (("device", nic.device), ("name", nic.name)):
-            if given:
-                message = f"{key}: libvirt makes the host's link itself, and the guest names its NIC."
-                yield file.problem(nic.at(key), message, f"Leave {key} out.")
-        for key, given in (("default-route", nic.default_route), ("gateway", nic.gateway)):
+        if nic.device or nic.name:
+            message = "libvirt makes the host's link itself, and the guest names its NIC."
+            yield file.problem(nic.at("device" if nic.device else "name"), message, "Leave device and name out.")
+        for key, given in {"default-route": bool(nic.default_route), "gateway": bool(nic.gateway)}.items():
             if given:
                 message = f"{key} is the guest's own affair: guestwire gives it frames, no routes."
                 yield file.problem(nic.at(key), message, f"Leave {key} out.")
@@ -106,9 +103,7 @@ class Libvirt(BuiltGuest):
             site.refuse(where, message, "Use a guest of another kind there, or leave --lab or --netns out.")
             return
         if not domain.running:
-            message = (
-                f"domain {quote(whole)} is off: its NICs are put into its definition, and come with its next start."
-            )
+            message = f"domain {quote(whole)} is off: its NICs go into its definition, and come with its next start."
             site.warn(where, message)
         elif not domain.persistent:
             message = f"domain {quote(whole)} is transient: its NICs are gone when it stops, as it is itself."
@@ -149,14 +144,15 @@ class Libvirt(BuiltGuest):
         if not isinstance(domain, Domain):
             return {"state": "down", "domain": None}
         project, _, guest = whole.partition("/")
-        found = {
-            nic.link: self._nic(seen, host, name, nic, derived_mac(project, guest, str(nic.index))) for nic in self.nics
-        }
+        made = {nic.link: derived_mac(project, guest, str(nic.index)) for nic in self.nics}
+        found = {nic.link: self._nic(seen, host, name, nic, made[nic.link]) for nic in self.nics}
         plugged = all(nic is not None and nic.live and nic.plugged for nic in found.values())
         return {
             "state": "up" if domain.running and plugged else "down",
             "domain": {"name": name, "running": domain.running, "persistent": domain.persistent},
-            "nics": {link: nic.told() if nic else {"host_link": None} for link, nic in found.items()},
+            "nics": {
+                link: {"name": link, **(nic.told() if nic else {"host_link": None})} for link, nic in found.items()
+            },
         }
 
     def _nic(self, seen: Picture, host: str, name: str, nic: Nic, made: str) -> DomainNic | None:

@@ -1,4 +1,4 @@
-"""A domain: what libvirt calls a virtual machine. It is libvirt's and its owner's; guestwire reads it, and plugs NICs in.
+"""A domain: what libvirt calls a virtual machine. It is its owner's; guestwire reads it, and plugs NICs in.
 
 A domain has a definition, which is kept in /etc/libvirt/qemu and which it starts with, and while it runs a living state
 besides. A NIC can be in either: one that is plugged in live is gone after the domain's next start, one that is only in
@@ -95,7 +95,7 @@ class Domain(Thing):
 
 
 def called(uri: str, name: str) -> str:
-    """What a thing of libvirt's is called in a picture: its own name, after the connection's where that isn't the usual."""
+    """What a thing of libvirt's is called in a picture: its own name, after an unusual connection's."""
     return name if uri == libvirt.SYSTEM else f"{uri} {name}"
 
 

@@ -22,16 +22,18 @@ import errno
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from guestwire.daemons import libvirt
-from guestwire.daemons.libvirtxml import MARK, Interface
 from guestwire.kinds.domain import apart, called, connections
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import text, u32
 from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_MASTER, read_link, set_link
 from guestwire.picture import Key, Value, fact, fixed, passing, setting
+
+if TYPE_CHECKING:
+    from guestwire.daemons.libvirtxml import Interface
 
 __all__ = ["DomainNic"]
 
@@ -158,6 +160,8 @@ class DomainNic(Thing):
     # Plugging in
 
     def _interface(self) -> Interface:
+        from guestwire.daemons.libvirtxml import MARK, Interface
+
         ours = self.type == "ethernet"
         return Interface(
             self.type or "",

@@ -8,7 +8,7 @@ What a network is its *forward mode* says (libvirt's page formatnetwork):
 - `bridge` with a bridge: that is there already, a Linux one or Open vSwitch's, and libvirt makes taps its ports.
 - `bridge`, `vepa`, `private`, `passthrough` with NICs: each domain's NIC is a macvtap in that mode on one of them.
 
-A network is defined (/etc/libvirt/qemu/networks) and then started. Starting one whose bridge's name is taken is refused.
+A network is defined (/etc/libvirt/qemu/networks) and then started. Its bridge's name must be free then.
 Of a network that is started virNetworkUpdate changes some parts in place, DHCP's hosts and port groups among them; all
 else takes stopping and starting it, which ends its bridge: its ports fall off, and libvirt doesn't put them back.
 guestwire does, in the same breath.
@@ -21,16 +21,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from guestwire.daemons import libvirt
-from guestwire.daemons.libvirtxml import Ip, Network, element_text, parse_network
 from guestwire.kinds.domain import apart, called, connections
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import text, u32
 from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_MASTER, dump_links, set_link
 from guestwire.picture import Key, Value, fact, setting
+
+if TYPE_CHECKING:
+    from guestwire.daemons.libvirtxml import Ip, Network
 
 __all__ = ["LibvirtNetwork"]
 
@@ -87,6 +89,8 @@ class LibvirtNetwork(Thing):
     @property
     def network(self) -> Network:
         """What its definition says."""
+        from guestwire.daemons.libvirtxml import parse_network
+
         return parse_network(self.definition or "<network/>")
 
     @property
@@ -193,7 +197,7 @@ Update = tuple[str, str, int, str]
 
 
 def _parts(old: Network, new: Network) -> list[Update] | None:
-    """The updates that make one network into another in place, where nothing but DHCP's hosts and port groups differs."""
+    """The updates that make one network into another in place; None where more than hosts and port groups differs."""
     if _rest(old) != _rest(new):
         return None
     found: list[Update] = []
@@ -201,10 +205,10 @@ def _parts(old: Network, new: Network) -> list[Update] | None:
         found += _hosts(place, before, after)
     groups = {group.name: group for group in new.portgroups}
     had = {group.name: group for group in old.portgroups}
-    found += [("delete", "portgroup", -1, element_text(had[name].element())) for name in had if name not in groups]
+    found += [("delete", "portgroup", -1, had[name].text()) for name in had if name not in groups]
     for name, group in groups.items():
         if had.get(name) != group:
-            found.append(("modify" if name in had else "add", "portgroup", -1, element_text(group.element())))
+            found.append(("modify" if name in had else "add", "portgroup", -1, group.text()))
     return found
 
 
@@ -216,10 +220,10 @@ def _rest(network: Network) -> Network:
 def _hosts(place: int, before: Ip, after: Ip) -> Iterator[Update]:
     for host in before.hosts:
         if host not in after.hosts:
-            yield "delete", "ip-dhcp-host", place, element_text(host.element())
+            yield "delete", "ip-dhcp-host", place, host.text()
     for host in after.hosts:
         if host not in before.hosts:
-            yield "add", "ip-dhcp-host", place, element_text(host.element())
+            yield "add", "ip-dhcp-host", place, host.text()
 
 
 def _ports(kernel: Kernel, netns: str, bridge: str | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""The network type `libvirt`: a network that libvirt defines and starts, for its domains and, with a bridge, for others.
+"""The network type `libvirt`: a network that libvirt defines and starts, for domains, and on a bridge for others too.
 
 Which of libvirt's forward modes is which of our own types, and what differs, is in docs/libvirt.md.
 """
