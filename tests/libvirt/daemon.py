@@ -20,23 +20,24 @@ from tests.sandbox import Sandbox
 
 __all__ = ["Libvirtd", "domain_xml"]
 
-SECONDS = 90  # that a guest gets to boot, when several do
+SECONDS = 60  # that a guest gets to boot, when several do
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "libvirt"
 
 # What libvirtd keeps lies on a file system of the sandbox's; what it found out of QEMU, which takes it seconds, stays.
 FURNISH = """
 mkdir -p /run/lv && mount -t tmpfs none /run/lv && mkdir /run/lv/u /run/lv/w /run/lv/dev
 mount -t overlay none -o lowerdir=/var,upperdir=/run/lv/u,workdir=/run/lv/w /var
-mkdir -p /etc/libvirt /var/cache/libvirt /var/log/libvirt/qemu /var/lib/libvirt/qemu /var/lib/libvirt/images && mount -t tmpfs none /etc/libvirt
+mkdir -p /etc/libvirt /var/cache/libvirt /var/log/libvirt/qemu /var/lib/libvirt/qemu /var/lib/libvirt/images
+mount -t tmpfs none /etc/libvirt
 mount -t sysfs none /sys
 mount --bind {cache} /var/cache/libvirt
 mount -t tmpfs none /run/lv/dev && cd /run/lv/dev && mkdir pts shm net
 for node in null zero full random urandom tty ptmx net/tun; do [ ! -e /dev/$node ] || cp -a /dev/$node $node; done
 mount --bind /run/lv/dev /dev && mount -t devpts devpts /dev/pts -o newinstance,ptmxmode=0666
 ln -sf pts/ptmx /dev/ptmx
-for file in passwd group; do # the account that libvirtd looks for at its start, though qemu.conf names another
-    grep -q ^libvirt-qemu: /etc/$file || echo libvirt-qemu:x:64055:64055::/:/bin/false | cut -d: -f1-$([ $file = group ] && echo 3 || echo 7) >>/etc/$file
-done
+# libvirtd looks for this account at its start, though qemu.conf names another.
+grep -q ^libvirt-qemu: /etc/passwd || echo libvirt-qemu:x:64055:64055::/:/bin/false >>/etc/passwd
+grep -q ^libvirt-qemu: /etc/group || echo libvirt-qemu:x:64055: >>/etc/group
 cat >/etc/libvirt/qemu.conf <<END
 user = "root"
 group = "root"
@@ -52,8 +53,8 @@ auth_unix_rw = "none"
 END
 """
 
-# What a machine has besides: an init that buries (libvirtd waits for a QEMU that it ended to be gone, prctl(2)), and udev,
-# which makes a node of each macvtap (libvirtd tries for 200 ms).
+# What a machine has besides: an init that buries (libvirtd waits for a QEMU that it ended to be gone), and udev, which
+# makes a node of each macvtap (libvirtd tries for 200 ms).
 MACHINE = """
 import ctypes, glob, os, socket, subprocess, threading
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
@@ -125,6 +126,10 @@ class Libvirtd:
         pid = self.sandbox.sh("cat /run/libvirtd.pid").strip()
         self.sandbox.sh(f"kill -9 {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.01; done")
 
+    def stop(self) -> None:
+        """Have it hang, as one does that is out of threads."""
+        self.sandbox.sh("kill -STOP $(cat /run/libvirtd.pid)")
+
     def virsh(self, *words: str, check: bool = True) -> str:
         """What `virsh` prints."""
         return self.sandbox.run("virsh", "-q", "-c", "qemu:///system", *words, check=check).stdout.strip()
@@ -139,7 +144,15 @@ class Libvirtd:
     def until_up(self, *names: str) -> None:
         """Wait until those domains are set up."""
         for name in names:
-            self.console(name, "guest: up\n")
+            self.console(name, "guest# ")
+
+    def close(self) -> None:
+        """Let go of what played the machine; the sandbox's end is that of all the rest."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
 
     def console(self, name: str, until: str) -> str:
         """What a domain's serial console says, up to `until`."""

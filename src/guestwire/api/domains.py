@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from guestwire.daemons import libvirt
 from guestwire.errors import Unavailable
 from guestwire.kinds.domain import Domain
 from guestwire.kinds.domainnic import DomainNic
@@ -21,7 +22,10 @@ def with_domains(kernel: Kernel, seen: Picture, host: str) -> Picture:
     Nobody is asked where no libvirtd runs, or where libvirt-python is missing; one that hangs costs some seconds, and
     is left out. Links that libvirt makes are where libvirtd is: on another host there are none of it.
     """
+    if not libvirt.runs():
+        return seen
     with contextlib.suppress(Unavailable, OSError):
+        libvirt.connect(seconds=libvirt.LOOKING)
         domains = list(Domain.read_all(kernel, None, host))
         networks = list(LibvirtNetwork.read_all(kernel, None, host))
         nics = list(DomainNic.read_all(kernel, None, host)) if domains else []

@@ -11,6 +11,7 @@ from guestwire.compile.lan import Lan
 from guestwire.compile.rules import Rules
 from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.domainnic import DomainNic
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.mark import derived_mac, link_name
 from guestwire.kinds.tap import NOBODY
@@ -192,8 +193,9 @@ class Site:
     @cached_property
     def _children(self) -> dict[tuple[str, str], list[Macvlan]]:
         found: dict[tuple[str, str], list[Macvlan]] = {}
+        ours = {(nic.netns, nic.link) for nic in self.seen.of(DomainNic) if nic.owner == self.project}
         for link in self.seen.of(Macvlan):
-            if link.parent and link.owner != self.project:
+            if link.parent and link.owner != self.project and link.place not in ours:
                 found.setdefault(link.parent, []).append(link)
         return found
 

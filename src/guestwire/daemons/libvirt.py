@@ -152,7 +152,12 @@ class Libvirt:
 
     def define(self, network: Network) -> None:
         """Define a network, or define it anew; one that is started stays as it is until it is started again."""
-        self._do(lambda: self._connection.networkDefineXML(network.xml()))
+
+        def define() -> None:
+            there = self._lookup(self._connection.networkLookupByName, network.name, "VIR_ERR_NO_NETWORK")
+            self._connection.networkDefineXML(network.xml(there.UUIDString() if there is not None else None))
+
+        self._do(define)
 
     def start(self, name: str) -> None:
         """Start a network that is defined."""
@@ -290,11 +295,14 @@ class Libvirt:
 _CONNECTIONS: dict[str, Libvirt] = {}
 
 
-def connect(uri: str = SYSTEM, seconds: float = SECONDS) -> Libvirt:
-    """The connection to a libvirt, opened when first asked for; raises Unavailable as `Libvirt` does."""
+def connect(uri: str = SYSTEM, seconds: float | None = None) -> Libvirt:
+    """The connection to a libvirt, opened when first asked for; raises Unavailable as `Libvirt` does.
+
+    `seconds` is what an answer may take from now on.
+    """
     if uri not in _CONNECTIONS:
-        _CONNECTIONS[uri] = Libvirt(uri, seconds)
-    _CONNECTIONS[uri].seconds = seconds
+        _CONNECTIONS[uri] = Libvirt(uri, seconds or SECONDS)
+    _CONNECTIONS[uri].seconds = seconds or _CONNECTIONS[uri].seconds
     return _CONNECTIONS[uri]
 
 

@@ -238,10 +238,12 @@ class Network:
             tuple(beyond + kept),
         )
 
-    def xml(self) -> str:
-        """The document."""
+    def xml(self, uuid: str | None = None) -> str:
+        """The document; with the `uuid` of a network that is there it is that one's new definition."""
         root = ElementTree.Element("network")
         _child(root, "name").text = self.name
+        if uuid:
+            _child(root, "uuid").text = uuid
         if self.owner:
             _child(_child(root, "metadata"), f"{{{OURS}}}project").text = self.owner
         if self.mode:
@@ -303,16 +305,17 @@ class Interface:
         mac, source, target = root.find("mac"), root.find("source"), root.find("target")
         model, alias, mtu, port = root.find("model"), root.find("alias"), root.find("mtu"), root.find("port")
         given = source.attrib if source is not None else {}
+        plugged = given.get("network") is not None  # then a running domain has what the network made of it besides
         known = {"mac", "source", "target", "model", "alias", "mtu", "virtualport", "vlan"}
         if root.get("type") not in ("bridge", "direct", "ethernet", "network"):
             known -= {"source"}
             given = {}
         known |= {"port"} if port is not None and set(port.attrib) <= {"isolated"} else set()
         return cls(
-            root.get("type", ""),
+            "network" if plugged else root.get("type", ""),
             (mac.get("address", "") if mac is not None else "").lower(),
             given.get("network") or given.get("bridge") or given.get("dev") or "",
-            given.get("mode", ""),
+            "" if plugged else given.get("mode", ""),
             given.get("portgroup", ""),
             target.get("dev", "") if target is not None else "",
             target is None or target.get("managed") != "no",

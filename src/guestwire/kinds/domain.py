@@ -10,14 +10,12 @@ They bear no mark of ours and are never touched; a `domain nic` says whose they 
 
 from __future__ import annotations
 
-import contextlib
 import errno
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from guestwire.daemons import libvirt
-from guestwire.errors import Unavailable
 from guestwire.kinds.thing import Thing
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
@@ -42,7 +40,7 @@ class Domain(Thing):
 
     @classmethod
     def read_all(cls, kernel: Kernel, keys: Iterable[Key] | None, netns: str = "") -> Iterator[Domain]:
-        """Those of the domains that have such a key; with None all that a running libvirtd has, as domains of `netns`.
+        """Those of the domains that have such a key; with None all there are, as domains of `netns`.
 
         Raises Unavailable where libvirt is to be asked and doesn't answer.
         """
@@ -106,12 +104,9 @@ def apart(name: str) -> tuple[str, str]:
 
 
 def connections(keys: Iterable[Key] | None) -> Iterator[tuple[str, list[Key] | None]]:
-    """The connections to ask, each with the keys that it is asked for; with None the usual one for all, if it runs."""
+    """The connections to ask, each with the keys that it is asked for; with None the usual one for all."""
     if keys is None:
-        if libvirt.runs():
-            with contextlib.suppress(Unavailable, OSError):
-                libvirt.connect(seconds=libvirt.LOOKING)
-                yield libvirt.SYSTEM, None
+        yield libvirt.SYSTEM, None
         return
     by_uri: dict[str, list[Key]] = {}
     for key in keys:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import errno
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from guestwire.daemons import libvirt
@@ -95,7 +95,7 @@ class DomainNic(Thing):
 
     @classmethod
     def read_all(cls, kernel: Kernel, keys: Iterable[Key] | None, netns: str = "") -> Iterator[DomainNic]:
-        """Those that have such a key; with None those of all domains of a running libvirtd, as of the host `netns`.
+        """Those that have such a key; with None those of all domains, as of the host `netns`.
 
         Raises Unavailable where libvirt is to be asked and doesn't answer.
         """
@@ -121,8 +121,6 @@ class DomainNic(Thing):
         config = {each.mac: each for each in domain.config}
         for mac in {**live, **config}:
             nic = live.get(mac) or config[mac]
-            if nic.type == "network" and mac in config:  # a running one may tell what the network made of it
-                nic = replace(nic, source=config[mac].source, portgroup=config[mac].portgroup, mode=config[mac].mode)
             bridge = _bridge(there, nic) if mac in live else None
             yield cls.on(
                 netns,

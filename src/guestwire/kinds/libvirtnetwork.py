@@ -71,7 +71,7 @@ class LibvirtNetwork(Thing):
 
     @classmethod
     def read_all(cls, kernel: Kernel, keys: Iterable[Key] | None, netns: str = "") -> Iterator[LibvirtNetwork]:
-        """Those that have such a key; with None all of a running libvirtd, as of the host `netns`.
+        """Those that have such a key; with None all there are, as of the host `netns`.
 
         Raises Unavailable where libvirt is to be asked and doesn't answer.
         """
@@ -179,7 +179,8 @@ class LibvirtNetwork(Thing):
                 words = ["net-update", self._own_name, command, section, xml, *where, "--config", *live]
                 found.append(self._virsh(*words))
             if parts is None:
-                found.append(self.create_commands()[0])
+                uuid = f"$({self._virsh('net-uuid', self._own_name)})"
+                found.append(f"{self._virsh('net-define', '/dev/stdin')} <<END\n{self.network.xml(uuid)}END")
                 if active:
                     found.append(self._virsh("net-destroy", self._own_name))
                     active = False
