@@ -141,7 +141,6 @@ def test_a_nic_that_somebody_took_out_is_plugged_in_again(host: Libvirtd, up: st
 def test_a_bridge_that_is_made_anew_gets_the_domain_back(host: Libvirtd, up: str) -> None:
     host.sandbox.sh("ip link delete demo-lan")
     host.sandbox.guestwire("up")
-    host.sandbox.guestwire("up")
     assert host.sandbox.json("plan")["changes"] == []
     _ping(host, "lan")
     _ping(host, "onlan")

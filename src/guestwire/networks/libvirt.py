@@ -133,9 +133,7 @@ class Libvirt(BuiltNetwork):
                 message = "port: libvirt makes the ports of its networks."
                 yield file.problem(plug.nic.at("port"), message, "Leave port out, or use a network of type bridge.")
             if plug.guest.kind == "namespace" and (self.by_macvtap or self.virtualport):
-                message = (
-                    f"network {quote(self.name)} has no Linux bridge, which alone a namespace can be plugged into."
-                )
+                message = f"network {quote(self.name)} has no Linux bridge, and a namespace needs one."
                 yield file.problem(plug.nic.at("network"), message, "Use a network of another type for it.")
 
     # What it makes
