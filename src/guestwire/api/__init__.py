@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from guestwire.api.cables import add_cable, cables, remove_cable
     from guestwire.api.change import plan, up
+    from guestwire.api.exporting import export
     from guestwire.api.guest import execute, find_guest, find_nic, pcap
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
     from guestwire.api.measure import check
@@ -40,6 +41,7 @@ __all__ = [
     "down",
     "everything",
     "execute",
+    "export",
     "find_guest",
     "find_nic",
     "find_tap",
@@ -63,6 +65,7 @@ __all__ = [
 _HOMES = {
     "cables": ("add_cable", "cables", "remove_cable"),
     "change": ("plan", "up"),
+    "exporting": ("export",),
     "guest": ("execute", "find_guest", "find_nic", "pcap"),
     "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),
     "measure": ("check",),

@@ -22,7 +22,7 @@ def with_domains(kernel: Kernel, seen: Picture, host: str) -> Picture:
     Nobody is asked where no libvirtd runs, or where libvirt-python is missing; one that hangs costs some seconds, and
     is left out. Links that libvirt makes are where libvirtd is: on another host there are none of it.
     """
-    if not libvirt.runs():
+    if not libvirt.is_running():
         return seen
     with contextlib.suppress(Unavailable, OSError):
         libvirt.connect(seconds=libvirt.LOOKING)

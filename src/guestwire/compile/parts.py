@@ -12,6 +12,7 @@ from guestwire.spec.models import Guest, Network
 
 if TYPE_CHECKING:
     from guestwire.compile.site import Seat, Site
+    from guestwire.daemons import libvirtxml
     from guestwire.errors import Problem
     from guestwire.spec.file import File
 
@@ -61,6 +62,13 @@ class BuiltNetwork(Network):
     def source(self, site: Site, seat: Seat) -> Source | None:
         """What libvirt is told of it to make the host's link for a NIC itself; None: it takes a tap of ours."""
         return None
+
+    def as_libvirt(self, site: Site, seats: Sequence[Seat]) -> tuple[libvirtxml.Network | None, list[str]]:
+        """The network in libvirt's words, with those of its guests' NICs, and what can't be said in them.
+
+        None where libvirt has nothing like it.
+        """
+        return None, [f"libvirt has no network like one of type {self.type}."]
 
     @property
     def has_source(self) -> bool:

@@ -6,7 +6,7 @@ who waits for it gives up (SECONDS). One that was killed leaves a connection tha
 anew.
 
 libvirtd ends by itself where nothing uses it, and systemd starts it for whoever connects. So looking at a host mustn't
-connect unless one `runs`.
+connect unless one runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from guestwire.errors import Unavailable
 if TYPE_CHECKING:
     from guestwire.daemons.libvirtxml import Interface, Network
 
-__all__ = ["SYSTEM", "Domain", "Found", "Libvirt", "connect", "forget", "runs"]
+__all__ = ["SYSTEM", "Domain", "Found", "Libvirt", "connect", "forget", "is_running"]
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Found(NamedTuple):
     bridge: str | None
 
 
-def runs() -> bool:
+def is_running() -> bool:
     """Whether a libvirtd runs on this machine, so that looking at it starts none."""
     for path in PID_FILES:
         try:

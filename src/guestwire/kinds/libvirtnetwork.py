@@ -32,11 +32,12 @@ from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_MASTER, dump_links, set_
 from guestwire.picture import Key, Value, fact, setting
 
 if TYPE_CHECKING:
-    from guestwire.daemons.libvirtxml import Ip, Network
+    from guestwire.daemons.libvirtparts import Ip
+    from guestwire.daemons.libvirtxml import Network
 
 __all__ = ["LibvirtNetwork"]
 
-USUAL_NAT = 'forward <nat><port end="65535" start="1024"></port></nat>'
+USUAL_PORTS = '<port end="65535" start="1024"></port>'
 """What libvirt adds to a network with NAT by itself."""
 
 
@@ -59,7 +60,8 @@ class LibvirtNetwork(Thing):
         cls, netns: str, uri: str, network: Network, *, active: bool = True, bridge: str | None = None
     ) -> LibvirtNetwork:
         """A network as a value."""
-        kept = tuple(part for part in network.beyond if part != USUAL_NAT)
+        plain = (part.replace(USUAL_PORTS, "") for part in network.beyond)
+        kept = tuple(part for part in plain if part != "forward <nat></nat>")
         return cls(
             netns=netns,
             name=called(uri, network.name),

@@ -6,7 +6,7 @@ Which of libvirt's forward modes is which of our own types, and what differs, is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import ip_address
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -14,8 +14,9 @@ from pydantic import Field
 from guestwire.compile import BuiltNetwork, Seat, Site, Source
 from guestwire.compile.plug import plug_in
 from guestwire.compile.subnets import check_subnets
+from guestwire.compile.tolibvirt import NAT_IPV6, libvirt_ips, libvirt_link
 from guestwire.compile.uplink import find, raise_up
-from guestwire.daemons import libvirtxml
+from guestwire.daemons import libvirtparts, libvirtxml
 from guestwire.daemons.libvirt import SYSTEM
 from guestwire.errors import Problem
 from guestwire.kinds import Link
@@ -169,24 +170,27 @@ class Libvirt(BuiltNetwork):
     def finish(self, site: Site, seats: Sequence[Seat]) -> None:
         if site.lab:
             return
+        network, _ = self.as_libvirt(site, seats)
+        made = LibvirtNetwork.of(site.host, self.uri, replace(network, owner=site.project))
+        site.add(made)
+        self._say_what_it_takes(site, made)
+
+    def as_libvirt(self, site: Site, seats: Sequence[Seat]) -> tuple[libvirtxml.Network, list[str]]:
+        groups = self.portgroups.items()
         network = libvirtxml.Network(
             self.libvirt_name or f"{site.project}-{self.name}",
             libvirtxml.ISOLATED if self.forward == "isolated" else self.forward,
             (self.uplink,) if self.uplink else (),
             self.link(site) if not self.by_macvtap else None,
             self.stp,
-            self.mtu if self.makes_bridge else None,
-            tuple(self._ips(seats)),
-            libvirtxml.Virtualport(self.virtualport) if self.virtualport else None,
-            _vlan(self.vlan),
-            tuple(
-                libvirtxml.Portgroup(name, group.default, _vlan(group.vlan)) for name, group in self.portgroups.items()
-            ),
-            site.project,
+            mtu=self.mtu if self.makes_bridge else None,
+            ips=tuple(libvirt_ips(self.hosts(), self.subnet, seats, dhcp=self.dhcp)) if self.makes_bridge else (),
+            virtualport=libvirtparts.Virtualport(self.virtualport) if self.virtualport else None,
+            vlan=_vlan(self.vlan),
+            portgroups=tuple(libvirtparts.Portgroup(name, group.default, _vlan(group.vlan)) for name, group in groups),
+            beyond=(NAT_IPV6,) if self.forward == "nat" and any(net.version == 6 for net in self.subnet) else (),
         )
-        made = LibvirtNetwork.of(site.host, self.uri, network)
-        site.add(made)
-        self._say_what_it_takes(site, made)
+        return network, []
 
     def _say_what_it_takes(self, site: Site, made: LibvirtNetwork) -> None:
         seen = site.seen.get(made.key)
@@ -194,27 +198,12 @@ class Libvirt(BuiltNetwork):
         if consequence and seen is not None and seen.owner == site.project:
             site.warn(self.path, f"changed so that {consequence}.")
 
-    def _ips(self, seats: Sequence[Seat]) -> Iterator[libvirtxml.Ip]:
-        for host, net in zip(self.hosts(), self.subnet, strict=True):
-            kept, ranges = [], []
-            if self.dhcp:
-                addresses = [(seat, ip_address(a.partition("/")[0])) for seat in seats for a in seat.addresses]
-                kept = [
-                    libvirtxml.Host(seat.mac if net.version == 4 else "", str(address), seat.guest)
-                    for seat, address in addresses
-                    if address.version == net.version
-                ]
-                first = int(net.network_address) + 2
-                last = min(int(net.broadcast_address) - (net.version == 4), first + 0xFFFF)
-                ranges = [(str(net[first - int(net.network_address)]), str(net[last - int(net.network_address)]))]
-            yield libvirtxml.Ip(str(host.ip), net.prefixlen, tuple(ranges), tuple(kept))
-
     def link(self, site: Site) -> str:
         if self.by_macvtap:
             return self.uplink or ""
         if self.forward == "bridge":
             return self._bridge(site) or self.bridge or ""
-        return site.name(self.name)[0]
+        return libvirt_link(site.name(self.name)[0])
 
     def source(self, site: Site, seat: Seat) -> Source | None:
         return Source("network", self.libvirt_name or f"{site.project}-{self.name}", portgroup=seat.nic.portgroup or "")
@@ -235,5 +224,5 @@ class Libvirt(BuiltNetwork):
         return [str(host) for host in site.lan(self.link(site)).hosts]
 
 
-def _vlan(tags: Sequence[int]) -> libvirtxml.Vlan | None:
-    return libvirtxml.Vlan(tuple(tags), len(tags) > 1) if tags else None
+def _vlan(tags: Sequence[int]) -> libvirtparts.Vlan | None:
+    return libvirtparts.Vlan(tuple(tags), len(tags) > 1) if tags else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_interface
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,9 @@ from guestwire.kinds.route import Route
 from guestwire.spec.file import File
 from guestwire.spec.report import quote
 from guestwire.spec.scalars import Flag, Host, LinkName, Macs, first_usable
+
+if TYPE_CHECKING:
+    from guestwire.daemons import libvirtxml
 
 __all__ = ["Macvtap"]
 
@@ -163,6 +166,19 @@ class Macvtap(BuiltNetwork):
             site.refuse(seat.nic.at("network"), message, "Use another mode for this guest.")
         self._check_mac(site, seat)
         return Source("direct", self.uplink, "passthrough" if self.mode == "passthru" else self.mode)
+
+    def as_libvirt(self, site: Site, seats: Sequence[Seat]) -> tuple[libvirtxml.Network | None, list[str]]:
+        from guestwire.daemons import libvirtxml
+
+        if self.mode == "source":
+            return None, ["libvirt has no macvtap in mode source."]
+        told = []
+        if self.host_access:
+            told.append("host-access: libvirt gives the host no macvlan of its own, so host and guests can't talk.")
+        elif self.subnet:
+            told.append("subnet: on macvtaps libvirt gives nobody addresses.")
+        mode = "passthrough" if self.mode == "passthru" else self.mode
+        return libvirtxml.Network(f"{site.project}-{self.name}", mode, (self.uplink,)), told
 
     def _check_mac(self, site: Site, seat: Seat) -> None:
         """Refuse a MAC that the parent or another child of it in sight has: the kernel sets no second one up."""
