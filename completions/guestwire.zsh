@@ -18,6 +18,7 @@ _shtab_guestwire_commands() {
     down:'remove what up made, give back what it borrowed'
     draw:'what is plugged into what, as a picture'
     exec:'run a command in a guest'
+    export:'what a file asks for, in others'"'"' words'
     list:'all projects on this host'
     logs:'what a virtual machine has said on its console'
     pcap:'frames of a guest'"'"'s NIC to standard output, for Wireshark or tcpdump'
@@ -207,6 +208,22 @@ _shtab_guestwire_exec_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_exec_defaults_added=0
+
+_shtab_guestwire_export_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--to[whose words\: \`libvirt\`, XML of networks, host interfaces and domains\' NICs]:NAME:(libvirt)"
+  "--into[write each document to a file in FOLDER, which is made]:FOLDER:"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_export_defaults_added=0
 
 _shtab_guestwire_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -451,6 +468,7 @@ _shtab_guestwire() {
         down) _arguments -C -s $_shtab_guestwire_down_options ;;
         draw) _arguments -C -s $_shtab_guestwire_draw_options ;;
         exec) _arguments -C -s $_shtab_guestwire_exec_options ;;
+        export) _arguments -C -s $_shtab_guestwire_export_options ;;
         list) _arguments -C -s $_shtab_guestwire_list_options ;;
         logs) _arguments -C -s $_shtab_guestwire_logs_options ;;
         pcap) _arguments -C -s $_shtab_guestwire_pcap_options ;;

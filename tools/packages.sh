@@ -10,7 +10,10 @@ case ${1:-} in
     demo) ;;
     test) wanted+=(ip:iproute2 bridge:iproute2 ping:iputils-ping tcpdump:tcpdump udhcpc:udhcpc brctl:bridge-utils
         busybox:busybox as:binutils sysctl:procps tunctl:uml-utilities ifconfig:net-tools systemd-analyze:systemd
-        qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils depmod:kmod) ;;
+        qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils depmod:kmod
+        # The daemon's program alone: no unit that starts it, and no network of its own (libvirt-daemon-system has those).
+        libvirtd:libvirt-daemon virsh:libvirt-clients xmllint:libxml2-utils iptables:iptables gcc:gcc
+        pkg-config:pkg-config) ;;
     bench) wanted+=(ip:iproute2 iperf3:iperf3) ;;
     *) echo "usage: tools/packages.sh demo|test|bench" >&2; exit 64 ;;
 esac
@@ -19,6 +22,11 @@ packages=()
 for pair in "${wanted[@]}"; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
 done
+# libvirt-python is built against the library.
+if [[ ${1:-} == test ]] && ! pkg-config --exists libvirt 2>/dev/null; then
+    packages+=(libvirt-dev)
+    [[ $("$(tools/python.sh)" -c 'import sysconfig; print(sysconfig.get_path("include"))') != /usr/include/* ]] || packages+=(python3-dev)
+fi
 # The virtual environment: Debian keeps pip's part of it in a package of its own.
 python=$(tools/python.sh)
 "$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)

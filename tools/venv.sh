@@ -30,4 +30,9 @@ if ! .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))'
 fi
 echo "+ .venv/bin/pip install ${what[*]}"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check "${what[@]}"
+# libvirt-python must have the version of the machine's libvirt; without that one does without it.
+if [[ $1 == dev ]] && version=$(pkg-config --modversion libvirt 2>/dev/null); then
+    echo "+ .venv/bin/pip install libvirt-python==$version"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "libvirt-python==$version"
+fi
 echo "$stamp" >".venv/stamp-$1"

@@ -15,7 +15,7 @@ FLOORS = [
     {"compile"},
     {"networks", "guests", "lab"},
     {"plan", "apply", "reach", "doctor", "advise", "rootless"},
-    {"watch"},
+    {"watch", "export"},
     {"show"},
     {"api"},
     {"cli"},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from guestwire.api.cables import add_cable, cables, remove_cable
     from guestwire.api.change import plan, up
+    from guestwire.api.exporting import export
     from guestwire.api.guest import execute, find_guest, find_nic, pcap
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
     from guestwire.api.machine import attach, find_machine, log
@@ -42,6 +43,7 @@ __all__ = [
     "down",
     "everything",
     "execute",
+    "export",
     "find_guest",
     "find_machine",
     "find_nic",
@@ -67,6 +69,7 @@ __all__ = [
 _HOMES = {
     "cables": ("add_cable", "cables", "remove_cable"),
     "change": ("plan", "up"),
+    "exporting": ("export",),
     "guest": ("execute", "find_guest", "find_nic", "pcap"),
     "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),
     "machine": ("attach", "find_machine", "log"),

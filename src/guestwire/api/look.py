@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from guestwire import rootless
+from guestwire.api.domains import libvirts, with_domains
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import related, usual_file
 from guestwire.apply import Journal, State, Store, projects
@@ -71,6 +72,7 @@ class Status:
                 if isinstance(network, BuiltNetwork)
             ],
             "drift": [_drift(step) for step in self.drift],
+            **libvirts(self.seen),
         }
 
     def _guest(self, instance: Instance) -> dict[str, Any]:
@@ -185,7 +187,8 @@ def status(
                 raise
             # Nothing is up, and the file doesn't fit this host: `plan` and `up` say why, here it is beside the point.
             made, where.seen = Plan(where.project, []), observe(kernel, where.host, related(where.project))
-    assert where.seen is not None
+        assert where.seen is not None
+        with_domains(kernel, where.seen, where.host)
     return Status(where, made, where.seen)
 
 
@@ -273,13 +276,15 @@ def picture(path: str | None, *, lab: bool = False, netns: str | None = None) ->
     """What is there of a project: its host and its namespaces."""
     where = situation(usual_file(path, None), lab=lab, project=None, netns=netns)
     with Kernel() as kernel:
-        return _with_cables(kernel, observe(kernel, where.host, related(where.project)))
+        seen = _with_cables(kernel, observe(kernel, where.host, related(where.project)))
+        return with_domains(kernel, seen, where.host)
 
 
 def everything(netns: str | None = None) -> Picture:
     """The whole of a host, whoever made it: its own namespace, and every named one."""
     with Kernel() as kernel:
-        return _with_cables(kernel, observe(kernel, netns or "", namespaces.names()))
+        seen = _with_cables(kernel, observe(kernel, netns or "", namespaces.names()))
+        return with_domains(kernel, seen, netns or "")
 
 
 def _with_cables(kernel: Kernel, seen: Picture) -> Picture:
@@ -292,7 +297,7 @@ def _with_cables(kernel: Kernel, seen: Picture) -> Picture:
 def host(netns: str | None = None) -> dict[str, Any]:
     """A host as it stands, whoever made it: bridges and macvlan parents as networks, in status's document."""
     with Kernel() as kernel:
-        seen = observe(kernel, netns or "", namespaces.names())
+        seen = with_domains(kernel, observe(kernel, netns or "", namespaces.names()), netns or "")
     where = netns or ""
     links = seen.of(Link, where)
     networks = [
@@ -329,4 +334,4 @@ def host(netns: str | None = None) -> dict[str, Any]:
         for link in links
         if link.name not in plugged
     ]
-    return {"project": None, "guests": [], "networks": networks, "links": loose, "drift": []}
+    return {"project": None, "guests": [], "networks": networks, "links": loose, "drift": [], **libvirts(seen)}

@@ -11,7 +11,7 @@ from pathlib import Path
 from guestwire.api.loans import claim, give_back, heirs_of, to_look_up, without_us
 from guestwire.api.work import DEFAULT_FILE, get_in, lock_of, named, no_journal, related
 from guestwire.apply import State, Store
-from guestwire.compile import BuiltNetwork, Site, compile_file
+from guestwire.compile import BuiltGuest, BuiltNetwork, Site, compile_file
 from guestwire.errors import FileError, UsageError
 from guestwire.guests import KINDS
 from guestwire.kinds import Link, Thing, kinds
@@ -103,10 +103,13 @@ class Situation:
         return heirs_of(self.project, self.host)
 
     def _asked_for(self, seen: Picture) -> Iterator[Key]:
-        """What of the host the networks must know that is read only where it is asked for."""
+        """What of the host the networks and guests must know that is read only where it is asked for."""
         for network in self.file.networks.values():
             if isinstance(network, BuiltNetwork):
                 yield from network.looks_at(seen, self.host)
+        for instance in self.file.expand():
+            if isinstance(instance.guest, BuiltGuest):
+                yield from instance.guest.looks_at(instance.name, self.host)
 
     def _site(self, seen: Picture) -> Site:
         if self.lab:

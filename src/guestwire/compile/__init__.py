@@ -6,8 +6,8 @@ The host is given as it is without us: read from the kernel, or, in a lab, made 
 from guestwire.compile.compile import compile_file
 from guestwire.compile.gateway import Gateway
 from guestwire.compile.lan import Lan
-from guestwire.compile.parts import BuiltGuest, BuiltNetwork
+from guestwire.compile.parts import BuiltGuest, BuiltNetwork, Source
 from guestwire.compile.site import Seat, Site
 from guestwire.compile.vlans import Segmented
 
-__all__ = ["BuiltGuest", "BuiltNetwork", "Gateway", "Lan", "Seat", "Segmented", "Site", "compile_file"]
+__all__ = ["BuiltGuest", "BuiltNetwork", "Gateway", "Lan", "Seat", "Segmented", "Site", "Source", "compile_file"]

@@ -5,20 +5,34 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from guestwire.picture import Key, Picture
 from guestwire.spec.models import Guest, Network
 
 if TYPE_CHECKING:
     from guestwire.compile.site import Seat, Site
+    from guestwire.daemons import libvirtxml
     from guestwire.errors import Problem
     from guestwire.spec.file import File
 
 FEW_HAVE = frozenset({"queues", "model", "vhost", "link"})
 FIELDS = {"link": "link_state"}
 
-__all__ = ["BuiltGuest", "BuiltNetwork"]
+__all__ = ["BuiltGuest", "BuiltNetwork", "Source"]
+
+
+class Source(NamedTuple):
+    """What a program that makes its links itself is told of a network, in libvirt's words.
+
+    `type` is bridge, direct (a macvtap) or network, `name` the bridge's, the parent's or the network's.
+    """
+
+    type: str
+    name: str
+    mode: str = ""
+    isolated: bool = False
+    portgroup: str = ""
 
 
 class BuiltNetwork(Network):
@@ -44,6 +58,22 @@ class BuiltNetwork(Network):
 
         Of the latter the network's side alone: who holds the descriptor is the guest's affair.
         """
+
+    def source(self, site: Site, seat: Seat) -> Source | None:
+        """What libvirt is told of it to make the host's link for a NIC itself; None: it takes a tap of ours."""
+        return None
+
+    def as_libvirt(self, site: Site, seats: Sequence[Seat]) -> tuple[libvirtxml.Network | None, list[str]]:
+        """The network in libvirt's words, with those of its guests' NICs, and what can't be said in them.
+
+        None where libvirt has nothing like it.
+        """
+        return None, [f"libvirt has no network like one of type {self.type}."]
+
+    @property
+    def has_source(self) -> bool:
+        """Whether libvirt can make the host's link for a NIC itself."""
+        return type(self).source is not BuiltNetwork.source
 
     @abstractmethod
     def link(self, site: Site) -> str:
@@ -117,6 +147,10 @@ class BuiltGuest(Guest):
     def agent(self, seen: Picture, host: str, whole: str) -> str:
         """The socket of the guest agent in the one that is called so, PROJECT/GUEST, where one runs; else ""."""
         return ""
+
+    def looks_at(self, name: str, host: str) -> Iterable[Key]:
+        """What of the host the guest `name` must know that is read only where it is asked for."""
+        return ()
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         """One of its NICs as this kind takes it; wrong for this host: `site.refuse`."""

@@ -12,6 +12,7 @@ from guestwire.compile.rules import Rules
 from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.child import Child
+from guestwire.kinds.domainnic import DomainNic
 from guestwire.kinds.mark import derived_mac, link_name
 from guestwire.kinds.tap import NOBODY
 from guestwire.linux.nftables import Chain
@@ -192,8 +193,9 @@ class Site:
     @cached_property
     def _children(self) -> dict[tuple[str, str], list[Child]]:
         found: dict[tuple[str, str], list[Child]] = {}
+        ours = {(nic.netns, nic.link) for nic in self.seen.of(DomainNic) if nic.owner == self.project}
         for link in self.seen.of(Child):
-            if link.parent and link.owner != self.project:
+            if link.parent and link.owner != self.project and link.place not in ours:
                 found.setdefault(link.parent, []).append(link)
         return found
 

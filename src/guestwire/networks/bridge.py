@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_interface
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from guestwire.compile import Seat, Segmented, Site
+from guestwire.compile import Seat, Segmented, Site, Source
 from guestwire.compile.carried import has_link_local, to_look_up
 from guestwire.compile.dhcp import check_dhcp, serve
 from guestwire.compile.firewall import Flow
 from guestwire.compile.gateway import guard, host_forwards
 from guestwire.compile.plug import plug_in
 from guestwire.compile.subnets import check_subnets
+from guestwire.compile.tolibvirt import NAT_IPV6, libvirt_ips, libvirt_link
 from guestwire.compile.uplink import LEAST_MTU_IPV6, enslave, find
 from guestwire.errors import Problem
 from guestwire.kinds import Link
@@ -28,6 +29,9 @@ from guestwire.spec.addresses import Host, Hosts, first_usable, unusable
 from guestwire.spec.file import File
 from guestwire.spec.models import Port
 from guestwire.spec.scalars import Flag
+
+if TYPE_CHECKING:
+    from guestwire.daemons import libvirtxml
 
 __all__ = ["Bridge"]
 
@@ -215,6 +219,31 @@ class Bridge(Segmented):
         foreign = isinstance(above, BridgeLink)
         vlans = self.vlans_of(seat, foreign=foreign)
         plug_in(site, seat, mtu, master=self.link(site), port=self._options(seat), vlans=vlans)
+
+    def source(self, site: Site, seat: Seat) -> Source | None:
+        options = self._options(seat)
+        if options != PortOptions(isolated=options.isolated):
+            message = "of a port that libvirt makes only isolated can be chosen."
+            site.refuse(seat.nic.path, message, "Leave the port's other options out, or use a guest of another kind.")
+        return Source("bridge", self.link(site), isolated=bool(options.isolated))
+
+    def as_libvirt(self, site: Site, seats: Sequence[Seat]) -> tuple[libvirtxml.Network | None, list[str]]:
+        from guestwire.daemons import libvirtxml
+
+        name, told = f"{site.project}-{self.name}", list[str]()
+        if self.uplink is not None:
+            return libvirtxml.Network(name, "bridge", bridge=libvirt_link(self.link(site))), told
+        if self.forward:
+            told.append("ports of the host's that lead to guests; a hook script of libvirt's may add them.")
+        if self.dhcp and 6 in self.versions:
+            told.append("libvirt's server keeps IPv6 addresses by name alone.")
+        if self.port is not None:
+            told.append("options of all ports; of a guest's only isolated is said, with its NIC.")
+        mode, bridge = "nat" if self.nat else libvirtxml.ISOLATED, libvirt_link(self.link(site))
+        ips = tuple(libvirt_ips(self.hosts(), self.subnet, seats, dhcp=self.dhcp))
+        beyond = (NAT_IPV6,) if self.nat and 6 in self.versions else ()
+        network = libvirtxml.Network(name, mode, (), bridge, self.stp, mtu=self.mtu, ips=ips, beyond=beyond)
+        return network, told
 
     def host_addresses(self, site: Site) -> list[str]:
         if self.uplink is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_interface
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from guestwire.compile import BuiltNetwork, Seat, Site
+from guestwire.compile import BuiltNetwork, Seat, Site, Source
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import find, raise_up
 from guestwire.errors import Problem
@@ -20,6 +20,9 @@ from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
 from guestwire.spec.report import quote
 from guestwire.spec.scalars import Flag, LinkName, Macs
+
+if TYPE_CHECKING:
+    from guestwire.daemons import libvirtxml
 
 __all__ = ["Macvtap"]
 
@@ -164,6 +167,26 @@ class Macvtap(BuiltNetwork):
                 alone = str(ip_interface(address).ip)
                 length = ip_interface(address).max_prefixlen
                 site.add(Route.to(site.host, f"{alone}/{length}", shim, site.project))
+
+    def source(self, site: Site, seat: Seat) -> Source | None:
+        if self.mode == "source":
+            message = "libvirt has no macvtap in mode source."
+            site.refuse(seat.nic.at("network"), message, "Use another mode for this guest.")
+        self._check_mac(site, seat)
+        return Source("direct", self.uplink, "passthrough" if self.mode == "passthru" else self.mode)
+
+    def as_libvirt(self, site: Site, seats: Sequence[Seat]) -> tuple[libvirtxml.Network | None, list[str]]:
+        from guestwire.daemons import libvirtxml
+
+        if self.mode == "source":
+            return None, ["libvirt has no macvtap in mode source."]
+        told = []
+        if self.host_access:
+            told.append("host-access: libvirt gives the host no macvlan of its own, so host and guests can't talk.")
+        elif self.subnet:
+            told.append("subnet: on macvtaps libvirt gives nobody addresses.")
+        mode = "passthrough" if self.mode == "passthru" else self.mode
+        return libvirtxml.Network(f"{site.project}-{self.name}", mode, (self.uplink,)), told
 
     def _check_mac(self, site: Site, seat: Seat) -> None:
         """Refuse a MAC that the parent or another child of it in sight has: the kernel sets no second one up."""

@@ -10,22 +10,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from guestwire.compile import Gateway, Seat, Site
 from guestwire.compile.plug import plug_in
 from guestwire.compile.subnets import check_subnets
+from guestwire.compile.tolibvirt import NAT_IPV6, libvirt_ips, libvirt_link
 from guestwire.compile.uplink import find, raise_up
 from guestwire.errors import Problem
 from guestwire.kinds.address import Address
 from guestwire.kinds.proxy import Proxy
 from guestwire.kinds.route import RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, Route
 from guestwire.kinds.sysctl import Sysctl
+from guestwire.spec.addresses import first_usable
 from guestwire.spec.file import File
 from guestwire.spec.report import quote
 from guestwire.spec.scalars import Flag
+
+if TYPE_CHECKING:
+    from guestwire.daemons import libvirtxml
 
 __all__ = ["Routed"]
 
@@ -87,6 +92,23 @@ class Routed(Gateway):
                 message = f"proxy: subnet {net} isn't inside {has}: nobody there would ask for it by ARP or NDP."
                 hint = "Choose a part of that which nobody else uses, or leave proxy out and give the router a route."
                 site.refuse(self.at("subnet", i) if len(self.subnet) > 1 else self.at("subnet"), message, hint)
+
+    def as_libvirt(self, site: Site, seats: Sequence[Seat]) -> tuple[libvirtxml.Network | None, list[str]]:
+        from guestwire.daemons import libvirtxml
+
+        told = ["libvirt's is a bridge with a subnet: guests hear one another, and have the bridge for their gateway."]
+        told += ["proxy: libvirt doesn't have the host answer ARP and NDP for guests."] if self.proxy else []
+        told += ["ports of the host's that lead to guests; a hook script of libvirt's may add them."] * bool(
+            self.forward
+        )
+        hosts = [first_usable(net) for net in self.subnet]
+        ips = tuple(libvirt_ips(hosts, self.subnet, seats, dhcp=False))
+        devices = (self.uplink,) if self.uplink else ()
+        name, mode = libvirt_link(site.name(self.name)[0]), "nat" if self.nat else "route"
+        beyond = (NAT_IPV6,) if self.nat and 6 in self.versions else ()
+        whole = f"{site.project}-{self.name}"
+        network = libvirtxml.Network(whole, mode, devices, name, False, mtu=self.mtu, ips=ips, beyond=beyond)
+        return network, told
 
     def link(self, site: Site) -> str:
         return self.uplink or ""

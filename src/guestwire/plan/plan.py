@@ -15,7 +15,9 @@ from functools import cached_property
 from guestwire.errors import FileError, Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import AnyAddress
+from guestwire.kinds.domainnic import DomainNic
 from guestwire.kinds.file import File
+from guestwire.kinds.libvirtnetwork import LibvirtNetwork
 from guestwire.kinds.mark import NO_PROJECT
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
@@ -25,7 +27,7 @@ from guestwire.plan.step import PROCESSES, Act, Step
 
 __all__ = ["Plan", "make_plan"]
 
-OURS_ALONE = (Namespace, Link, Nft, File, Route)
+OURS_ALONE = (Namespace, Link, Nft, File, Route, DomainNic, LibvirtNetwork)
 """The kinds of which two can't share a name: one that is here without our mark is in the way."""
 
 Blame = Callable[[Key, str, str], Problem]

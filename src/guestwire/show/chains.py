@@ -14,6 +14,7 @@ from enum import Enum, auto
 from ipaddress import ip_address
 
 from guestwire.kinds.address import Address
+from guestwire.kinds.domainnic import DomainNic
 from guestwire.kinds.link import Link
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
@@ -126,6 +127,7 @@ class _Builder:
                 address.family == 6 and ip_address(address.address).is_link_local
             ):
                 self.addresses.setdefault((address.netns, address.link), []).append(address.interface)
+        self.domains = {(nic.netns, nic.link): nic.domain for nic in picture.of(DomainNic) if nic.link}
         self.titles, self.shortened = _titles(picture.of(Namespace))
         self.claimed: set[Place] = set()
         self.pointed: set[frozenset[Place]] = set()
@@ -218,7 +220,9 @@ class _Builder:
         end = ""
         if Edge.HELD in self.wiring.joined[node.place].values():
             return []
-        if isinstance(link, Tap) and link.carrier and link.up:
+        if link is not None and node.place in self.domains:
+            end = f"domain {printable(self.domains[node.place])}"
+        elif isinstance(link, Tap) and link.carrier and link.up:
             end = "program" if link.tun else "guest NIC"
         elif isinstance(link, Macvlan) and link.device == "macvtap":
             end = f"/dev/tap{link.index}" if link.index else "guest NIC"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from guestwire.places import is_lab_namespace
 from guestwire.plan import Plan, Step
+from guestwire.show.domains import domain_rows, explained, network_rows
 
 if TYPE_CHECKING:
     from guestwire.watch import Repair
@@ -163,7 +164,7 @@ def standing(document: Mapping[str, Any]) -> str:
         )
         ports = "" if bare else str(len(each["ports"]))
         networks.append((each["name"], each["type"], each["link"] or ("missing" if each["missing"] else ""), ports))
-    text += "\n" + table(networks)
+    text += "\n" + table(networks) + explained(document)
     given = [(each["name"], lease) for each in document["networks"] for lease in each.get("leases", ())]
     if given:
         rows = [("LEASE", "NETWORK", "NAME", "MAC OR DUID", "UNTIL")]
@@ -245,6 +246,7 @@ def host(document: Mapping[str, Any]) -> str:
             state = "down" if not each["up"] else "up" if each["carrier"] else "no carrier"
             rows.append((each["name"], each["device"], state, " ".join(each["addresses"])))
         parts.append(table(rows))
+    parts += [table(found) for found in ([*domain_rows(document)], [*network_rows(document)]) if found]
     return "\n".join(parts) or "This host has no links but lo.\n"
 
 

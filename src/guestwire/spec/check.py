@@ -73,6 +73,9 @@ def _nics(file: File, guest: Guest, report: Report, networks: set[str]) -> None:
         if network and nic.mtu and network.mtu and nic.mtu > network.mtu:
             message = f"mtu {nic.mtu} is over the {network.mtu} of network {quote(network.name)}."
             report.at(nic.at("mtu"), message, f"Write {network.mtu} or less, or raise the network's.")
+        if network and nic.portgroup and "portgroups" not in type(network).model_fields:
+            message = f"network {quote(network.name)} of type {network.type} has no port groups."
+            report.at(nic.at("portgroup"), message, "Leave portgroup out.")
         link = nic.name or f"eth{i}"
         if link == "lo":
             report.at(nic.at("name"), "lo is the guest's loopback.", "Use another name.")

@@ -127,6 +127,7 @@ class Nic(Part):
     link_state: Literal["up", "down"] | None = Field(
         None, alias="link", description="whether a machine's NIC has its cable in"
     )
+    portgroup: Word | None = Field(None, description="which of a libvirt network's port groups its port is of")
     port: Port | None = Field(None, description="how a bridge treats its port, over what the network says")
     vlan: VlanId | None = Field(
         None, description="on a bridge with vlans: the VLAN of its untagged frames, 1 to 4094; else the network's"

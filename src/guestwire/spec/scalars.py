@@ -32,6 +32,7 @@ __all__ = [
     "Texts",
     "VlanId",
     "VlanIds",
+    "VlanNumbers",
     "Word",
     "fail",
     "json_type",
@@ -240,6 +241,12 @@ _JSON_VLANS: dict[str, Any] = {"type": ["integer", "string"], "pattern": "^[0-9]
 
 Flag = Annotated[bool, PlainValidator(_flag), json_type("true or false", {"type": "boolean"})]
 Count = Annotated[int, PlainValidator(_whole(1, 10000)), _range(1, 10000)]
+VlanNumbers = Annotated[
+    tuple[Annotated[int, PlainValidator(_whole(1, 4094)), _range(1, 4094)], ...],
+    BeforeValidator(one_or_many),
+    AfterValidator(once),
+    json_type("a VLAN's number, 1 to 4094", {"type": "integer", "minimum": 1, "maximum": 4094}, True),
+]
 PortNumber = Annotated[int, PlainValidator(_whole(1, 65535)), _range(1, 65535)]
 Mtu = Annotated[int, PlainValidator(_whole(68, 65535)), _range(68, 65535)]
 Queues = Annotated[int, PlainValidator(_whole(1, 256)), _range(1, 256)]

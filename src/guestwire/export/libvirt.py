@@ -1,0 +1,105 @@
+"""A file as libvirt's XML: networks, a host interface for a bridge that has a NIC of the host's, and guests' NICs.
+
+libvirt's own words differ from ours in a few things, which are told: it has no routed segment without a bridge, no
+macvtap in mode source, no ports of the host's that lead to guests, and of a port's options only `isolated`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from xml.etree import ElementTree
+
+from guestwire.compile import BuiltNetwork, Seat, Site
+from guestwire.compile.tolibvirt import libvirt_link
+from guestwire.daemons.libvirtxml import Interface, Network, documents
+from guestwire.export import Document, Exported
+from guestwire.kinds import Link
+from guestwire.kinds.address import Address
+from guestwire.kinds.bridge import Bridge
+from guestwire.spec.report import quote
+
+__all__ = ["again", "export", "remark"]
+
+
+def export(site: Site) -> Exported:
+    """A compiled file as networks, host interfaces and guests' NICs."""
+    found: list[Document] = []
+    told: list[str] = []
+    known: set[str] = set()
+    for network in site.file.networks.values():
+        assert isinstance(network, BuiltNetwork)
+        seats = [seat for seat in site.seats.values() if seat.nic.network == network.name]
+        made, unsaid = network.as_libvirt(site, seats)
+        told += [f"network {quote(network.name)}: {each}" for each in unsaid]
+        if made is None:
+            continue
+        known.add(network.name)
+        found += [_document(f"{name}.interface.xml", text, "interface") for name, text in _bridges(site, network)]
+        found.append(_document(f"{made.name}.xml", made.xml(), "network"))
+    for seat in site.seats.values():
+        if seat.nic.network in known:
+            found.append(_document(f"{seat.guest}-{seat.nic.link}.xml", _nic(site, seat).xml(), "", seat.guest))
+    return Exported(tuple(found), tuple(dict.fromkeys(told)))
+
+
+def again(text: str) -> Exported:
+    """Networks and NICs of domains as they stand in a text, written back."""
+    found = []
+    for number, each in enumerate(documents(text)):
+        network = isinstance(each, Network)
+        name = each.name if isinstance(each, Network) else f"nic-{number}"
+        found.append(_document(f"{name}.xml", each.xml(), "network" if network else "", "DOMAIN"))
+    if not found:
+        raise ValueError("there is no network and no domain's NIC in it")
+    return Exported(tuple(found))
+
+
+def remark(text: str) -> str:
+    """An XML comment."""
+    return f"<!-- {re.sub('--+', '-', text)} -->"
+
+
+def _document(file: str, text: str, schema: str, domain: str = "") -> Document:
+    verb = {"network": "net-define", "interface": "iface-define"}.get(schema, f"attach-device {domain}")
+    return Document(file, text, schema, f"virsh {verb} {file}")
+
+
+def _bridges(site: Site, network: BuiltNetwork) -> Iterator[tuple[str, str]]:
+    """The bridge of a network that has a NIC of the host's: libvirt's networks only name such a one."""
+    name = network.link(site)
+    bridge = next((each for each in site.desired.picture.of(Bridge, site.host) if each.name == name), None)
+    links = site.desired.picture.of(Link, site.host)
+    ports = [each for each in links if each.master == name and each.name == network.uplink]
+    if bridge is None or bridge.owner != site.project or not ports:
+        return
+    root = ElementTree.Element("interface", {"type": "bridge", "name": libvirt_link(name)})
+    ElementTree.SubElement(root, "start", {"mode": "onboot"})
+    if bridge.mtu:
+        ElementTree.SubElement(root, "mtu", {"size": str(bridge.mtu)})
+    held = [each for each in site.desired.picture.of(Address, site.host) if each.link == name]
+    for family, version in (("ipv4", 4), ("ipv6", 6)):
+        addresses = [each for each in held if each.family == version]
+        if addresses:
+            protocol = ElementTree.SubElement(root, "protocol", {"family": family})
+            for each in addresses:
+                address, _, prefix = each.interface.partition("/")
+                ElementTree.SubElement(protocol, "ip", {"address": address, "prefix": prefix})
+    inner = ElementTree.SubElement(root, "bridge", {"stp": "on" if bridge.stp else "off", "delay": "0"})
+    for port in ports:
+        ElementTree.SubElement(inner, "interface", {"type": "ethernet", "name": port.name})
+    ElementTree.indent(root)
+    yield libvirt_link(name), ElementTree.tostring(root, "unicode") + "\n"
+
+
+def _nic(site: Site, seat: Seat) -> Interface:
+    network = site.file.networks[seat.nic.network]
+    assert isinstance(network, BuiltNetwork)
+    made, _ = network.as_libvirt(site, [])
+    assert made is not None
+    isolated = bool(seat.nic.port and seat.nic.port.isolated)
+    model = getattr(seat.nic, "model", None) or "virtio"
+    portgroup = seat.nic.portgroup or ""
+    return Interface(
+        "network", seat.mac, made.name, portgroup=portgroup, model=model, isolated=isolated, mtu=seat.nic.mtu
+    )

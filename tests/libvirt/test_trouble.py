@@ -1,0 +1,156 @@
+"""What goes wrong with libvirt: it is absent, hangs, is another version; names are taken; guestwire is killed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.libvirt.daemon import Libvirtd
+from tests.sandbox import SOURCE, Sandbox
+
+FILE = """
+name: demo
+networks:
+  lan: {type: bridge, subnet: 10.1.0.0/24}
+  nat: {type: libvirt, subnet: 10.4.0.0/24, dhcp: true}
+guests:
+  web: {kind: libvirt, nics: [lan, nat]}
+  ns: {nics: [lan, nat]}
+"""
+THEIRS = """<network><name>demo-nat</name><bridge name='theirs0'/>
+<ip address='10.99.0.1' netmask='255.255.255.0'/></network>"""
+
+
+@pytest.fixture
+def off(libvirtd: Libvirtd) -> Libvirtd:
+    """A libvirtd with a domain that is off."""
+    libvirtd.define("web", start=False)
+    libvirtd.sandbox.write(FILE)
+    return libvirtd
+
+
+def _fails(sandbox: Sandbox, code: int, *words: str, verb: str = "up", env: dict[str, str] | None = None) -> None:
+    done = sandbox.guestwire(verb, check=False, env=env)
+    assert done.returncode == code, done.stdout + done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_no_libvirtd(sandbox: Sandbox) -> None:
+    sandbox.write(FILE)
+    before = sandbox.snapshot()
+    _fails(sandbox, 69, "libvirt doesn't answer at qemu:///system", "libvirtd --daemon")
+    assert sandbox.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("No module named 'libvirt'", ("libvirt-python is missing", "pkg-config --modversion libvirt")),
+        ("undefined symbol: virDomainFoo", ("doesn't fit the libvirt of this machine", "pip install libvirt-python==")),
+    ],
+)
+def test_no_library_or_another_version(sandbox: Sandbox, tmp_path: Path, error: str, words: tuple[str, ...]) -> None:
+    folder = tmp_path / "library"
+    folder.mkdir()
+    (folder / "libvirt.py").write_text(f"raise ImportError({error!r})\n")
+    sandbox.write(FILE)
+    _fails(sandbox, 69, *words, env={"PYTHONPATH": f"{folder}:{SOURCE}"})
+
+
+def test_a_libvirtd_that_hangs_is_waited_for_in_vain_only_so_long(off: Libvirtd) -> None:
+    off.sandbox.sh("ip link add br0 type bridge")
+    off.stop()
+    os.unlink(off.sandbox.folder / "guestwire.yaml")
+    for verb in ("draw", "status"):
+        said = off.sandbox.run(sys.executable, "-m", "guestwire", verb, seconds=10).stdout
+        assert "br0" in said
+
+
+def test_no_such_domain(off: Libvirtd) -> None:
+    off.sandbox.write(FILE.replace("kind: libvirt,", "kind: libvirt, domain: wbe,"))
+    _fails(off.sandbox, 65, 'guestwire.yaml:7:32: guest "web": libvirt has no domain "wbe"', "virsh list --all")
+
+
+def test_a_lab_has_no_domains(off: Libvirtd) -> None:
+    done = off.sandbox.guestwire("up", "--lab", check=False)
+    assert done.returncode == 65
+    assert 'domain "web" runs where its libvirtd does, and that isn\'t in a lab.' in done.stderr
+    assert "libvirt's networks are where its libvirtd is" in done.stderr
+
+
+def test_a_network_of_that_name_is_somebody_elses(off: Libvirtd) -> None:
+    off.sandbox.write(THEIRS, "theirs.xml")
+    off.virsh("net-define", str(off.sandbox.folder / "theirs.xml"))
+    before, theirs = off.sandbox.snapshot(), off.virsh("net-dumpxml", "demo-nat")
+    _fails(off.sandbox, 65, "guestwire.yaml:5:3", "libvirt network demo-nat is already there and isn't guestwire's")
+    assert off.sandbox.snapshot() == before
+    assert off.virsh("net-dumpxml", "demo-nat") == theirs
+
+
+def test_a_domain_has_a_nic_with_that_mac(off: Libvirtd) -> None:
+    off.sandbox.write(FILE.replace("[lan, nat]}\n  ns", '[{network: lan, mac: "52:54:00:00:00:09"}]}\n  ns'))
+    off.virsh("attach-interface", "web", "network", "other", "--mac", "52:54:00:00:00:09", "--config")
+    _fails(off.sandbox, 65, "domain nic web/52:54:00:00:00:09 is already there and isn't guestwire's")
+    assert "network='other'" in off.virsh("dumpxml", "web")
+
+
+def test_the_bridges_name_is_taken(off: Libvirtd) -> None:
+    off.sandbox.sh("ip link add demo-nat type bridge")
+    _fails(off.sandbox, 71, "libvirt network demo-nat", "All was undone.")
+    assert off.virsh("net-list", "--all") == ""
+    assert "<interface" not in off.virsh("dumpxml", "web")
+
+
+WRONG = {
+    "{type: libvirt, bridge: br0, subnet: 10.4.0.0/24}": "forward nat has libvirt make the bridge itself",
+    "{type: libvirt}": "forward nat without subnet",
+    "{type: libvirt, forward: bridge}": "Write either bridge: br0 or uplink: eth0",
+    "{type: libvirt, forward: vepa}": "Name the host's NIC",
+    "{type: libvirt, forward: bridge, bridge: br0, dhcp: true}": "libvirt serves only on bridges that it makes",
+    "{type: libvirt, forward: bridge, bridge: br0, vlan: 7}": "only Open vSwitch's takes VLANs",
+    "{type: libvirt, forward: vepa, uplink: eth0}": "a namespace needs one",
+    "{type: libvirt, subnet: 10.4.0.0/24}, x: {type: libvirt, virtualport: openvswitch}": "which of Open vSwitch",
+}
+
+
+def test_what_a_network_cannot_be(sandbox: Sandbox) -> None:
+    for network, words in WRONG.items():
+        text = FILE.replace("{type: libvirt, subnet: 10.4.0.0/24, dhcp: true}", network.replace(", x:", "\n  x:"))
+        sandbox.write(text)
+        _fails(sandbox, 65, words, verb="plan")
+
+
+def test_no_such_bridge(off: Libvirtd) -> None:
+    off.sandbox.write(FILE.replace("subnet: 10.4.0.0/24, dhcp: true", "forward: bridge, bridge: nope"))
+    _fails(off.sandbox, 65, "the host has no bridge nope")
+
+
+def test_a_killed_up_is_taken_back(off: Libvirtd) -> None:
+    """kill -9 before each of a change's last steps, among which are all of libvirt's."""
+    links, domain = off.sandbox.snapshot()["links of "], off.virsh("dumpxml", "web")
+    number = len(off.sandbox.json("plan")["changes"]) + 8
+    for fault in (1, *range(number - 12, number - 2, 3)):
+        killed = off.sandbox.guestwire("up", check=False, env={"GUESTWIRE_FAULT": f"kill:{fault}"})
+        if killed.returncode == 0:
+            off.sandbox.guestwire("down")
+            continue
+        off.sandbox.guestwire("rollback")
+        assert off.virsh("dumpxml", "web") == domain
+        assert off.virsh("net-list", "--all") == ""
+    assert off.sandbox.snapshot()["links of "] == links
+
+
+def test_up_and_down_leave_the_domain_as_it_was(off: Libvirtd) -> None:
+    domain = off.virsh("dumpxml", "web")
+    said = off.sandbox.guestwire("up")
+    assert 'domain "web" is off: its NICs go into its definition' in said.stderr
+    assert off.virsh("dumpxml", "web").count("ua-guestwire_demo_") == 2
+    assert "guestwire:project>demo<" in off.virsh("net-dumpxml", "demo-nat")
+    assert off.sandbox.json("plan")["changes"] == []
+    off.sandbox.guestwire("down")
+    assert off.virsh("dumpxml", "web") == domain
+    assert off.virsh("net-list", "--all") == ""
