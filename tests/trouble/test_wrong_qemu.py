@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -120,6 +121,7 @@ def test_an_image_that_another_qemu_writes_to(sandbox: Sandbox, folder: Path, mi
             refused(sandbox, "up", "--lab", code=69, says="is in use by qemu-system-x86", hint="an image of its own")
         finally:
             sandbox.sh("kill -KILL $(pidof qemu-system-x86_64)")
+            other.send_signal(signal.SIGCONT)  # nsenter, which has stopped along with it
     sandbox.guestwire("up", "--lab")
     sandbox.guestwire("down")
 
