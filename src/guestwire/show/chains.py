@@ -19,6 +19,7 @@ from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
+from guestwire.kinds.vmnic import VmNic
 from guestwire.picture import Picture
 from guestwire.show.wiring import UNREAD, Edge, Place, Wiring, natural
 
@@ -126,6 +127,7 @@ class _Builder:
                 address.family == 6 and ip_address(address.address).is_link_local
             ):
                 self.addresses.setdefault((address.netns, address.link), []).append(address.interface)
+        self.machines = {(nic.netns, nic.end[0]): nic for nic in picture.of(VmNic) if nic.end}
         self.titles, self.shortened = _titles(picture.of(Namespace))
         self.claimed: set[Place] = set()
         self.pointed: set[frozenset[Place]] = set()
@@ -218,6 +220,11 @@ class _Builder:
         end = ""
         if Edge.HELD in self.wiring.joined[node.place].values():
             return []
+        if (nic := self.machines.get(node.place)) is not None:
+            end = nic.name.partition("/")[2]
+            addresses = tuple(map(printable, nic.addresses))
+            place = (node.place[0], nic.name)
+            return [Node(Role.PROGRAM, place, printable(end), node.where, Edge.DESCRIPTOR, addresses=addresses)]
         if isinstance(link, Tap) and link.carrier and link.up:
             end = "program" if link.tun else "guest NIC"
         elif isinstance(link, Macvlan) and link.device == "macvtap":
