@@ -130,7 +130,13 @@ def _the_seed_is_read_inside(sandbox: Sandbox) -> None:
     assert "local-hostname: vm\n" in told
     assert f"#cloud-config\nuser: alice\nssh_authorized_keys:\n- {KEY}\n" in told
     mac = next(each for each in sandbox.json("status")["guests"] if each["name"] == "vm")["nics"][0]["mac"]
-    for line in (f"macaddress: {mac}", "- 10.77.0.3/24", "- fd00:77::3/64", "via: 10.77.0.1", "via: fd00:77::1"):
+    for line in (
+        f"macaddress: {mac}",
+        "- 10.77.0.3/24",
+        "- fd00:77::3/64",
+        "gateway4: 10.77.0.1",
+        "gateway6: fd00:77::1",
+    ):
         assert f" {line}\n" in told
     assert "nameservers:\n      addresses:\n      - 10.77.0.53\n" in told
     changed = sandbox.write(FILE.replace(SECRET, f"{SECRET}3"))
