@@ -11,7 +11,7 @@ import pytest
 from guestwire.guests import KINDS
 from guestwire.networks import TYPES
 from guestwire.spec import load
-from tests.docs.pages import ROOT, WRITTEN, Block, blocks, commands, matches, play, transcripts
+from tests.docs.pages import ROOT, WRITTEN, Block, blocks, commands, furnish, matches, play, transcripts
 from tests.examples import ELSEWHERE, EXAMPLES
 from tests.sandbox import Sandbox, sandboxed
 
@@ -89,6 +89,7 @@ def planned(example: str) -> tuple[str, ...]:
     """The commands that an example's plan says, trimmed."""
     import tempfile
 
+    furnish(example)
     with tempfile.TemporaryDirectory() as folder, sandboxed(Path(folder)) as sandbox:
         text = sandbox.guestwire("plan", str(ROOT / example), "--lab", "--commands").stdout
     return tuple(_plain(line) for line in text.splitlines())

@@ -18,11 +18,11 @@ from tests.sandbox import SOURCE, Sandbox
 __all__ = ["Terminal", "asked_to_end"]
 
 
-def asked_to_end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
-    """Send a command of a sandbox a signal, past the nsenter that stands between; its exit code."""
+def asked_to_end(process: subprocess.Popen[bytes]) -> int:
+    """Send a command of a sandbox SIGTERM, past the nsenter that stands between; its exit code."""
     with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
         (pid,) = map(int, file.read().split())
-    os.kill(pid, number)
+    os.kill(pid, signal.SIGTERM)
     return process.wait(20)
 
 
@@ -71,6 +71,6 @@ class Terminal:
         before, _, self.said = self.said.partition(text)
         return before
 
-    def asked_to_end(self, number: int = signal.SIGTERM) -> int:
-        """Send the command itself a signal; its exit code."""
-        return asked_to_end(self.process, number)
+    def asked_to_end(self) -> int:
+        """Send the command SIGTERM; its exit code."""
+        return asked_to_end(self.process)

@@ -27,10 +27,11 @@ from guestwire.kinds.child import Child
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.tap import Tap
+from guestwire.kinds.vmnic import VmNic
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
-from guestwire.observe import observe
+from guestwire.observe import look_up, observe
 from guestwire.picture import Key, Picture
 from guestwire.plan import Plan, Step
 from guestwire.spec.file import Instance
@@ -276,21 +277,25 @@ def picture(path: str | None, *, lab: bool = False, netns: str | None = None) ->
     """What is there of a project: its host and its namespaces."""
     where = situation(usual_file(path, None), lab=lab, project=None, netns=netns)
     with Kernel() as kernel:
-        seen = _with_cables(kernel, observe(kernel, where.host, related(where.project)))
+        seen = _with_guests(kernel, observe(kernel, where.host, related(where.project)))
         return with_domains(kernel, seen, where.host)
 
 
 def everything(netns: str | None = None) -> Picture:
     """The whole of a host, whoever made it: its own namespace, and every named one."""
     with Kernel() as kernel:
-        seen = _with_cables(kernel, observe(kernel, netns or "", namespaces.names()))
+        seen = _with_guests(kernel, observe(kernel, netns or "", namespaces.names()))
         return with_domains(kernel, seen, netns or "")
 
 
-def _with_cables(kernel: Kernel, seen: Picture) -> Picture:
-    """A picture with the cables between its namespaces too, as far as we may ask their processes."""
+def _with_guests(kernel: Kernel, seen: Picture) -> Picture:
+    """A picture with machines' NICs and the cables between its namespaces too, as far as we may ask their processes."""
     with contextlib.suppress(Unavailable):
         seen.add(*(cable for cable in Cable.read_all(kernel, None) if cable.netns in seen.scope))
+    states = [state for project in projects() if (state := Store(project).standing()) is not None]
+    look_up(
+        kernel, seen, [key for s in states for key in s.named if key.kind == VmNic.KIND and key.netns in seen.scope]
+    )
     return seen
 
 

@@ -94,7 +94,8 @@ class _Stations:
             told = self._told(agent)
             known = (tuple(a.partition("/")[0] for a in told.get(seat.mac) or seat.addresses) for seat in seats)
             nics = tuple(Seat(s.nic.network, s.link, a) for s, a in zip(seats, known, strict=True))
-            return Station(instance.name, None, nics, kind, agent=agent)
+            mute = guest.MUTE.format(instance.name)
+            return Station(instance.name, None, nics, kind, agent=agent, mute=mute)
         netns = f"{self.where.project}-{instance.name}"
         return Station(instance.name, netns, tuple(self._seat(n.network, netns, n.link) for n in guest.nics), kind)
 

@@ -125,6 +125,9 @@ class BuiltGuest(Guest):
     HAS_NAMESPACE: ClassVar[bool] = True
     """Whether it is a namespace, which can be given addresses, measured from, and run commands in."""
 
+    MUTE: ClassVar[str] = ""
+    """Why nobody can be asked from inside the one that is called {}, where there is more to say than that."""
+
     NIC_KEYS: ClassVar[frozenset[str]] = frozenset()
     """The keys of a NIC that this kind has a use for, of those that few have."""
 

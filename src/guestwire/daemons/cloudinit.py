@@ -32,7 +32,10 @@ EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 @dataclass(frozen=True)
 class Route:
-    """A NIC's default route: the gateway, and whether it lies outside the NIC's own subnet."""
+    """A NIC's default route: the gateway, and whether it lies outside the NIC's own subnet.
+
+    That it does only netplan is told by cloud-init; its other renderers leave it out, and the route can't be set.
+    """
 
     gateway: str
     onlink: bool = False
@@ -79,8 +82,13 @@ def _ethernet(nic: Nic, dns: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"match": {"macaddress": nic.mac}, "set-name": nic.link, "dhcp4": nic.dhcp}
     if nic.addresses:
         found["addresses"] = list(nic.addresses)
-    if nic.routes:
-        found["routes"] = [_route(route) for route in nic.routes]
+    for route in nic.routes:
+        version = 6 if ":" in route.gateway else 4
+        if route.onlink:
+            found.setdefault("routes", []).append({"to": EVERYWHERE[version], "via": route.gateway, "on-link": True})
+        else:
+            # Not as a route to ::/0, of which cloud-init before 23 makes one to ::/64 (`_normalize_net_keys`).
+            found[f"gateway{version}"] = route.gateway
     if dns and (nic.addresses or nic.dhcp):
         found["nameservers"] = {"addresses": list(dns)}
     if nic.mtu:
@@ -88,11 +96,6 @@ def _ethernet(nic: Nic, dns: Sequence[str]) -> dict[str, Any]:
     if not nic.addresses and not nic.dhcp:
         found["optional"] = True  # the boot needn't wait for it
     return found
-
-
-def _route(route: Route) -> dict[str, Any]:
-    found: dict[str, Any] = {"to": EVERYWHERE[6 if ":" in route.gateway else 4], "via": route.gateway}
-    return {**found, "on-link": True} if route.onlink else found
 
 
 def _yaml(value: object) -> bytes:

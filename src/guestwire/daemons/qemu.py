@@ -14,6 +14,7 @@ none to come (no_new_privs, an empty bounding set), and system calls that it has
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,9 @@ class Drive:
 def rights(user: int, group: int, groups: Sequence[int] = ()) -> list[str]:
     """The options of setpriv(1) that leave QEMU nothing but that user and those groups."""
     beside = f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"
+    with contextlib.suppress(OSError), open("/proc/self/setgroups") as file:
+        if file.read().strip() == "deny":  # in an ordinary user's world, whose groups it keeps (user_namespaces(7))
+            beside = "--keep-groups"
     return [
         *(f"--reuid={user}", f"--regid={group}", beside),
         *("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"),

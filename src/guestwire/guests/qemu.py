@@ -44,6 +44,7 @@ class Qemu(BuiltGuest):
     """A virtual machine that guestwire runs."""
 
     HAS_NAMESPACE: ClassVar[bool] = False
+    MUTE: ClassVar[str] = "no guest agent runs in {}, or not yet"
     NIC_KEYS: ClassVar[frozenset[str]] = frozenset({"queues", "model", "vhost", "link"})
 
     kind: Literal["qemu"] = Field(description="a virtual machine, which guestwire runs by QEMU")

@@ -229,11 +229,7 @@ class _Check:
         for one, source in enumerate(self._stations):
             if source.netns is not None or source.agent:
                 continue
-            why = (
-                f"the namespace of {source.name} isn't there"
-                if source.name in self._missing
-                else f"there is no way to send from {source.name} here"
-            )
+            why = f"the namespace of {source.name} isn't there" if source.name in self._missing else source.why_mute
             for other, target in enumerate(self._stations):
                 if one != other:
                     for family in common_families(source, target):

@@ -120,7 +120,7 @@ class _Judge(NamedTuple):
             else:
                 key = QuestionKey(source.name, target.name, family, expectation.proto, expectation.port)
                 found = self.answers.get(key)
-            yield found or Answer(None, f"there is no way to send from {source.name} here")
+            yield found or Answer(None, source.why_mute)
 
 
 def _verdict(reaches: bool, seen: Sequence[tuple[str, Answer]]) -> tuple[bool | None, str]:

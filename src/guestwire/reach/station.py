@@ -60,6 +60,8 @@ class Station:
     nics: tuple[Seat, ...]
     kind: str = "namespace"
     doors: tuple[Door, ...] = ()
+    mute: str = ""
+    """Why it can't be sent from, where there is more to say than that there is no way."""
     agent: str = ""
     """The socket of the guest agent that asks for it, where it is a virtual machine which has one."""
 
@@ -71,6 +73,11 @@ class Station:
     def can_listen(self) -> bool:
         """Whether guestwire may listen there where nothing does: in a guest's namespace, a lab, never on a host."""
         return self.netns is not None and self.kind in ("namespace", "lab")
+
+    @property
+    def why_mute(self) -> str:
+        """Why it can't be sent from, where it has neither namespace nor agent."""
+        return self.mute or f"there is no way to send from {self.name} here"
 
     @cached_property
     def networks(self) -> frozenset[str]:

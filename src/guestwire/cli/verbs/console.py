@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 
 from guestwire.cli.table import LAB, Argument, Verb
@@ -36,7 +37,8 @@ def run(args: Namespace) -> int:
     if args.json:
         raise UsageError("console is what a guest says, and has no JSON.", hint="Leave --json out.")
     machine = api.find_machine(args.guest)
-    ended = api.attach(machine, lambda: say(args, f"{machine.name}'s console. Ctrl-] leaves it."))
+    leaving = "Ctrl-] leaves it" if sys.stdin and sys.stdin.isatty() else "Ctrl-C ends this"
+    ended = api.attach(machine, lambda: say(args, f"{machine.name}'s console. {leaving}."))
     if ended is Ended.STOPPED:
         raise Interrupted("interrupted.")
     if ended is not Ended.UNREAD:
