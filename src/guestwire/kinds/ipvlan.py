@@ -33,7 +33,7 @@ from guestwire.linux.netlink import attributes, nested, text, u16
 from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, set_link
 from guestwire.picture import Value, fixed, setting
 
-__all__ = ["FLAGS", "MODES", "Ipvlan"]
+__all__ = ["Ipvlan"]
 
 MODES = {"l2": 0, "l3": 1, "l3s": 2}
 FLAGS = {"bridge": 0, "private": 1, "vepa": 2}
