@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from guestwire import rootless
 from guestwire.apply import Store, projects
-from guestwire.errors import GuestwireError, UsageError
+from guestwire.errors import GuestwireError, Unavailable, UsageError
 from guestwire.linux import namespaces
 from guestwire.linux.inside import run
 from guestwire.linux.kernel import Kernel
@@ -34,6 +34,9 @@ def find_guest(name: str) -> str:
     there = set(namespaces.names())
     found = [f"{each}-{guest}" for each in projects() if project in ("", each) and f"{each}-{guest}" in there]
     if len(found) == 1:
+        if not namespaces.exists(found[0]):
+            hint = "Start it; `guestwire up` then plugs it in again."
+            raise Unavailable(f"the container of guest {guest} doesn't run any more.", hint=hint)
         return found[0]
     if found:
         choices = ", ".join(f"{namespace.removesuffix(f'-{guest}')}/{guest}" for namespace in found)

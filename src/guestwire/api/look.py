@@ -78,7 +78,7 @@ class Status:
         assert isinstance(guest, BuiltGuest)
         seats = self.where.site.seats if self.where.site else {}
         nics = [self._nic(netns, nic, seats.get((instance.name, nic.index))) for nic in guest.nics]
-        there = not guest.HAS_NAMESPACE or Key("", netns, Namespace.KIND, netns) in self.seen
+        there = not guest.HAS_NAMESPACE or netns in self.seen.scope
         waits = any(isinstance(link, Tap) and not link.carrier for _, link in nics if not guest.HAS_NAMESPACE)
         up = there and all(link is not None and link.up for _, link in nics)
         return {
@@ -86,7 +86,13 @@ class Status:
             "kind": guest.kind,
             "state": "down" if not up else "starting" if waits else "up",
             "nics": [document for document, _ in nics],
+            **self._absence(instance.name),
         }
+
+    def _absence(self, guest: str) -> dict[str, str]:
+        """Why a container can't be plugged in, where it can't."""
+        absent = self.where.site.absent if self.where.site else {}
+        return {"why": absent[guest].message} if guest in absent else {}
 
     def _nic(self, netns: str, nic: Nic, seat: Seat | None) -> tuple[dict[str, Any], Link | None]:
         """A NIC's document, and its link. Of a program's NIC the file says MAC and addresses, if anybody does."""

@@ -21,7 +21,7 @@ from guestwire.errors import Unavailable
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.mark import RUN
 from guestwire.kinds.process import end
-from guestwire.linux.userns import started
+from guestwire.linux.processes import started
 from guestwire.picture import Key
 from guestwire.plan import Plan
 

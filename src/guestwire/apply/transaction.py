@@ -21,6 +21,7 @@ from guestwire.apply.fault import Fault
 from guestwire.apply.store import Entry, Journal, State, Store
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Refused, Unavailable
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.dhcp import DhcpClient, without_lease
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
@@ -276,10 +277,12 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
 
 
 def _beginnings(seen: Picture, journal: Journal, desired: Desired) -> Iterator[Thing]:
-    """What was before, but for what worked on a link that had gone already: it can't be begun again."""
+    """What was before, but for what worked on a link that had gone, or was in a container that has ended."""
     before = [entry.before for entry in journal.entries if entry.before is not None]
-    links = {value.place for value in before if isinstance(value, Link)}
-    links |= {link.place for link in seen.of(Link) if link.key not in desired.absent}
+    ended = {v.netns for v in [*before, *seen] if isinstance(v, Attachment) and not v.can_return()}
+    before = [value for value in before if ended.isdisjoint([value.netns, *(place[0] for place in value.on_links())])]
+    there = [link for link in seen.of(Link) if link.key not in desired.absent]
+    links = {value.place for value in [*before, *there] if isinstance(value, Link)}
     for value in before:
         if all(place in links or place[0] not in seen.scope for place in value.uses()):
             yield value

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from guestwire.daemons.containers import Source
 from guestwire.picture import Key, Picture
-from guestwire.spec.models import Guest, Network
+from guestwire.spec.models import Guest, Network, Nic
 
 if TYPE_CHECKING:
     from guestwire.compile.site import Seat, Site
@@ -85,6 +86,15 @@ class BuiltGuest(Guest):
 
     HAS_NAMESPACE: ClassVar[bool] = True
     """Whether it is a namespace, which can be given addresses, measured from, and run commands in."""
+
+    @property
+    def source(self) -> Source | None:
+        """Who keeps the namespace that it is, where that isn't guestwire."""
+        return None
+
+    def link_of(self, site: Site, name: str, nic: Nic) -> str:
+        """What the NIC's link is called inside guest `name`."""
+        return nic.link
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         """One of its NICs as this kind takes it; wrong for this host: `site.refuse`."""

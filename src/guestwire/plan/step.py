@@ -115,5 +115,5 @@ class Step:
 
     def describe(self) -> str:
         """The step in words: "create bridge br0 in namespace lab-host"."""
-        where = f" in namespace {self.value.netns}" if self.value.netns and self.value.KIND != Namespace.KIND else ""
+        where = f" in namespace {self.value.netns}" if self.value.netns not in ("", self.value.name) else ""
         return f"{self.action} {self.value.KIND} {self.value.name}{where}"

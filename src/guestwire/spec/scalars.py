@@ -27,6 +27,7 @@ __all__ = [
     "Account",
     "Address",
     "Addresses",
+    "ContainerName",
     "Count",
     "Flag",
     "GroupMask",
@@ -38,6 +39,7 @@ __all__ = [
     "Mtu",
     "NicAddresses",
     "PortNumber",
+    "ProcessNumber",
     "Queues",
     "Subnet",
     "Subnets",
@@ -60,6 +62,8 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
 _NAME = re.compile(NAME)
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?:([:-])[0-9A-Fa-f]{1,2})(?:\1[0-9A-Fa-f]{1,2}){4}")
+_CONTAINER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+MOST_PROCESSES = 1 << 22  # PID_MAX_LIMIT, include/linux/threads.h
 MAC_PAUSE = 2  # bit 1 of a port's group_fwd_mask, 01-80-C2-00-00-01: net/bridge/br_netlink.c answers EINVAL
 
 
@@ -127,6 +131,13 @@ def _group_mask(value: Any) -> int:
 
 def _word(value: Any) -> str:
     return _text(value, "a word")
+
+
+def _container(value: Any) -> str:
+    name = str(value) if isinstance(value, int) else _text(value, "a container's name")
+    if not _CONTAINER.fullmatch(name):
+        raise fail(f"{quote(name)} is no container's name.", "Write it as its runtime lists it.")
+    return name
 
 
 def _account(value: Any) -> str:
@@ -328,6 +339,8 @@ Mtu = Annotated[int, PlainValidator(_whole(68, 65535)), _range(68, 65535)]
 Queues = Annotated[int, PlainValidator(_whole(1, 256)), _range(1, 256)]
 GroupMask = Annotated[int, PlainValidator(_group_mask), _json("0 to 65535, or hexadecimal as 0x4000", _JSON_MASK)]
 Word = Annotated[str, PlainValidator(_word), _json("a name", _TEXT)]
+ProcessNumber = Annotated[int, PlainValidator(_whole(1, MOST_PROCESSES)), _range(1, MOST_PROCESSES)]
+ContainerName = Annotated[str, PlainValidator(_container), _json("a name or ID", _TEXT)]
 Account = Annotated[str, PlainValidator(_account), _json("a name or number", {"type": ["string", "integer"]})]
 LinkName = Annotated[str, PlainValidator(_link), _json("a link's name", _JSON_LINK)]
 Mac = Annotated[str, PlainValidator(_mac), _json("a MAC", _JSON_MAC)]
