@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable
 
 from guestwire.compile import BuiltGuest
-from guestwire.daemons.containers import Absent, Found, find
+from guestwire.compile.whereabouts import Absent, Found
+from guestwire.daemons.containers import RUNTIMES, Source
 from guestwire.errors import FileError, Problem, Unavailable
 from guestwire.kinds.attachment import Attachment
-from guestwire.linux import namespaces
+from guestwire.linux import namespaces, signposts
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.processes import Process
+from guestwire.linux.programs import run_program
 from guestwire.picture import Picture
 from guestwire.spec import File
 
 __all__ = ["led_to", "refuse_absent", "see_running", "whereabouts"]
+
+SECONDS = 10  # that a tool gets to answer
 
 
 def whereabouts(file: File) -> dict[str, Found | Absent]:
     """Where the namespaces of a file's containers are now, by the guests' names, or why they are nowhere."""
     guests = [(each.name, each.guest) for each in file.expand() if isinstance(each.guest, BuiltGuest)]
     sources = {name: source for name, guest in guests if (source := guest.source) is not None}
-    places = find(sources.values()) if sources else {}
-    return {name: _known(file.name, name, places[source]) for name, source in sources.items()}
+    return {name: _known(file.name, name, _find(source)) for name, source in sources.items()}
 
 
 def _known(project: str, guest: str, place: Found | Absent) -> Found | Absent:
@@ -73,3 +79,42 @@ def see_running(wanted: Picture) -> None:
     if gone:
         message = f"the container of {' and '.join(gone)} ended while it was being plugged in; all was undone."
         raise Unavailable(message, hint="Start it, and try again.")
+
+
+def _find(source: Source) -> Found | Absent:
+    if source.way == "netns":
+        return _by_file(source.name)
+    if source.way == "pid":
+        pid = int(source.name)
+        return _of_process(pid) or Absent(f"there is no process {pid}", "Say a running one's number.")
+    runtime = RUNTIMES[source.way]
+    if shutil.which(runtime.program) is None:
+        hint = "Install it, or say which process is meant, as pid: NUMBER."
+        return Absent(f"`{runtime.program}` isn't there to say where {source} is", hint, missing=True, unknown=True)
+    start = f"`{runtime.start} {source.name}` starts it."
+    try:
+        said = run_program((runtime.program, *(word.replace("{}", source.name) for word in runtime.words)), SECONDS)
+        pid = runtime.read(said)
+    except OSError as error:
+        hint = "Is it running, under this name?"
+        return Absent(f"`{runtime.program}` knows no {source} ({error.strerror})", hint, unknown=True)
+    except (ValueError, AttributeError) as error:
+        return Absent(f"`{runtime.program}` said something else than where {source} is ({error})", start, unknown=True)
+    if pid <= 0:
+        return Absent(f"{source} isn't running", start)
+    return _of_process(pid) or Absent(f"{source} has just ended", start)
+
+
+def _of_process(pid: int) -> Found | None:
+    process = Process.of(pid)
+    return Found(signposts.to_process(pid), process) if process else None
+
+
+def _by_file(name: str) -> Found | Absent:
+    file = name if "/" in name else namespaces.path(name)
+    try:
+        os.close(namespaces.open_file(file))
+    except OSError as error:
+        what = "there is none" if isinstance(error, FileNotFoundError) else error.strerror
+        return Absent(f"{file} holds no network namespace ({what})", "`lsns -t net` lists those that there are.")
+    return Found(os.path.abspath(file), None)

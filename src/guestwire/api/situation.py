@@ -13,7 +13,7 @@ from guestwire.api.loans import claim, give_back, heirs_of, to_look_up, without_
 from guestwire.api.work import DEFAULT_FILE, get_in, lock_of, named, no_journal, related
 from guestwire.apply import State, Store
 from guestwire.compile import BuiltNetwork, Site, compile_file
-from guestwire.daemons.containers import Absent, Found
+from guestwire.compile.whereabouts import Absent, Found
 from guestwire.errors import FileError, UsageError
 from guestwire.guests import KINDS
 from guestwire.kinds import Link, Thing, kinds

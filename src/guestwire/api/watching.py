@@ -16,7 +16,7 @@ from guestwire.api.loans import claim, hand_over, to_look_up
 from guestwire.api.situation import Situation, situation
 from guestwire.api.work import at_work, named, no_journal, related, usual_file
 from guestwire.apply import apply, preflight
-from guestwire.daemons.containers import Absent
+from guestwire.compile.whereabouts import Absent
 from guestwire.errors import UsageError
 from guestwire.kinds import Link
 from guestwire.linux.kernel import Kernel

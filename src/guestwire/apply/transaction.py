@@ -271,9 +271,7 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
         and not value.fleeting
         and ((found := now.get(key)) is None or value.differs(found))
     ] + [f"{key.kind} {key.name}" for key in desired.absent if key in now]
-    if left and not problems:
-        return [Problem(f"not as it was before: {name}.") for name in left]
-    return problems if left else []
+    return (problems or [Problem(f"not as it was before: {name}.") for name in left]) if left else []
 
 
 def _beginnings(seen: Picture, journal: Journal, desired: Desired) -> Iterator[Thing]:

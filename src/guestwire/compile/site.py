@@ -9,7 +9,7 @@ from functools import cached_property
 from guestwire.compile.firewall import Flow, Stop, stops
 from guestwire.compile.lan import Lan
 from guestwire.compile.rules import Rules
-from guestwire.daemons.containers import Absent, Found
+from guestwire.compile.whereabouts import Absent, Found
 from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.macvlan import Macvlan

@@ -18,7 +18,8 @@ from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
 from guestwire.compile.inside import DEFAULTS, add_addresses, ask_servers, default_routes, gateway_of
-from guestwire.daemons.containers import Absent, Source
+from guestwire.compile.whereabouts import Absent
+from guestwire.daemons.containers import Source
 from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.attachment import Attachment

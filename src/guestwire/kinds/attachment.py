@@ -11,6 +11,7 @@ other's namespace; guestwire sees the difference, iproute2 doesn't.
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -67,7 +68,8 @@ class Attachment(Thing):
         assert self.target is not None
         namespaces.prepare()
         signposts.put(namespaces.path(self.name), self._before, self.target, self.process)
-        kernel.lead(self.netns, self.target)
+        if not kernel.is_led(self.netns):  # else that was found before, and is held: it may have ended meanwhile
+            kernel.lead(self.netns, self.target)
 
     def change(self, kernel: Kernel, seen: Value) -> None:
         self.create(kernel)
@@ -75,6 +77,9 @@ class Attachment(Thing):
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
         signposts.remove(namespaces.path(self.name))
+
+    def why_refused(self, number: int) -> str | None:
+        return "Its container has ended: start it, and try again." if number == errno.ENOENT else None
 
     def create_commands(self) -> list[str]:
         place = signposts.place_of(self._before, self.process)
