@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from guestwire.api.outcome import Outcome
     from guestwire.api.rehearse import Rehearsal, rehearse
     from guestwire.api.removal import down
+    from guestwire.api.running import Wish, run
     from guestwire.api.service import Service, install_service, remove_service
     from guestwire.api.settling import confirm, rollback
     from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
@@ -31,6 +32,7 @@ __all__ = [
     "Service",
     "Status",
     "Watched",
+    "Wish",
     "add_cable",
     "add_tap",
     "cables",
@@ -55,6 +57,7 @@ __all__ = [
     "remove_cable",
     "remove_service",
     "rollback",
+    "run",
     "status",
     "up",
     "watch",
@@ -69,6 +72,7 @@ _HOMES = {
     "outcome": ("Outcome",),
     "rehearse": ("Rehearsal", "rehearse"),
     "removal": ("down",),
+    "running": ("Wish", "run"),
     "settling": ("confirm", "rollback"),
     "work": ("is_some_project",),
     "service": ("Service", "install_service", "remove_service"),

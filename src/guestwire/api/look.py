@@ -83,10 +83,11 @@ class Status:
         up = there and all(link is not None and link.up for _, link in nics)
         return {
             "name": instance.name,
-            "kind": guest.kind,
+            "kind": "program" if instance.name in self._programs else guest.kind,
             "state": "down" if not up else "starting" if waits else "up",
             "nics": [document for document, _ in nics],
             **self._absence(instance.name),
+            **self._programs.get(instance.name, {}),
         }
 
     def _absence(self, guest: str) -> dict[str, str]:
@@ -146,6 +147,11 @@ class Status:
         if network.name_servers() and self.where.site:
             found["leases"] = [lease._asdict() for lease in leases(lease_file(self.where.site, network))]
         return found
+
+    @cached_property
+    def _programs(self) -> dict[str, dict[str, Any]]:
+        state = self.where.state
+        return {each.name: {"pid": each.pid, "command": each.command} for each in (state.programs if state else ())}
 
     @cached_property
     def _links(self) -> dict[tuple[str, str], Link]:

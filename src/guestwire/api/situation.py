@@ -104,7 +104,8 @@ class Situation:
         uses = dict.fromkeys([*(link.key for link in uplinks if link), *sorted(self.borrowed)])
         back = self.site.desired.borrowed - self.borrowed  # lies as it did before, and is the host's own
         keys = tuple(key for key in named(self.site.desired.picture) if key not in back)
-        return State(self.project, self.host, self.lab, self.path, keys, loans, tuple(uses))
+        programs = self.state.living if self.state else ()
+        return State(self.project, self.host, self.lab, self.path, keys, loans, tuple(uses), programs)
 
     @property
     def returned(self) -> dict[Key, Thing]:
@@ -162,6 +163,10 @@ def situation(
         message = f"project {file.name} is up {place} already."
         raise FileError(message, hint="Take it down first, or give this one another name with --project.")
     place = path if path == "-" else str(Path(path).absolute())
+    if state is not None and state.living:
+        from guestwire.api.programs import with_programs  # only here: few projects have any
+
+        file = with_programs(file, state.living)
     return Situation(file, place, host, lab, store, state, way_in=way_in)
 
 

@@ -125,8 +125,9 @@ class _Host:
         desired = where.site.desired
         picture = Web(_as_lent(desired, where))
         problem, where.seen, where.state = where.site.problem, None, state
+        users = tuple(program.pid for program in state.programs)
         wanted = Desired(picture, set(desired.absent), set(desired.borrowed))
-        return Wanted(made, picture, wanted, state, bool(where.site.absent), problem)
+        return Wanted(made, picture, wanted, state, bool(where.site.absent), users, problem)
 
     def has_come(self) -> bool:
         began = time.monotonic()

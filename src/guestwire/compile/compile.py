@@ -111,7 +111,7 @@ class _Seating:
         assert isinstance(network, BuiltNetwork)
         short, long = site.name(f"{guest}.{nic.index}")
         assert isinstance(instance.guest, BuiltGuest)
-        given = instance.guest.HAS_NAMESPACE
+        given = instance.guest.IS_ADDRESSED
         addresses = tuple(self._addresses(netns, nic, network, given))
         seat = Seat(
             guest=guest,

@@ -87,6 +87,9 @@ class BuiltGuest(Guest):
     HAS_NAMESPACE: ClassVar[bool] = True
     """Whether it is a namespace, which can be given addresses, measured from, and run commands in."""
 
+    IS_ADDRESSED: ClassVar[bool] = True
+    """Whether its NICs get addresses where the file gives none."""
+
     @property
     def source(self) -> Source | None:
         """Who keeps the namespace that it is, where that isn't guestwire."""

@@ -33,6 +33,7 @@ class Process(BuiltGuest):
     """A program that opens its NIC by name."""
 
     HAS_NAMESPACE: ClassVar[bool] = False
+    IS_ADDRESSED: ClassVar[bool] = False
 
     kind: Literal["process"] = Field(description="a program of yours, which opens its NIC by name")
     owner: Account | None = Field(None, description="the user, by name or number, that may open its taps besides root")

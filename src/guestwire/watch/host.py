@@ -28,6 +28,8 @@ class Wanted:
     state: State
     awaits: bool
     """Whether something that the file names isn't there yet: a container that doesn't run."""
+    users: tuple[int, ...]
+    """The processes that are guests for as long as they run."""
     problem: Callable[[Key, str, str], Problem]
 
 

@@ -19,7 +19,6 @@ from guestwire.apply import apply
 from guestwire.errors import Busy, GuestwireError, Interrupted, Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import AnyAddress
-from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.hostclient import HostClient, passes
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.route import AnyRoute
@@ -135,9 +134,8 @@ class Watcher:
     # What is wanted
 
     def _moved(self) -> bool:
-        """Whether something is elsewhere or gone that what is wanted was made for: a container has ended, or runs."""
-        ended = any(key.kind == Attachment.KIND for key in self._stale.keys)
-        return ended or (self._wanted is not None and self._wanted.awaits and self._host.has_come())
+        """Whether something is elsewhere or gone that what is wanted was made for: a container, a program."""
+        return self._stale.anew or (self._wanted is not None and self._wanted.awaits and self._host.has_come())
 
     def _start(self, sources: Sources) -> bool:
         """Begin, or begin anew after somebody's `up`."""
@@ -173,7 +171,7 @@ class Watcher:
         self._seen.scope = set(self._host.namespaces())
         self._looked = time.monotonic()
         self._pending = set(self._wanted.picture.values) | set(self._seen.values)
-        sources.follow(self._seen)
+        sources.follow(self._seen, self._wanted.users)
 
     # What is seen
 
@@ -218,7 +216,7 @@ class Watcher:
             stale.renew(again, self._seen, self._wanted.picture)
         if stale.keys:
             self._host.claim(self._seen, self._wanted)
-            sources.follow(self._seen)
+            sources.follow(self._seen, self._wanted.users)
         self._dying.update((netns, (time.monotonic() + DYING, ends)) for netns, ends in stale.dying.items())
         self._renew(value for value in again.changed.values() if value is not None)
         self._patience.changed(again.changed)
