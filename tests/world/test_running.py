@@ -193,11 +193,10 @@ def test_down_meanwhile_and_watch_beside_it(host: Sandbox) -> None:
         assert running.wait(20) == 128 + 15
         assert "p-run-1.0" not in host.sh("ip link")
         assert watch.stop() == 0
-    with answering(host) as (running, pid):
+    with answering(host) as (running, _):
         host.guestwire("down")
         assert "p-" not in host.sh("ip -o link")
-        host.sh(f"kill $(ps -o ppid= -p {pid})")
-        assert running.wait(20) == 128 + 15
+        assert running.wait(20) == 1  # reading from a NIC that has gone it ends by itself
     assert not host.sh("find /run/guestwire -type f 2>/dev/null || true")
 
 

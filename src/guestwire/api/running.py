@@ -28,7 +28,7 @@ from guestwire.errors import Busy, FileError, GuestwireError, NotPermitted, Usag
 from guestwire.linux import namespaces, tuntap
 from guestwire.linux.accounts import user_number
 from guestwire.linux.handing import FIRST, become_user, hand_over
-from guestwire.linux.inside import enter, run_prepared
+from guestwire.linux.inside import go_in, run_prepared
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.processes import started
 from guestwire.nearest import nearest
@@ -92,7 +92,7 @@ def run(
 def _prepare(nic: _Nic, fds: list[int], wish: Wish, user: int | None) -> None:
     """In the process that is about to become the program."""
     if nic.is_namespace:
-        enter(namespaces.open_namespace(nic.seat.netns), nic.seat.netns)
+        go_in(namespaces.open_namespace(nic.seat.netns), nic.seat.netns)
     if fds:
         hand_over(fds, wish.network)
     if user is not None:

@@ -30,7 +30,7 @@ from guestwire.linux.libc import (
     unshare,
 )
 
-__all__ = ["HIGH", "NOT_EXECUTABLE", "NOT_FOUND", "enter", "run", "run_prepared"]
+__all__ = ["HIGH", "NOT_EXECUTABLE", "NOT_FOUND", "go_in", "run", "run_prepared"]
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells have it (POSIX, 2.8.2)
 HIGH = 400  # from where on descriptors of ours are out of the way of those that a command gets by number
@@ -44,10 +44,10 @@ def run(fd: int, name: str, command: Sequence[str]) -> int:
     and the code is 127 (no such command) or 126. Raises OSError where the namespace can't be entered; nothing ran then.
     """
 
-    return run_prepared(command, lambda: enter(fd, name))
+    return run_prepared(command, lambda: go_in(fd, name))
 
 
-def enter(fd: int, name: str) -> None:
+def go_in(fd: int, name: str) -> None:
     """Move this process, which is about to become another program, into a network namespace, as `ip netns exec` does.
 
     Raises OSError, which names what failed.
