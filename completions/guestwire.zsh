@@ -24,6 +24,7 @@ _shtab_guestwire_commands() {
     pcap:'frames of a guest'"'"'s NIC to standard output, for Wireshark or tcpdump'
     plan:'what up would do'
     rollback:'undo an up that was killed or is waiting to be confirmed'
+    run:'run a program with a NIC of its own, a descriptor or a namespace'
     service:'a project built and watched from boot on, as a systemd service'
     status:'guests, NICs, networks, addresses, drift from the file'
     tap:'taps and tuns by themselves, without a file'
@@ -298,6 +299,29 @@ _shtab_guestwire_rollback_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_rollback_defaults_added=0
 
+_shtab_guestwire_run_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--network[the network that it is plugged into]:NAME:"
+  "--project[the project, where several are up]:NAME:"
+  "--device[what it gets\: a descriptor of a tap, macvtap or tun, or a namespace\; else what the network\'s type says]:DEVICE:(tap macvtap tun namespace)"
+  "--namespace[the same as --device namespace\: it runs in a namespace of its own]"
+  "--address[the address\; else one is assigned]:ADDRESS:"
+  "--mac[the MAC\; else one made from the names]:MAC:"
+  "--name[the guest\'s name\; else run-1, run-2 \…]:GUEST:"
+  "--queues[how many descriptors of the NIC it gets, each a queue]:N:"
+  "--vnet-header[each frame has a virtio-net header before it, as a hypervisor wants it]"
+  "--user[run it as this user, by name or number]:USER:"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_run_defaults_added=0
+
 _shtab_guestwire_service_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
 )
@@ -474,6 +498,7 @@ _shtab_guestwire() {
         pcap) _arguments -C -s $_shtab_guestwire_pcap_options ;;
         plan) _arguments -C -s $_shtab_guestwire_plan_options ;;
         rollback) _arguments -C -s $_shtab_guestwire_rollback_options ;;
+        run) _arguments -C -s $_shtab_guestwire_run_options ;;
         service) _shtab_guestwire_service ;;
         status) _arguments -C -s $_shtab_guestwire_status_options ;;
         tap) _shtab_guestwire_tap ;;

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from guestwire.api.outcome import Outcome
     from guestwire.api.rehearse import Rehearsal, rehearse
     from guestwire.api.removal import down
+    from guestwire.api.running import Wish, run
     from guestwire.api.service import Service, install_service, remove_service
     from guestwire.api.settling import confirm, rollback
     from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
@@ -33,6 +34,7 @@ __all__ = [
     "Service",
     "Status",
     "Watched",
+    "Wish",
     "add_cable",
     "add_tap",
     "attach",
@@ -61,6 +63,7 @@ __all__ = [
     "remove_cable",
     "remove_service",
     "rollback",
+    "run",
     "status",
     "up",
     "watch",
@@ -77,6 +80,7 @@ _HOMES = {
     "outcome": ("Outcome",),
     "rehearse": ("Rehearsal", "rehearse"),
     "removal": ("down",),
+    "running": ("Wish", "run"),
     "settling": ("confirm", "rollback"),
     "work": ("is_some_project",),
     "service": ("Service", "install_service", "remove_service"),

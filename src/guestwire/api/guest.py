@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from guestwire import rootless
 from guestwire.apply import Store, projects
-from guestwire.errors import GuestwireError, UsageError
+from guestwire.errors import GuestwireError, Unavailable, UsageError
 from guestwire.kinds.vm import folder_of
 from guestwire.linux import namespaces
 from guestwire.linux.inside import run
@@ -51,6 +51,9 @@ def find(name: str) -> Found | None:
     for each in projects():
         netns, folder = f"{each}-{guest}", folder_of(f"{each}/{guest}")
         if project in ("", each) and netns in there:
+            if not namespaces.exists(netns):
+                hint = "Start it; `guestwire up` then plugs it in again."
+                raise Unavailable(f"the container of guest {guest} doesn't run any more.", hint=hint)
             found.append(Found(each, guest, netns=netns))
         elif project in ("", each) and os.path.isdir(folder):
             found.append(Found(each, guest, folder=folder))

@@ -81,18 +81,25 @@ class Status:
         assert isinstance(guest, BuiltGuest)
         seats = self.where.site.seats if self.where.site else {}
         nics = [self._nic(netns, nic, seats.get((instance.name, nic.index))) for nic in guest.nics]
-        there = not guest.HAS_NAMESPACE or Key("", netns, Namespace.KIND, netns) in self.seen
+        there = not guest.HAS_NAMESPACE or netns in self.seen.scope
         waits = any(isinstance(link, Tap) and not link.carrier for _, link in nics if not guest.HAS_NAMESPACE)
         up = there and all(link is not None and link.up for _, link in nics)
         own = guest.standing(self.seen, self.where.host, f"{self.where.project}/{instance.name}")
         more = own.pop("nics", {})
         return {
             "name": instance.name,
-            "kind": guest.kind,
+            "kind": "program" if instance.name in self._programs else guest.kind,
             "state": "down" if not up else "starting" if waits else "up",
             "nics": [document | more.get(nic.link, {}) for nic, (document, _) in zip(guest.nics, nics, strict=True)],
             **own,
+            **self._absence(instance.name),
+            **self._programs.get(instance.name, {}),
         }
+
+    def _absence(self, guest: str) -> dict[str, str]:
+        """Why a container can't be plugged in, where it can't."""
+        absent = self.where.site.absent if self.where.site else {}
+        return {"why": absent[guest].message} if guest in absent else {}
 
     def _nic(self, netns: str, nic: Nic, seat: Seat | None) -> tuple[dict[str, Any], Link | None]:
         """A NIC's document, and its link. Of a program's NIC the file says MAC and addresses, if anybody does."""
@@ -146,6 +153,11 @@ class Status:
         if network.name_servers() and self.where.site:
             found["leases"] = [lease._asdict() for lease in leases(lease_file(self.where.site, network))]
         return found
+
+    @cached_property
+    def _programs(self) -> dict[str, dict[str, Any]]:
+        state = self.where.state
+        return {each.name: {"pid": each.pid, "command": each.command} for each in (state.programs if state else ())}
 
     @cached_property
     def _links(self) -> dict[tuple[str, str], Link]:

@@ -18,6 +18,7 @@ from guestwire.linux.kernel import Kernel
 from guestwire.picture import Picture
 from guestwire.reach import Door, Expected, Progress, Report, Seat, Station
 from guestwire.spec.file import File, Instance
+from guestwire.spec.models import Nic
 
 __all__ = ["check", "expected", "of_programs"]
 
@@ -97,7 +98,10 @@ class _Stations:
             mute = guest.MUTE.format(instance.name)
             return Station(instance.name, None, nics, kind, agent=agent, mute=mute)
         netns = f"{self.where.project}-{instance.name}"
-        return Station(instance.name, netns, tuple(self._seat(n.network, netns, n.link) for n in guest.nics), kind)
+        return Station(instance.name, netns, tuple(self._nic(instance.name, netns, n) for n in guest.nics), kind)
+
+    def _nic(self, guest: str, netns: str, nic: Nic) -> Seat:
+        return self._seat(nic.network, netns, self.site.seats[guest, nic.index].link)
 
     @staticmethod
     def _told(agent: str) -> dict[str, list[str]]:
@@ -136,7 +140,7 @@ class _Stations:
                 assert instance is not None
                 netns = f"{self.where.project}-{each.to}"
                 nic = next(nic for nic in instance.guest.nics if nic.network == network.name)
-                for family, address in self._seat(network.name, netns, nic.link).by_family.items():
+                for family, address in self._nic(each.to, netns, nic).by_family.items():
                     yield Door(each.proto, each.host, family, netns, address, each.port or each.host)
 
     def _lab(self) -> list[Station]:

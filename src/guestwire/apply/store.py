@@ -21,11 +21,27 @@ from guestwire.errors import Unavailable
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.mark import RUN
 from guestwire.kinds.pidfile import end
-from guestwire.linux.userns import started
+from guestwire.linux.processes import started
 from guestwire.picture import Key
 from guestwire.plan import Plan
 
-__all__ = ["Entry", "Journal", "State", "Store", "Timer", "projects"]
+__all__ = ["Entry", "Journal", "Program", "State", "Store", "Timer", "projects"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that `run` gave a NIC: the guest that it is, in a file's words, and the process that has the NIC."""
+
+    name: str
+    guest: dict[str, Any]
+    pid: int
+    start: int
+    command: str
+
+    @property
+    def lives(self) -> bool:
+        """Whether its process is there."""
+        return started(self.pid) == self.start
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,8 @@ class State:
     """A project that is up. `host` is its host's namespace, `named` the keys of what must be asked for by name.
 
     `uses` are the keys of what isn't ours and it needs as it is now: its uplinks, and all that it borrowed or found
-    right already. `loans` are those of them that it is to give back, as they were.
+    right already. `loans` are those of them that it is to give back, as they were. `programs` are guests besides those
+    of the file, each for as long as it runs.
     """
 
     project: str
@@ -43,12 +60,19 @@ class State:
     named: tuple[Key, ...] = ()
     loans: dict[Key, Thing] = field(default_factory=dict)
     uses: tuple[Key, ...] = ()
+    programs: tuple[Program, ...] = ()
+
+    @property
+    def living(self) -> tuple[Program, ...]:
+        """The programs that run yet."""
+        return tuple(program for program in self.programs if program.lives)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON knows it."""
         loans = [[*key, value.to_json()] for key, value in self.loans.items()]
         named, uses = ([list(key) for key in keys] for keys in (self.named, self.uses))
-        return {**self.__dict__, "named": named, "uses": uses, "loans": loans}
+        programs = [program.__dict__ for program in self.programs]
+        return {**self.__dict__, "named": named, "uses": uses, "loans": loans, "programs": programs}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> State:
@@ -59,7 +83,8 @@ class State:
         loans = {Key(*key): _thing(value) for *key, value in data.get("loans", ())}
         named = tuple(Key(*key) for key in data.get("named", ()))
         uses = tuple(Key(*key) for key in data.get("uses", loans))
-        return cls(**{**data, "named": named, "loans": loans, "uses": uses})
+        programs = tuple(Program(**each) for each in data.get("programs", ()))
+        return cls(**{**data, "named": named, "loans": loans, "uses": uses, "programs": programs})
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def compile_file(site: Site) -> None:
         site.where = guest.path
         seats = [seating.seat(instance, nic) for nic in guest.nics]
         guest.build(site, instance.name, seats)
-        for seat in seats:
+        for seat in seats if instance.name not in site.absent else ():
             plugged[seat.nic.network].append(seat)
     for network in site.file.networks.values():
         assert isinstance(network, BuiltNetwork)
@@ -68,7 +68,7 @@ class _Seating:
         self.pools: dict[tuple[str, int], Iterator[str] | None] = {}
         self.strangers = [net for network in site.file.networks.values() for net in network.subnet]
         self.spans: dict[tuple[str, int], IPv4Network | IPv6Network | None] = {}
-        self.kept: dict[tuple[str, str, int], str] = {}
+        self.kept: dict[tuple[str, int, int], str] = {}
         self.spent: set[tuple[str, int]] = set()
         self.warned: set[Where] = set()
         self._keep()
@@ -78,12 +78,16 @@ class _Seating:
         for instance in self.site.file.expand():
             netns = f"{self.site.project}-{instance.name}"
             for nic in instance.guest.nics:
-                for interface in self.held.get((netns, nic.link), ()):
+                for interface in self.held.get((netns, self._link(instance, nic)), ()):
                     address = interface.partition("/")[0]
                     version = 6 if ":" in address else 4
                     if address not in self.taken and not nic.address and self._belongs(nic, interface, version):
-                        self.kept[netns, nic.link, version] = interface
+                        self.kept[netns, nic.index, version] = interface
                         self.taken.add(address)
+
+    def _link(self, instance: Instance, nic: Nic) -> str:
+        assert isinstance(instance.guest, BuiltGuest)
+        return instance.guest.link_of(self.site, instance.name, nic)
 
     def _belongs(self, nic: Nic, interface: str, version: int) -> bool:
         """Whether an address that a NIC has is of the network that it is on now."""
@@ -112,7 +116,7 @@ class _Seating:
         seat = Seat(
             guest=guest,
             netns=netns,
-            link=nic.link,
+            link=self._link(instance, nic),
             nic=nic,
             mac=nic.mac or site.mac(guest, str(nic.index)),
             mtu=nic.mtu or network.mtu,
@@ -132,7 +136,7 @@ class _Seating:
         if nic.fixed or nic.dhcp or not given:
             return
         versions = VERSIONS if _has_ipv6(nic, network) else VERSIONS[:1]
-        found = [self.kept.get((netns, nic.link, version)) or self._next(network, version) for version in versions]
+        found = [self.kept.get((netns, nic.index, version)) or self._next(network, version) for version in versions]
         yield from filter(None, found)
 
     def _asks(self, nic: Nic, network: BuiltNetwork, addresses: tuple[str, ...]) -> bool:

@@ -9,11 +9,11 @@ from typing import NamedTuple
 from guestwire.compile.parts import BuiltNetwork
 from guestwire.compile.site import Seat, Site
 
-__all__ = ["Way", "leading"]
+__all__ = ["Way", "gateway_of", "leading"]
 
 
 class Way(NamedTuple):
-    """The NIC that a default route goes by, and its gateway; None where that comes with the NIC's lease."""
+    """The NIC that a default route goes by, and its gateway: None where a lease brings that, "" where it needs none."""
 
     seat: Seat
     gateway: str | None = None
@@ -24,7 +24,7 @@ class Way(NamedTuple):
 def leading(site: Site, seats: Sequence[Seat], version: int) -> Way | None:
     """A guest's default route of a family: by the NIC that says so, else by the first that has address and gateway."""
     for seat in sorted(seats, key=lambda seat: seat.nic.default_route is not True):
-        gateway = _gateway(site, seat, version)
+        gateway = gateway_of(site, seat, version)
         if seat.nic.default_route is False:
             continue
         if seat.dhcp and version == 4:
@@ -35,7 +35,8 @@ def leading(site: Site, seats: Sequence[Seat], version: int) -> Way | None:
     return None
 
 
-def _gateway(site: Site, seat: Seat, version: int) -> str | None:
+def gateway_of(site: Site, seat: Seat, version: int) -> str | None:
+    """Where a NIC's default route would lead; None where nowhere. What is wrong with the file is refused."""
     given = [str(address) for address in seat.nic.gateway or () if address.version == version]
     if not any((6 if ":" in address else 4) == version for address in seat.addresses):
         if given and seat.dhcp and version == 4:

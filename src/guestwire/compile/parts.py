@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from guestwire.daemons.containers import Keeper
 from guestwire.picture import Key, Picture
-from guestwire.spec.models import Guest, Network
+from guestwire.spec.models import Guest, Network, Nic
 
 if TYPE_CHECKING:
     from guestwire.compile.site import Seat, Site
@@ -154,6 +155,15 @@ class BuiltGuest(Guest):
     def looks_at(self, name: str, host: str) -> Iterable[Key]:
         """What of the host the guest `name` must know that is read only where it is asked for."""
         return ()
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """Who keeps the namespace that it is, where that isn't guestwire."""
+        return None
+
+    def link_of(self, site: Site, name: str, nic: Nic) -> str:
+        """What the NIC's link is called inside guest `name`."""
+        return nic.link
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         """One of its NICs as this kind takes it; wrong for this host: `site.refuse`."""

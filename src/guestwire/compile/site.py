@@ -9,6 +9,7 @@ from functools import cached_property
 from guestwire.compile.firewall import Flow, Stop, stops
 from guestwire.compile.lan import Lan
 from guestwire.compile.rules import Rules
+from guestwire.compile.whereabouts import Absent, Found
 from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.child import Child
@@ -89,6 +90,10 @@ class Site:
     """Every NIC of a guest, by the guest's name and the NIC's number."""
     rules: Rules = field(default_factory=Rules)
     """What the networks' traffic is translated and guarded by: one nft table for the project."""
+    found: Mapping[str, Found | Absent] = field(default_factory=dict)
+    """Where the namespaces are of the guests that somebody else keeps."""
+    absent: dict[str, Problem] = field(default_factory=dict)
+    """The guests that aren't there to be plugged in, each with why: their containers don't run."""
     flows: list[tuple[Where, Flow]] = field(default_factory=list)
     """What must pass the host's firewalls, whoever's they are, and the part of the file that needs it."""
 

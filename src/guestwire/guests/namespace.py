@@ -8,16 +8,13 @@ from typing import Literal
 from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
-from guestwire.compile.leading import leading
+from guestwire.compile.inside import add_addresses, ask_servers, default_routes
 from guestwire.errors import Problem
 from guestwire.kinds import Link
-from guestwire.kinds.address import Address
 from guestwire.kinds.cable import Cable
-from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.file import File as FileOnDisk
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace as NamespaceThing
-from guestwire.kinds.route import Route
 from guestwire.kinds.tap import Tap
 from guestwire.picture import Key
 from guestwire.spec.file import File
@@ -27,9 +24,6 @@ __all__ = ["Namespace"]
 USUAL_MTU = 1500
 HELD = {"tap": Tap.KIND, "macvtap": Macvlan.KIND}
 """The kinds of the links that a descriptor can be had of, by what a file calls them."""
-BEFORE_ADVERTISED = 512
-"""The metric of a guest's IPv6 default route where routers advertise another, which the kernel gives 1,024."""
-DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def _resolv(netns: str) -> str:
@@ -58,33 +52,14 @@ class Namespace(BuiltGuest):
             network.plug(site, seat)
             if seat.device is not None:
                 self._cable(site, seat, network)
-            site.add(*(Address.on(netns, seat.link, address, site.project) for address in seat.addresses))
-        led = [self._default_route(site, netns, seats, version) for version in DEFAULTS]
-        self._clients(site, name, seats, led)
+            add_addresses(site, seat)
+        led = default_routes(site, netns, seats)
+        ask_servers(site, name, seats, led, "" if self.dns else _resolv(netns))
         networks = [site.file.networks[seat.nic.network] for seat in seats]
         answering = (n.name_servers() for n in networks if isinstance(n, BuiltNetwork) and n.name_servers())
         if dns := tuple(map(str, self.dns)) or next(answering, ()):
             servers = "".join(f"nameserver {address}\n" for address in dns)
             site.add(FileOnDisk(netns="", name=_resolv(netns), owner=site.project, content=servers))
-
-    def _clients(self, site: Site, name: str, seats: list[Seat], led: list[Seat | None]) -> None:
-        """A DHCP client for each NIC that asks: one in `led` sets the default route, the first the name servers."""
-        resolv = "" if self.dns else _resolv(f"{site.project}-{name}")
-        for seat in seats:
-            if seat.dhcp:
-                site.add(
-                    DhcpClient.on(
-                        seat.netns,
-                        seat.link,
-                        site.pidfile(f"client-{name}.{seat.link}"),
-                        owner=site.project,
-                        mac=seat.mac,
-                        hostname=name,
-                        default=any(seat is each for each in led),
-                        resolv=resolv,
-                    )
-                )
-                resolv = ""
 
     def _cable(self, site: Site, seat: Seat, network: BuiltNetwork) -> None:
         """The guest's NIC, and the cable to the link that the network has plugged in for it on the host."""
@@ -114,21 +89,3 @@ class Namespace(BuiltGuest):
                 end=(site.host, seat.host_link, seat.device),
             ),
         )
-
-    def _default_route(self, site: Site, netns: str, seats: list[Seat], version: int) -> Seat | None:
-        """Add the default route of a family. What is returned is the NIC that is to get it with its lease."""
-        way = leading(site, seats, version)
-        if way is None or way.gateway is None:
-            return way.seat if way else None
-        metric = BEFORE_ADVERTISED if version == 6 and _hears_routers(site, seats) else None
-        to = DEFAULTS[version]
-        site.add(
-            Route.to(netns, to, way.seat.link, site.project, way.gateway or None, onlink=way.onlink, metric=metric)
-        )
-        return None
-
-
-def _hears_routers(site: Site, seats: list[Seat]) -> bool:
-    """Whether a router's advertisement may come by one of the NICs: from a network's own server, or on a real LAN."""
-    networks = (site.file.networks[seat.nic.network] for seat in seats)
-    return any(n.name_servers() or (n.uplink and not site.lab) for n in networks if isinstance(n, BuiltNetwork))

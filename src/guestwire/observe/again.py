@@ -12,6 +12,7 @@ from functools import cache
 
 from guestwire.kinds import Link, Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
+from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.bridge import Bridge, filters_vlans
 from guestwire.kinds.link import Seen
 from guestwire.kinds.mark import read_alias
@@ -236,6 +237,7 @@ class Again:
 
     def namespace(self, netns: str) -> bool:
         """Take note of a namespace that has gone, or is another one now under that name; whether it is there."""
+        attachment = Attachment.named(netns)
         for place in [place for place, other in self._numbers.items() if netns in (place[0], other)]:
             del self._numbers[place]
         try:
@@ -244,10 +246,12 @@ class Again:
             for value in [value for value in self._picture if value.netns == netns]:
                 self._note(value.key, None)
             self._picture.scope.discard(netns)
+            if attachment is not None:
+                self._note(attachment.key, attachment)
             return False
         mark = read_link(sock, "lo")
         owner = read_alias(mark.alias) if mark else None
-        value = Namespace.named(netns, owner[0] if owner else None)
+        value = attachment or Namespace.named(netns, owner[0] if owner else None)
         self._picture.scope.add(netns)
         if self._picture.get(value.key) != value:
             self._note(value.key, value)

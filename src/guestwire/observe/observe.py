@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from guestwire.kinds import Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
+from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.bridge import filters_vlans
 from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.mark import read_alias
@@ -64,7 +65,10 @@ class _Reader:
     def __init__(self, kernel: Kernel, host: str, others: Iterable[str]) -> None:
         self.kernel = kernel
         self.links: dict[str, list[LinkMessage]] = {}
+        self.attached: dict[str, Attachment] = {}
         for netns in dict.fromkeys((host, *others)):
+            if netns and (attachment := Attachment.named(netns)) is not None:
+                self.attached[netns] = attachment
             try:
                 sock = kernel.socket(netns)
             except FileNotFoundError:
@@ -78,7 +82,7 @@ class _Reader:
         self.paired: dict[tuple[str, int], tuple[tuple[str, str], bool]] = {}
 
     def picture(self) -> Picture:
-        picture = Picture(scope=self.links)
+        picture = Picture(self.attached.values(), scope=self.links)
         for netns, links in self.links.items():
             owner = self._namespace(picture, netns, links)
             self.kernel.learn(netns, {link.name: link.ifindex for link in links})
@@ -92,6 +96,8 @@ class _Reader:
         return picture
 
     def _namespace(self, picture: Picture, netns: str, links: list[LinkMessage]) -> str | None:
+        if netns in self.attached or self.kernel.is_led(netns):
+            return None  # it is somebody else's
         marked = next((read_alias(link.alias) for link in links if link.ifindex == LO), None)
         if netns:
             picture.add(Namespace.named(netns, marked and marked[0]))

@@ -8,7 +8,6 @@ from typing import Literal
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.learnt import Learnt
-from guestwire.kinds.namespace import Namespace
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key
 
@@ -135,5 +134,5 @@ class Step:
 
     def describe(self) -> str:
         """The step in words: "create bridge br0 in namespace lab-host"."""
-        where = f" in namespace {self.value.netns}" if self.value.netns and self.value.KIND != Namespace.KIND else ""
+        where = f" in namespace {self.value.netns}" if self.value.netns not in ("", self.value.name) else ""
         return f"{self.action} {self.value.KIND} {self.value.name}{where}"

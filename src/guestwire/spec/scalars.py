@@ -17,6 +17,7 @@ __all__ = [
     "JSON_TEXT",
     "NAME",
     "Account",
+    "ContainerName",
     "Count",
     "Flag",
     "GroupMask",
@@ -26,6 +27,7 @@ __all__ = [
     "Memory",
     "Mtu",
     "PortNumber",
+    "ProcessNumber",
     "Processors",
     "Queues",
     "Text",
@@ -49,6 +51,8 @@ DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?:([:-])[0-9A-Fa-f]{1,2})(?:\1[0-9A-Fa-f]{1,2}){4}")
 _MEMORY = re.compile(r"([1-9][0-9]{0,8})\s*([MmGg]?)(?:[iI]?[bB])?")
 LEAST_MEMORY, MOST_MEMORY = 16, 1 << 23  # MiB
+_CONTAINER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+MOST_PROCESSES = 1 << 22  # PID_MAX_LIMIT, include/linux/threads.h
 MAC_PAUSE = 2  # bit 1 of a port's group_fwd_mask, 01-80-C2-00-00-01: net/bridge/br_netlink.c answers EINVAL
 
 
@@ -155,6 +159,13 @@ def _memory(value: Any) -> int:
 
 def _word(value: Any) -> str:
     return text_of(value, "a word")
+
+
+def _container(value: Any) -> str:
+    name = str(value) if isinstance(value, int) else text_of(value, "a container's name")
+    if not _CONTAINER.fullmatch(name):
+        raise fail(f"{quote(name)} is no container's name.", "Write it as its runtime lists it.")
+    return name
 
 
 def _account(value: Any) -> str:
@@ -266,6 +277,8 @@ Texts = Annotated[
     tuple[Text, ...], BeforeValidator(one_or_many), AfterValidator(once), json_type("a text", JSON_TEXT, True)
 ]
 Word = Annotated[str, PlainValidator(_word), json_type("a name", JSON_TEXT)]
+ProcessNumber = Annotated[int, PlainValidator(_whole(1, MOST_PROCESSES)), _range(1, MOST_PROCESSES)]
+ContainerName = Annotated[str, PlainValidator(_container), json_type("a name or ID", JSON_TEXT)]
 Account = Annotated[str, PlainValidator(_account), json_type("a name or number", {"type": ["string", "integer"]})]
 LinkName = Annotated[str, PlainValidator(_link), json_type("a link's name", _JSON_LINK)]
 Mac = Annotated[str, PlainValidator(_mac), json_type("a MAC", _JSON_MAC)]

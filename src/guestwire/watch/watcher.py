@@ -17,11 +17,10 @@ from typing import Any
 
 from guestwire.apply import apply
 from guestwire.errors import Busy, GuestwireError, Interrupted, Problem
-from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.hostclient import HostClient, passes
 from guestwire.kinds.namespace import Namespace
-from guestwire.kinds.nft import Nft
 from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.veth import Veth
 from guestwire.linux.kernel import Kernel
@@ -36,7 +35,7 @@ from guestwire.watch.patience import Patience
 from guestwire.watch.repair import Repair, roots
 from guestwire.watch.sources import Sources
 from guestwire.watch.stale import Stale
-from guestwire.watch.web import Web, concerned, part
+from guestwire.watch.web import Web, concerned, is_silent, part
 
 __all__ = ["Watcher"]
 
@@ -96,7 +95,8 @@ class Watcher:
         now = time.monotonic()
         if now < self._paused:
             return min(self._paused - now, self._notifier.interval or TICK)
-        waits = [TICK if self._slow or self._blocked else LOOK, self._notifier.interval]
+        awaits = self._wanted is not None and self._wanted.awaits
+        waits = [TICK if self._slow or awaits or self._blocked else LOOK, self._notifier.interval]
         waits += [self._patience.next()] if self._pending else []
         waits += [until - now for until, _ in self._dying.values()]
         waits += [0.0] if self._stale and not self._blocked else []
@@ -114,7 +114,7 @@ class Watcher:
             if self._blocked:
                 with self._host.at_work():
                     self._blocked = False
-            anew = self._stamp is None or self._host.store.stamp() != self._stamp
+            anew = self._stamp is None or self._host.store.stamp() != self._stamp or self._moved()
             if anew and not self._start(sources):
                 return False
             self._tick()
@@ -133,6 +133,10 @@ class Watcher:
 
     # What is wanted
 
+    def _moved(self) -> bool:
+        """Whether something is elsewhere or gone that what is wanted was made for: a container, a program."""
+        return self._stale.anew or (self._wanted is not None and self._wanted.awaits and self._host.has_come())
+
     def _start(self, sources: Sources) -> bool:
         """Begin, or begin anew after somebody's `up`."""
         began = time.monotonic()
@@ -143,7 +147,7 @@ class Watcher:
             return False
         self._wanted = wanted
         self._stamp = self._host.store.stamp()
-        self._slow = [value.key for value in wanted.picture.of(Thing) if _is_silent(value)]
+        self._slow = [value.key for value in wanted.picture.of(Thing) if is_silent(value)]
         sources.learn(self._host.namespaces())
         self._look(sources)
         if wanted.done:
@@ -167,7 +171,7 @@ class Watcher:
         self._seen.scope = set(self._host.namespaces())
         self._looked = time.monotonic()
         self._pending = set(self._wanted.picture.values) | set(self._seen.values)
-        sources.follow(self._seen)
+        sources.follow(self._seen, self._wanted.users)
 
     # What is seen
 
@@ -212,7 +216,7 @@ class Watcher:
             stale.renew(again, self._seen, self._wanted.picture)
         if stale.keys:
             self._host.claim(self._seen, self._wanted)
-            sources.follow(self._seen)
+            sources.follow(self._seen, self._wanted.users)
         self._dying.update((netns, (time.monotonic() + DYING, ends)) for netns, ends in stale.dying.items())
         self._renew(value for value in again.changed.values() if value is not None)
         self._patience.changed(again.changed)
@@ -391,9 +395,3 @@ class Watcher:
         self._paused = time.monotonic() + wait
         if wait >= 1:
             self._tell(Repair(self._host.project, time.time(), 0.0, (), (), str(error), wait))
-
-
-def _is_silent(value: Thing) -> bool:
-    """Whether nobody tells when it changes: files, most sysctls, proxied addresses, what goes on in a machine."""
-    kind = kinds()[value.KIND]
-    return kind.ASKED or ((kind.NAMED or kind.DUMPED) and not hasattr(value, "pid") and not isinstance(value, Nft))

@@ -10,11 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from guestwire.kinds import Link, Thing
+from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.namespace import Namespace
+from guestwire.kinds.nft import Nft
 from guestwire.picture import Desired, Key, Picture, Value
 
-__all__ = ["Web", "concerned", "part"]
+__all__ = ["Web", "concerned", "is_silent", "part"]
 
 V = TypeVar("V", bound=Value)
 Place = tuple[str, str]
@@ -104,7 +106,7 @@ def concerned(seen: Web, wanted: Web, keys: Iterable[Key]) -> set[Key]:
         value = want or have
         if isinstance(value, Link):
             stack += _around(seen, wanted, value)
-        elif isinstance(value, Namespace) and (want is None or have is None):
+        elif isinstance(value, Namespace | Attachment) and (want is None or have is None):
             stack += [*seen.inside(value.name), *wanted.inside(value.name)]
         for value in (want, have):
             if isinstance(value, Thing):
@@ -129,9 +131,10 @@ def _missing_below(seen: Web, wanted: Web, want: Thing) -> Iterator[Key]:
         if seen.link(place) is None and (below := wanted.link(place)) is not None:
             yield below.key
     for netns in want.namespaces():
-        key = Key("", netns, Namespace.KIND, netns)
-        if key in wanted and key not in seen:
-            yield key
+        for kind in (Namespace, Attachment):
+            key = Key("", netns, kind.KIND, netns)
+            if key in wanted and key not in seen:
+                yield key
 
 
 def part(seen: Web, desired: Desired, keys: set[Key]) -> tuple[Picture, Desired]:
@@ -140,3 +143,9 @@ def part(seen: Web, desired: Desired, keys: set[Key]) -> tuple[Picture, Desired]
     wanted = Desired(Picture(value for value in values if value is not None))
     wanted.absent, wanted.borrowed = desired.absent & keys, desired.borrowed & keys
     return Picture((value for key in keys if (value := seen.get(key)) is not None), seen.scope), wanted
+
+
+def is_silent(value: Thing) -> bool:
+    """Whether nobody tells when it changes: files, most sysctls, proxied addresses, what goes on in a machine."""
+    kind = kinds()[value.KIND]
+    return kind.ASKED or ((kind.NAMED or kind.DUMPED) and not hasattr(value, "pid") and not isinstance(value, Nft))
