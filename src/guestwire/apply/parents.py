@@ -1,4 +1,4 @@
-"""NICs that macvlans hang on: waits until those of namespaces that were ended have left them, and their MACs are free."""
+"""NICs that macvlans hang on: waits until those that went with their namespaces have left, and their MACs are free."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _there(netns: str) -> bool:
 
 
 def wait_for_macs(kernel: Kernel, plan: Plan) -> None:
-    """Wait until macvlans that somebody has just ended along with their namespaces let go of their MACs; raises OSError."""
+    """Wait until macvlans that somebody has just ended with their namespaces let go of their MACs; raises OSError."""
     going = {step.value.mac for step in plan.steps if step.action == "delete" and isinstance(step.value, Macvlan)}
     going |= {value.mac for value in plan.implied if isinstance(value, Macvlan)}
     wanted: dict[tuple[str, str], set[str]] = {}
