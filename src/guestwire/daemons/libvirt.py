@@ -239,6 +239,9 @@ class Libvirt:
         try:
             return self._within(question)
         except OSError as error:
+            if error.errno == errno.ETIMEDOUT:
+                self.seconds = min(self.seconds, LOOKING)  # who hangs is hardly well again for the next question
+                raise _absent(self.uri, str(error.strerror)) from error
             if error.errno != errno.ECONNRESET:
                 raise
         self._connection = self._reopened()

@@ -17,11 +17,10 @@ from typing import Any
 
 from guestwire.apply import apply
 from guestwire.errors import Busy, GuestwireError, Interrupted, Problem
-from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.hostclient import HostClient, passes
 from guestwire.kinds.namespace import Namespace
-from guestwire.kinds.nft import Nft
 from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.veth import Veth
 from guestwire.linux.kernel import Kernel
@@ -35,7 +34,7 @@ from guestwire.watch.host import Host, Wanted
 from guestwire.watch.patience import Patience
 from guestwire.watch.repair import Repair, roots
 from guestwire.watch.sources import Sources
-from guestwire.watch.stale import Stale
+from guestwire.watch.stale import Stale, is_silent
 from guestwire.watch.web import Web, concerned, part
 
 __all__ = ["Watcher"]
@@ -143,7 +142,7 @@ class Watcher:
             return False
         self._wanted = wanted
         self._stamp = self._host.store.stamp()
-        self._slow = [value.key for value in wanted.picture.of(Thing) if _is_silent(value)]
+        self._slow = [value.key for value in wanted.picture.of(Thing) if is_silent(value)]
         sources.learn(self._host.namespaces())
         self._look(sources)
         if wanted.done:
@@ -216,6 +215,8 @@ class Watcher:
         self._dying.update((netns, (time.monotonic() + DYING, ends)) for netns, ends in stale.dying.items())
         self._renew(value for value in again.changed.values() if value is not None)
         self._patience.changed(again.changed)
+        if again.unread.keys() - self._patience.held():
+            self._fail(set(again.unread), next(iter(again.unread.values())))
         self._pending |= again.changed.keys() | stale.touched
 
     def _renew(self, seen: Iterable[Value]) -> None:
@@ -391,9 +392,3 @@ class Watcher:
         self._paused = time.monotonic() + wait
         if wait >= 1:
             self._tell(Repair(self._host.project, time.time(), 0.0, (), (), str(error), wait))
-
-
-def _is_silent(value: Thing) -> bool:
-    """Whether nobody tells when it changes: files, most sysctls, proxied addresses, what goes on in a machine."""
-    kind = kinds()[value.KIND]
-    return kind.ASKED or ((kind.NAMED or kind.DUMPED) and not hasattr(value, "pid") and not isinstance(value, Nft))
