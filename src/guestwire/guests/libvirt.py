@@ -25,12 +25,12 @@ from guestwire.spec.models import Nic
 from guestwire.spec.report import quote
 from guestwire.spec.scalars import Text
 
-__all__ = ["Libvirt"]
+__all__ = ["LibvirtDomain"]
 
 TAP = "tap"
 
 
-class Libvirt(BuiltGuest):
+class LibvirtDomain(BuiltGuest):
     """A domain of libvirt's."""
 
     HAS_NAMESPACE: ClassVar[bool] = False
