@@ -154,3 +154,16 @@ def test_up_and_down_leave_the_domain_as_it_was(off: Libvirtd) -> None:
     off.sandbox.guestwire("down")
     assert off.virsh("dumpxml", "web") == domain
     assert off.virsh("net-list", "--all") == ""
+
+
+def test_a_copy_of_the_host_has_no_libvirt(off: Libvirtd) -> None:
+    """`try` would otherwise plug into the real domain."""
+    domain = off.virsh("dumpxml", "web")
+    _fails(off.sandbox, 69, "is kept by a daemon that the copy would share with this host", verb="try")
+    assert off.virsh("dumpxml", "web") == domain
+    off.sandbox.sh("ip netns add other")
+    done = off.sandbox.guestwire("up", "--netns", "other", check=False)
+    assert done.returncode == 69
+    assert "libvirtd makes its links in another network namespace" in done.stderr
+    assert off.virsh("dumpxml", "web") == domain
+    assert off.virsh("net-list", "--all") == ""

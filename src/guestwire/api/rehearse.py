@@ -107,6 +107,10 @@ def rehearse(path: str | None = None, *, netns: str | None = None, progress: Pro
         made = where.plan(kernel)
         assert where.seen is not None
         assert where.site is not None
+        kept = next((v for v in where.site.desired.picture if isinstance(v, Thing) and not v.COPIED), None)
+        if kept is not None:
+            message = f"{kept.KIND} {kept.name} is kept by a daemon that the copy would share with this host."
+            raise Unavailable(message, hint="`guestwire plan` shows what `up` would do; `up --confirm` takes it back.")
         states = [state for state in map(_state, projects()) if state and state.host == where.host and not state.lab]
         named = [key for state in states for key in to_look_up(state) if key.netns in ("", where.host)]
         whole = read_whole(kernel, where.host, where.seen, named)

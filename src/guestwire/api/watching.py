@@ -21,7 +21,7 @@ from guestwire.errors import UsageError
 from guestwire.kinds import Link
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.notify import Notifier
-from guestwire.observe import look_up, observe
+from guestwire.observe import look_up_patiently, observe
 from guestwire.picture import Desired, Picture, Value
 from guestwire.watch import Repair, Wanted, Watcher, Web
 
@@ -142,7 +142,8 @@ class _Host:
     def look(self, wanted: Wanted) -> Picture:
         with Kernel() as kernel:
             seen = observe(kernel, self.netns, related(self.project))
-            look_up(kernel, seen, dict.fromkeys([*named(wanted.picture), *to_look_up(wanted.state)]))
+            keys = dict.fromkeys([*named(wanted.picture), *to_look_up(wanted.state)])
+            look_up_patiently(kernel, seen, keys, wanted.picture)
             claim(seen, wanted.state)
             return seen
 

@@ -110,14 +110,19 @@ class Libvirt:
         return [each for each in found if each is not None]
 
     def namespace(self) -> int | None:
-        """The inode of the network namespace that libvirtd is in, where that can be seen: its taps are made there."""
+        """The inode of the network namespace that libvirtd is in, for its links are made there; 0 where its process
+        can't be seen from here, None where nothing can be said."""
+        if self.uri != SYSTEM:
+            return None
         for path in PID_FILES:
             try:
                 with open(path) as file:
                     return os.stat(f"/proc/{int(file.read())}/ns/net").st_ino
+            except PermissionError:
+                return None
             except (OSError, ValueError):
                 continue
-        return None
+        return 0
 
     # Changing
 
@@ -239,6 +244,9 @@ class Libvirt:
         try:
             return self._within(question)
         except OSError as error:
+            if error.errno == errno.ETIMEDOUT:
+                self.seconds = min(self.seconds, LOOKING)  # who hangs is hardly well again for the next question
+                raise _absent(self.uri, str(error.strerror)) from error
             if error.errno != errno.ECONNRESET:
                 raise
         self._connection = self._reopened()

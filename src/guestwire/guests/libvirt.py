@@ -25,12 +25,12 @@ from guestwire.spec.models import Nic
 from guestwire.spec.report import quote
 from guestwire.spec.scalars import Text
 
-__all__ = ["Libvirt"]
+__all__ = ["LibvirtDomain"]
 
 TAP = "tap"
 
 
-class Libvirt(BuiltGuest):
+class LibvirtDomain(BuiltGuest):
     """A domain of libvirt's."""
 
     HAS_NAMESPACE: ClassVar[bool] = False
@@ -93,14 +93,13 @@ class Libvirt(BuiltGuest):
         domain = site.seen.get(Key("", site.host, Domain.KIND, self._domain(name)))
         whole = self.domain or name
         where = self.at("domain") if self.domain else self.path
-        if not site.lab and not isinstance(domain, Domain):
+        if site.lab:
+            message = f"domain {quote(whole)} runs where its libvirtd does, and that isn't in a lab."
+            site.refuse(where, message, "Use a guest of another kind there, or leave --lab out.")
+            return
+        if not isinstance(domain, Domain):
             message = f"libvirt has no domain {quote(whole)} at {self.uri}."
             site.refuse(where, message, "`virsh list --all` shows those that there are.")
-            return
-        if not isinstance(domain, Domain) or domain.elsewhere:
-            place = "a lab" if site.lab else "the namespace that is the host here"
-            message = f"domain {quote(whole)} runs where its libvirtd does, and that isn't in {place}."
-            site.refuse(where, message, "Use a guest of another kind there, or leave --lab or --netns out.")
             return
         if not domain.running:
             message = f"domain {quote(whole)} is off: its NICs go into its definition, and come with its next start."

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from guestwire.daemons import libvirt
+from guestwire.errors import Unavailable
 from guestwire.kinds.thing import Thing
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key, Value, fact
 
-__all__ = ["Domain", "apart", "called", "connections", "daemons_namespace"]
+__all__ = ["Domain", "apart", "ask_here", "called", "connections", "is_elsewhere"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -45,16 +46,17 @@ class Domain(Thing):
         Raises Unavailable where libvirt is to be asked and doesn't answer.
         """
         for uri, asked in connections(keys):
-            there = libvirt.connect(uri)
-            away = daemons_namespace(there) not in (None, namespaces.identity(kernel.fd(netns)))
             if asked is None:
+                there = libvirt.connect(uri)
+                away = is_elsewhere(kernel, there, netns)
                 for found in there.domains():
                     yield cls._made(netns, uri, found, away)
                 continue
+            there = ask_here(kernel, uri, asked)
             for key in asked:
                 one = there.domain(apart(key.name)[1])
                 if one is not None:
-                    yield cls._made(key.netns, uri, one, away)
+                    yield cls._made(key.netns, uri, one, False)
 
     @classmethod
     def _made(cls, netns: str, uri: str, found: libvirt.Domain, away: bool) -> Domain:
@@ -114,6 +116,19 @@ def connections(keys: Iterable[Key] | None) -> Iterator[tuple[str, list[Key] | N
     yield from by_uri.items()
 
 
-def daemons_namespace(there: libvirt.Libvirt) -> int | None:
-    """The inode of the network namespace that a libvirtd makes its links in, where that can be seen."""
-    return there.namespace()
+def is_elsewhere(kernel: Kernel, there: libvirt.Libvirt, netns: str) -> bool:
+    """Whether a libvirtd makes its links in another network namespace than that one, as far as can be seen."""
+    return there.namespace() not in (None, namespaces.identity(kernel.fd(netns)))
+
+
+def ask_here(kernel: Kernel, uri: str, keys: Iterable[Key]) -> libvirt.Libvirt:
+    """The connection for things of those keys.
+
+    Raises Unavailable where it can't be had, or leads to a libvirtd whose links are in another namespace than theirs.
+    """
+    there = libvirt.connect(uri)
+    for netns in {key.netns for key in keys}:
+        if is_elsewhere(kernel, there, netns):
+            message = "libvirtd makes its links in another network namespace than the one that is the host here."
+            raise Unavailable(message, hint="Leave --netns out; a copy of a host, as `try` makes, has no libvirt.")
+    return there

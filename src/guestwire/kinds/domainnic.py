@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from guestwire.daemons import libvirt
-from guestwire.kinds.domain import apart, called, connections
+from guestwire.kinds.domain import apart, ask_here, called, connections
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import text, u32
@@ -51,6 +51,7 @@ class DomainNic(Thing):
     NAMED: ClassVar[bool] = True
     OUTLASTS: ClassVar[bool] = True
     ASKED: ClassVar[bool] = True
+    COPIED: ClassVar[bool] = False
 
     type: str | None = fixed()
     source: str | None = fixed()
@@ -100,7 +101,7 @@ class DomainNic(Thing):
         Raises Unavailable where libvirt is to be asked and doesn't answer.
         """
         for uri, asked in connections(keys):
-            there = libvirt.connect(uri)
+            there = libvirt.connect(uri) if asked is None else ask_here(kernel, uri, asked)
             if asked is None:
                 for domain in there.domains():
                     yield from cls._of(kernel, netns, uri, there, domain)

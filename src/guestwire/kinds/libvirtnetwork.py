@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from guestwire.daemons import libvirt
-from guestwire.kinds.domain import apart, called, connections
+from guestwire.kinds.domain import apart, ask_here, called, connections
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import text, u32
@@ -50,6 +50,7 @@ class LibvirtNetwork(Thing):
     RANK: ClassVar[int] = 5
     NAMED: ClassVar[bool] = True
     ASKED: ClassVar[bool] = True
+    COPIED: ClassVar[bool] = False
 
     definition: str | None = setting()
     active: bool | None = setting()
@@ -78,7 +79,7 @@ class LibvirtNetwork(Thing):
         Raises Unavailable where libvirt is to be asked and doesn't answer.
         """
         for uri, asked in connections(keys):
-            there = libvirt.connect(uri)
+            there = libvirt.connect(uri) if asked is None else ask_here(kernel, uri, asked)
             if asked is None:
                 for found in there.networks():
                     yield cls.of(netns, uri, found.network, active=found.active, bridge=found.bridge)

@@ -51,6 +51,9 @@ class Thing(Value):
     ASKED: ClassVar[bool] = False
     """Whether nobody tells of its changes, so that who wants to hear of them asks it again and again."""
 
+    COPIED: ClassVar[bool] = True
+    """Whether a copy of a host can have one of its own: not what a daemon keeps that the copy doesn't have."""
+
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> Thing | None:
         """What the host has under that key, for kinds that are NAMED."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
+from guestwire.errors import Unavailable
 from guestwire.kinds import Link, Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
 from guestwire.kinds.attachment import Attachment
@@ -34,7 +35,7 @@ from guestwire.linux.rtnetlink import (
     told_port,
     told_vlans,
 )
-from guestwire.observe.observe import PAIR, UNKNOWN, kind_of, look_up, read_inside
+from guestwire.observe.observe import PAIR, UNKNOWN, kind_of, look_up_patiently, read_inside
 from guestwire.picture import Key, Picture, Value
 
 __all__ = ["Again"]
@@ -50,6 +51,7 @@ def _words() -> tuple[str, ...]:
 
 class Again:
     """Reads parts of a picture again, into it. What has changed since is in `changed`, with what was there before.
+    What can't be asked for stays as it was, and is in `unread`, with why.
 
     Reads by `kernel`, of the namespaces in the picture's scope. A namespace that is gone is taken out with all in it.
     `numbers` says which namespace another knows by a number, as far as somebody has found out; it is added to.
@@ -62,6 +64,7 @@ class Again:
         self._names: dict[str, dict[int, str]] = {}
         self._vlans: dict[str, dict[int, list[VlanInfo]]] = {}
         self.changed: dict[Key, Thing | None] = {}
+        self.unread: dict[Key, Unavailable] = {}
 
     def links(
         self,
@@ -226,9 +229,10 @@ class Again:
         before = {key: self._picture.get(key) for key in asked}
         dumped = {(kind, key.netns) for key in asked if (kind := kinds()[key.kind]).DUMPED}
         before.update({value.key: value for kind, netns in dumped for value in self._picture.of(kind, netns)})
+        known = Picture(value for value in before.values() if value is not None)
         for key in before:
             self._picture.remove(key)
-        look_up(self._kernel, self._picture, asked)
+        self.unread |= look_up_patiently(self._kernel, self._picture, asked, known)
         there = {value.key for kind, netns in dumped for value in self._picture.of(kind, netns)}
         for key in {*before, *there}:
             old, new = before.get(key), self._picture.get(key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from guestwire.errors import Unavailable
 from guestwire.kinds import Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
 from guestwire.kinds.attachment import Attachment
@@ -24,7 +25,7 @@ from guestwire.linux.routes import dump_routes
 from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, dump_vlans, namespace_id
 from guestwire.picture import Key, Picture
 
-__all__ = ["PAIR", "UNKNOWN", "kind_of", "look_up", "observe", "read_inside", "read_vlans"]
+__all__ = ["PAIR", "UNKNOWN", "kind_of", "look_up", "look_up_patiently", "observe", "read_inside", "read_vlans"]
 
 PAIR = "veth"  # the kind of link (IFLA_INFO_KIND) whose other half is a link like itself
 UNKNOWN = "?"
@@ -59,6 +60,24 @@ def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
         picture.add(*kind.read_all(kernel, these))
     for kind, netns in listed:
         picture.add(*kind.dump(kernel, netns, {link.index: link for link in picture.of(Link, netns)}))
+
+
+def look_up_patiently(kernel: Kernel, picture: Picture, keys: Iterable[Key], known: Picture) -> dict[Key, Unavailable]:
+    """The same; but of a kind whose daemon can't be asked what is `known` stays. Those keys, each with why.
+
+    Unread isn't absent: who watches over a host waits until the daemon is back.
+    """
+    unread: dict[Key, Unavailable] = {}
+    by_kind: dict[str, list[Key]] = {}
+    for key in keys:
+        by_kind.setdefault(key.kind, []).append(key)
+    for these in by_kind.values():
+        try:
+            look_up(kernel, picture, these)
+        except Unavailable as error:
+            unread.update(dict.fromkeys(these, error))
+            picture.add(*(value for key in these if (value := known.get(key)) is not None))
+    return unread
 
 
 class _Reader:

@@ -15,7 +15,7 @@ from guestwire.observe import Again
 from guestwire.picture import Key
 from guestwire.watch.web import Web
 
-__all__ = ["Stale"]
+__all__ = ["Stale", "is_silent"]
 
 OTHER = "0"  # the digest of rules that are none of ours
 
@@ -143,3 +143,9 @@ def _sysctls(wanted: Web, netns: str, link: str) -> list[Key]:
     if link:
         return [key for key in wanted.hanging((netns, link)) if key.kind == Sysctl.KIND]
     return [value.key for value in wanted.of(Sysctl, netns) if value.link is None]
+
+
+def is_silent(value: Thing) -> bool:
+    """Whether nobody tells when it changes: files, most sysctls, proxied addresses, what goes on in a machine."""
+    kind = kinds()[value.KIND]
+    return kind.ASKED or ((kind.NAMED or kind.DUMPED) and not hasattr(value, "pid") and not isinstance(value, Nft))

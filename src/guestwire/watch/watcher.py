@@ -34,8 +34,8 @@ from guestwire.watch.host import Host, Wanted
 from guestwire.watch.patience import Patience
 from guestwire.watch.repair import Repair, roots
 from guestwire.watch.sources import Sources
-from guestwire.watch.stale import Stale
-from guestwire.watch.web import Web, concerned, is_silent, part
+from guestwire.watch.stale import Stale, is_silent
+from guestwire.watch.web import Web, concerned, part
 
 __all__ = ["Watcher"]
 
@@ -220,6 +220,8 @@ class Watcher:
         self._dying.update((netns, (time.monotonic() + DYING, ends)) for netns, ends in stale.dying.items())
         self._renew(value for value in again.changed.values() if value is not None)
         self._patience.changed(again.changed)
+        if again.unread.keys() - self._patience.held():
+            self._fail(set(again.unread), next(iter(again.unread.values())))
         self._pending |= again.changed.keys() | stale.touched
 
     def _renew(self, seen: Iterable[Value]) -> None:

@@ -10,13 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds import Link, Thing
 from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.namespace import Namespace
-from guestwire.kinds.nft import Nft
 from guestwire.picture import Desired, Key, Picture, Value
 
-__all__ = ["Web", "concerned", "is_silent", "part"]
+__all__ = ["Web", "concerned", "part"]
 
 V = TypeVar("V", bound=Value)
 Place = tuple[str, str]
@@ -143,9 +142,3 @@ def part(seen: Web, desired: Desired, keys: set[Key]) -> tuple[Picture, Desired]
     wanted = Desired(Picture(value for value in values if value is not None))
     wanted.absent, wanted.borrowed = desired.absent & keys, desired.borrowed & keys
     return Picture((value for key in keys if (value := seen.get(key)) is not None), seen.scope), wanted
-
-
-def is_silent(value: Thing) -> bool:
-    """Whether nobody tells when it changes: files, most sysctls, proxied addresses, what goes on in a machine."""
-    kind = kinds()[value.KIND]
-    return kind.ASKED or ((kind.NAMED or kind.DUMPED) and not hasattr(value, "pid") and not isinstance(value, Nft))
