@@ -131,7 +131,7 @@ class Namespace(BuiltGuest):
                 onlink = version == 4 and isinstance(network, BuiltNetwork) and network.alone
                 metric = BEFORE_ADVERTISED if version == 6 and _hears_routers(site, seats) else None
                 route = Route.to(
-                    netns, DEFAULTS[version], seat.link, site.project, gateway, onlink=onlink, metric=metric
+                    netns, DEFAULTS[version], seat.link, site.project, gateway or None, onlink=onlink, metric=metric
                 )
                 site.add(route)
                 return None
@@ -147,7 +147,7 @@ class Namespace(BuiltGuest):
         network = site.file.networks[seat.nic.network]
         assert isinstance(network, BuiltNetwork)
         if not given:
-            return network.gateway_of(site, version)
+            return network.gateway_for(site, seat, version)
         nets = [ip_interface(each).network for each in seat.addresses if (6 if ":" in each else 4) == version]
         if not any(ip_address(given[0]) in net for net in nets):
             message = f"gateway {given[0]} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."
