@@ -79,7 +79,12 @@ def start(
     """
     pidfile = f"{folder}/{PIDFILE}"
     log = f"logfile={f'/dev/fdset/{LOG_SET}' if LOG in fds else f'{folder}/{LOG}'},logappend=on"
-    rights = _rights(user, group, groups)
+    rights = [
+        f"--reuid={user}",
+        f"--regid={group}",
+        f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups",
+    ]
+    rights += ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     words = [PROGRAM, "-name", f"guest={name}", "-S", "-no-user-config", "-nodefaults", "-display", "none"]
     words += ["-machine", "pc", *accelerator, "-m", str(memory), "-smp", str(cpus), "-sandbox", SANDBOX]
     words += ["-add-fd", f"set={LOG_SET},fd={fds[LOG]},opaque={pidfile}"] if LOG in fds else []
@@ -99,15 +104,6 @@ def start(
     words += ["-append", append] if append else []
     # Of sh's process setpriv and QEMU are made, one after the other: its pid is theirs.
     return ["setsid", "--fork", "sh", "-c", 'echo $$ >"$0" && exec "$@"', pidfile, "setpriv", *rights, *words, *more]
-
-
-def _rights(user: int, group: int, groups: Sequence[int]) -> list[str]:
-    """The words by which setpriv(1) gives up what rights we have."""
-    others = f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"
-    with open("/proc/self/setgroups") as file:
-        if file.read().strip() == "deny":
-            others = "--keep-groups"  # an ordinary user's namespace, where nobody can change them (user_namespaces(7))
-    return [f"--reuid={user}", f"--regid={group}", others, "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
 
 
 def _talk(name: str, folder: str, fds: Mapping[str, int], *more: str) -> list[str]:
