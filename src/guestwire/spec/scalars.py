@@ -36,7 +36,6 @@ __all__ = [
     "LinkName",
     "Mac",
     "Macs",
-    "Memory",
     "Mtu",
     "NicAddresses",
     "PortNumber",
@@ -66,8 +65,6 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
 _NAME = re.compile(NAME)
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?:([:-])[0-9A-Fa-f]{1,2})(?:\1[0-9A-Fa-f]{1,2}){4}")
-_MEMORY = re.compile(r"([1-9][0-9]{0,8})\s*([MmGg]?)(?:[iI]?[bB])?")
-LEAST_MEMORY, MOST_MEMORY = 16, 1 << 23  # MiB
 MAC_PAUSE = 2  # bit 1 of a port's group_fwd_mask, 01-80-C2-00-00-01: net/bridge/br_netlink.c answers EINVAL
 
 
@@ -134,21 +131,6 @@ def _group_mask(value: Any) -> int:
         hint = f"Write {mask & ~MAC_PAUSE:#x}."
         raise fail(f"{mask:#x} has bit 1 (2) set: the kernel never forwards pause frames.", hint)
     return mask
-
-
-def _memory(value: Any) -> int:
-    """Mebibytes, of a number of them or of one with its unit."""
-    example = "Write it as 512M or 2G."
-    if isinstance(value, int) and not isinstance(value, bool):
-        number = value
-    else:
-        found = _MEMORY.fullmatch(_text(value, "an amount of memory"))
-        if not found:
-            raise fail(f"{quote(value)} is no amount of memory.", example)
-        number = int(found[1]) * (1024 if found[2].upper() == "G" else 1)
-    if not LEAST_MEMORY <= number <= MOST_MEMORY:
-        raise fail(f"{number} MiB is out of range.", f"Write {LEAST_MEMORY}M or more.")
-    return number
 
 
 def _vlans(value: Any) -> tuple[int, int]:
@@ -375,7 +357,6 @@ Mtu = Annotated[int, PlainValidator(_whole(68, 65535)), _range(68, 65535)]
 Queues = Annotated[int, PlainValidator(_whole(1, 256)), _range(1, 256)]
 GroupMask = Annotated[int, PlainValidator(_group_mask), _json("0 to 65535, or hexadecimal as 0x4000", _JSON_MASK)]
 Processors = Annotated[int, PlainValidator(_whole(1, 255)), _range(1, 255)]
-Memory = Annotated[int, PlainValidator(_memory), _json("MiB, or as 512M or 2G", {"type": ["integer", "string"]})]
 Text = Annotated[str, PlainValidator(lambda value: _text(value, "a text")), _json("a text", _TEXT)]
 VlanId = Annotated[int, PlainValidator(_vlan), _range(1, 4094)]
 VlanIds = Annotated[
