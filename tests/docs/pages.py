@@ -17,12 +17,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.examples import ELSEWHERE
 from tests.sandbox import Sandbox, sandboxed
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / "docs" / "guest.qcow2"
 """The image of the pages' virtual machines, which people have of their own: here it is that of the tests."""
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 WRITTEN = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + [
     page for page in sorted((ROOT / "docs").rglob("*.md")) if "reference" not in page.parts
 ]
@@ -56,9 +56,10 @@ def blocks(*languages: str) -> list[Block]:
     return found
 
 
-def transcripts() -> list[Block]:
-    """The blocks that show a command and what it prints."""
-    return [block for block in blocks("text") if block.text.startswith("$ ")]
+def transcripts(elsewhere: bool = False) -> list[Block]:
+    """The blocks that show a command and what it prints here; or `elsewhere`, of examples that need another kernel."""
+    shown = [block for block in blocks("text") if block.text.startswith("$ ")]
+    return [block for block in shown if elsewhere == any(path.name in block.text for path in ELSEWHERE)]
 
 
 def commands(transcript: str) -> Iterator[tuple[list[str], list[str]]]:

@@ -22,8 +22,8 @@ from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.cable import Cable
+from guestwire.kinds.child import Child
 from guestwire.kinds.dhcp import DhcpClient
-from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.tap import Tap
 from guestwire.kinds.vmnic import VmNic
@@ -311,8 +311,8 @@ def host(netns: str | None = None) -> dict[str, Any]:
         for link in links
         if isinstance(link, Bridge)
     ]
-    parents: dict[str, list[Macvlan]] = {}
-    for child in seen.of(Macvlan):
+    parents: dict[str, list[Child]] = {}
+    for child in seen.of(Child):
         if child.parent and child.parent[0] == where:
             parents.setdefault(child.parent[1], []).append(child)
     for parent, children in parents.items():

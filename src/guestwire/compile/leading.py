@@ -13,7 +13,7 @@ __all__ = ["Way", "leading"]
 
 
 class Way(NamedTuple):
-    """The NIC that a default route goes by, and its gateway; None where that comes with the NIC's lease."""
+    """The NIC that a default route goes by, and its gateway: None where the lease tells it, "" where it needs none."""
 
     seat: Seat
     gateway: str | None = None
@@ -45,7 +45,7 @@ def _gateway(site: Site, seat: Seat, version: int) -> str | None:
     network = site.file.networks[seat.nic.network]
     assert isinstance(network, BuiltNetwork)
     if not given:
-        return network.gateway_of(site, version)
+        return network.gateway_for(site, seat, version)
     nets = [ip_interface(each).network for each in seat.addresses if (6 if ":" in each else 4) == version]
     if not any(ip_address(given[0]) in net for net in nets):
         message = f"gateway {given[0]} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."

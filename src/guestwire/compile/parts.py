@@ -54,8 +54,12 @@ class BuiltNetwork(Network):
         return [str(address) for address in self.hosts()]
 
     def gateway_of(self, site: Site, version: int) -> str | None:
-        """Where a guest's default route of that family leads, or None."""
+        """Where a guest's default route of that family leads, or None; "" is out of its link, to no neighbour."""
         return self.gateways.get(version)
+
+    def gateway_for(self, site: Site, seat: Seat, version: int) -> str | None:
+        """Where the default route of this NIC leads, or None: as `gateway_of` says, where that is in its reach."""
+        return self.gateway_of(site, version)
 
     @cached_property
     def gateways(self) -> dict[int, str]:

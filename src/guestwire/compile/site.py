@@ -11,7 +11,7 @@ from guestwire.compile.lan import Lan
 from guestwire.compile.rules import Rules
 from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
-from guestwire.kinds.macvlan import Macvlan
+from guestwire.kinds.child import Child
 from guestwire.kinds.mark import derived_mac, link_name
 from guestwire.kinds.tap import NOBODY
 from guestwire.linux.nftables import Chain
@@ -181,8 +181,8 @@ class Site:
         """The host's link of that name as it is without us, or None."""
         return self._links.get(name)
 
-    def children(self, uplink: str) -> list[Macvlan]:
-        """The macvlans and macvtaps on a link of the host that aren't this project's, as far as they are seen."""
+    def children(self, uplink: str) -> list[Child]:
+        """The macvlans, macvtaps and ipvlans on a link of the host that aren't this project's, as far as seen."""
         return self._children.get((self.host, uplink), [])
 
     @cached_property
@@ -190,9 +190,9 @@ class Site:
         return {link.name: link for link in self.base.of(Link, self.host)}
 
     @cached_property
-    def _children(self) -> dict[tuple[str, str], list[Macvlan]]:
-        found: dict[tuple[str, str], list[Macvlan]] = {}
-        for link in self.seen.of(Macvlan):
+    def _children(self) -> dict[tuple[str, str], list[Child]]:
+        found: dict[tuple[str, str], list[Child]] = {}
+        for link in self.seen.of(Child):
             if link.parent and link.owner != self.project:
                 found.setdefault(link.parent, []).append(link)
         return found

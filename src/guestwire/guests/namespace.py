@@ -121,8 +121,8 @@ class Namespace(BuiltGuest):
         if way is None or way.gateway is None:
             return way.seat if way else None
         metric = BEFORE_ADVERTISED if version == 6 and _hears_routers(site, seats) else None
-        to = DEFAULTS[version]
-        site.add(Route.to(netns, to, way.seat.link, site.project, way.gateway, onlink=way.onlink, metric=metric))
+        to, via = DEFAULTS[version], way.gateway or None
+        site.add(Route.to(netns, to, way.seat.link, site.project, via, onlink=way.onlink, metric=metric))
         return None
 
 

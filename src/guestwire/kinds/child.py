@@ -15,7 +15,7 @@ from guestwire.kinds.thing import ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import u32
 from guestwire.linux.rtnetlink import IFLA_LINK, IFLA_NET_NS_FD, create_link
-from guestwire.picture import fixed
+from guestwire.picture import fixed, setting
 
 __all__ = ["Child"]
 
@@ -29,11 +29,12 @@ class Child(Link):
 
     device: str = fixed()
     parent: tuple[str, str] | None = fixed()
+    mode: str | None = setting()
 
     def on_links(self) -> tuple[tuple[str, str], ...]:
         return (self.parent,) if self.parent else ()
 
-    def trial_name(self) -> str:
+    def kernel_word(self) -> str:
         return self.device
 
     def beget(self, kernel: Kernel, data: bytes, *parts: bytes) -> None:

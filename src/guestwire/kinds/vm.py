@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from guestwire.daemons import accelerator, diskimage, firmware, qemu
 from guestwire.errors import Problem
 from guestwire.kinds.mark import RUN
-from guestwire.kinds.pidfile import end_noted, living
+from guestwire.kinds.pidfile import end_noted, living, noted
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.lending import lend
@@ -201,8 +201,11 @@ class Vm(Thing):
         for disk in (Disk(*told) for told in self.disks or ()):
             with contextlib.suppress(OSError):
                 users = diskimage.users(disk.backing or disk.file, write=disk.writable and not disk.backing)
+                for own in noted(f"{self.folder}/{qemu.PIDFILE}"):  # which ends before another begins
+                    users.pop(own, None)
                 if users:
-                    message = f"{disk.backing or disk.file}, the disk of guest {self.guest}, is in use by {users[0]}."
+                    who = next(iter(users.values()))
+                    message = f"{disk.backing or disk.file}, the disk of guest {self.guest}, is in use by {who}."
                     return Problem(message, "End that first, or give the guest an image of its own.")
         return None
 

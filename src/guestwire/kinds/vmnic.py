@@ -199,9 +199,10 @@ class VmNic(Thing):
         link, device = self.end
         identity = kernel.identity(self.netns, link)
         with contextlib.ExitStack() as opened, monitor(self.name, START) as qmp:
-            queues = [kernel.call(self.netns, self._opener(link, device)) for _ in range(self.queues or 1)]
-            for fd in queues:
-                opened.callback(os.close, fd)
+            queues: list[int] = []
+            for _ in range(self.queues or 1):
+                queues.append(kernel.call(self.netns, self._opener(link, device)))
+                opened.callback(os.close, queues[-1])
             self._write(identity)
             try:
                 with contextlib.suppress(OSError):

@@ -90,6 +90,12 @@ class Step:
         """The key of what it makes, changes or deletes."""
         return self.value.key
 
+    @property
+    def makes(self) -> bool:
+        """Whether it makes a thing, or makes one into what has to be tried by itself, as a new one has."""
+        changed = self.before if self.action == "change" else None
+        return self.action == "create" or (changed is not None and changed.trial_name() != self.value.trial_name())
+
     def acts(self) -> list[Act]:
         """The calls it makes, each with its place in the order of the whole plan."""
         value = self.value

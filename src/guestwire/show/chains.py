@@ -251,11 +251,12 @@ def _titles(spaces: list[Namespace]) -> tuple[dict[str, str], str]:
 
 
 def _states(link: Link) -> tuple[str, ...]:
+    vlans = () if link.vlans is None else (f"VLAN {link.vlans}",)
     if link.up is False:
-        return ("down",)
+        return (*vlans, "down")
     if link.carrier:
-        return ()
-    return ("no program holds it",) if isinstance(link, Tap) else ("no carrier",)
+        return vlans
+    return (*vlans, "no program holds it" if isinstance(link, Tap) else "no carrier")
 
 
 def _by_namespace(item: tuple[str, list[Node]]) -> tuple[object, ...]:

@@ -28,6 +28,8 @@ from guestwire.spec.scalars import (
     PortNumber,
     Queues,
     Subnets,
+    VlanId,
+    VlanIds,
     Word,
     fail,
     listed,
@@ -131,6 +133,13 @@ class Nic(Part):
         None, alias="link", description="whether a machine's NIC has its cable in"
     )
     port: Port | None = Field(None, description="how a bridge treats its port, over what the network says")
+    vlan: VlanId | None = Field(
+        None, description="on a bridge with vlans: the VLAN of its untagged frames, 1 to 4094; else the network's"
+    )
+    vlans: VlanIds | None = Field(
+        None,
+        description="the VLANs whose frames come and go with a tag, as [10, 20-30]; then untagged ones only by vlan",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -182,6 +191,15 @@ class Network(Part):
     def why_exclusive(self) -> str | None:
         """Why no second network can use this one's uplink, or None where one can."""
         return None
+
+    @property
+    def segmented(self) -> bool:
+        """Whether its NICs may name VLANs."""
+        return False
+
+    def shares_as(self) -> str:
+        """How it uses its uplink: others there must do so in the same way, or in none ("")."""
+        return ""
 
     def answers_dhcp(self) -> bool:
         """Whether somebody on the network may answer a DHCP client: on a LAN that is taken for granted."""

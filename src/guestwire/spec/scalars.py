@@ -15,6 +15,7 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
@@ -35,7 +36,6 @@ __all__ = [
     "LinkName",
     "Mac",
     "Macs",
-    "Memory",
     "Mtu",
     "NicAddresses",
     "PortNumber",
@@ -45,6 +45,8 @@ __all__ = [
     "Subnets",
     "Text",
     "Texts",
+    "VlanId",
+    "VlanIds",
     "Word",
     "bare",
     "fail",
@@ -64,8 +66,6 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
 _NAME = re.compile(NAME)
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?:([:-])[0-9A-Fa-f]{1,2})(?:\1[0-9A-Fa-f]{1,2}){4}")
-_MEMORY = re.compile(r"([1-9][0-9]{0,8})\s*([MmGg]?)(?:[iI]?[bB])?")
-LEAST_MEMORY, MOST_MEMORY = 16, 1 << 23  # MiB
 MAC_PAUSE = 2  # bit 1 of a port's group_fwd_mask, 01-80-C2-00-00-01: net/bridge/br_netlink.c answers EINVAL
 
 
@@ -123,6 +123,9 @@ def _whole(least: int, most: int, hexadecimal: bool = False) -> Callable[[Any], 
     return parse
 
 
+_vlan = _whole(1, 4094)  # 0 and 4095 are reserved (IEEE 802.1Q): the kernel answers EINVAL
+
+
 def _group_mask(value: Any) -> int:
     mask = _whole(0, 65535, hexadecimal=True)(value)
     if mask & MAC_PAUSE:
@@ -131,19 +134,24 @@ def _group_mask(value: Any) -> int:
     return mask
 
 
-def _memory(value: Any) -> int:
-    """Mebibytes, of a number of them or of one with its unit."""
-    example = "Write it as 512M or 2G."
-    if isinstance(value, int) and not isinstance(value, bool):
-        number = value
-    else:
-        found = _MEMORY.fullmatch(_text(value, "an amount of memory"))
-        if not found:
-            raise fail(f"{quote(value)} is no amount of memory.", example)
-        number = int(found[1]) * (1024 if found[2].upper() == "G" else 1)
-    if not LEAST_MEMORY <= number <= MOST_MEMORY:
-        raise fail(f"{number} MiB is out of range.", f"Write {LEAST_MEMORY}M or more.")
-    return number
+def _vlans(value: Any) -> tuple[int, int]:
+    """A VLAN, or several in a row as 20-30: the first and the last."""
+    first, dash, last = str(value).partition("-") if isinstance(value, str) else (value, "", "")
+    found = _vlan(first), _vlan(last if dash else first)
+    if found[0] > found[1]:
+        raise fail(f"{value} runs backwards.", f"Write {found[1]}-{found[0]}.")
+    return found
+
+
+def _apart(values: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Ranges in order, of which no two have a VLAN in common."""
+    if not values:
+        raise fail("has no VLAN in it.", "Name one at least, or leave the key out.")
+    ordered = tuple(sorted(values))
+    for (_, last), (first, _) in pairwise(ordered):
+        if first <= last:
+            raise fail(f"VLAN {first} is given twice.", "Leave one out.")
+    return ordered
 
 
 def _word(value: Any) -> str:
@@ -340,6 +348,7 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _JSON_LINK: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 15, "pattern": r"^[^/:%\s]+$"}
 _JSON_MAC: dict[str, Any] = {"type": "string", "pattern": "^[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}$"}
 _JSON_MASK: dict[str, Any] = {"type": ["integer", "string"], "pattern": "^0[xX][0-9A-Fa-f]+$", "maximum": 65535}
+_JSON_VLANS: dict[str, Any] = {"type": ["integer", "string"], "pattern": "^[0-9]+(-[0-9]+)?$", "maximum": 4094}
 _JSON_SUBNET: dict[str, Any] = {"type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0-9]+$"}
 
 Flag = Annotated[bool, PlainValidator(_flag), _json("true or false", {"type": "boolean"})]
@@ -349,9 +358,16 @@ Mtu = Annotated[int, PlainValidator(_whole(68, 65535)), _range(68, 65535)]
 Queues = Annotated[int, PlainValidator(_whole(1, 256)), _range(1, 256)]
 GroupMask = Annotated[int, PlainValidator(_group_mask), _json("0 to 65535, or hexadecimal as 0x4000", _JSON_MASK)]
 Processors = Annotated[int, PlainValidator(_whole(1, 255)), _range(1, 255)]
-Memory = Annotated[int, PlainValidator(_memory), _json("MiB, or as 512M or 2G", {"type": ["integer", "string"]})]
 Text = Annotated[str, PlainValidator(lambda value: _text(value, "a text")), _json("a text", _TEXT)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(one_or_many), AfterValidator(_once), _json("a text", _TEXT, True)]
+VlanId = Annotated[int, PlainValidator(_vlan), _range(1, 4094)]
+VlanIds = Annotated[
+    tuple[Annotated[tuple[int, int], PlainValidator(_vlans)], ...],
+    BeforeValidator(one_or_many),
+    AfterValidator(_apart),
+    _json("a VLAN, or several as 20-30", _JSON_VLANS, True),
+]
+"""The first and the last of each run, in order."""
 Word = Annotated[str, PlainValidator(_word), _json("a name", _TEXT)]
 Account = Annotated[str, PlainValidator(_account), _json("a name or number", {"type": ["string", "integer"]})]
 LinkName = Annotated[str, PlainValidator(_link), _json("a link's name", _JSON_LINK)]
