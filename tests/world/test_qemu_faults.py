@@ -45,3 +45,16 @@ def test_a_change_of_machines_broken_off_is_undone(sandbox: Sandbox, strike: Cal
         "down": Job("down", True, base, base, most=most),
     }
     strike(jobs[verb])
+
+
+def test_a_machine_keeps_the_address_it_was_given(sandbox: Sandbox) -> None:
+    idle(sandbox.folder / "disk")
+    head = "name: three\nnetworks: {net: {type: bridge, subnet: 10.77.0.0/24, dhcp: true}}\nguests:\n"
+    machine = "  vm: {kind: qemu, image: disk, memory: 16M, nics: [net]}\n"
+    sandbox.write(head + machine)
+    sandbox.guestwire("up", "--lab")
+    (before,) = sandbox.json("status")["guests"]
+    sandbox.write(head + "  first: {nics: [net]}\n" + machine)
+    sandbox.guestwire("up")
+    assert sandbox.json("status")["guests"][1]["nics"] == before["nics"]
+    sandbox.guestwire("down")

@@ -64,6 +64,22 @@ def of_programs(file: File) -> set[str]:
     return {each.text for each in file.expect if each.reaches and any(map(is_program, file.members(each.target)))}
 
 
+def _told(agents: Collection[str]) -> dict[str, dict[str, list[str]]]:
+    """The addresses that guest agents tell of, by each one's socket and its NICs' MACs; all are asked at once."""
+
+    def ask(agent: str) -> dict[str, list[str]]:
+        with suppress(OSError):
+            return guestagent.addresses(agent, ANSWER)
+        return {}
+
+    if not agents:
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(len(agents)) as threads:
+        return dict(zip(agents, threads.map(ask, agents), strict=True))
+
+
 class _Stations:
     """The guests and places of a project, with the addresses that they have now."""
 
@@ -84,15 +100,20 @@ class _Stations:
         return [*self._guests(), self._host(), *(self._lab() if self.where.lab else self._outside())]
 
     def _guests(self) -> list[Station]:
-        return [self._guest(instance) for instance in self.where.file.expand()]
+        instances = list(self.where.file.expand())
+        agents = [self._agent(instance) for instance in instances]
+        told = _told({agent for agent in agents if agent})
+        return [self._guest(each, agent, told.get(agent, {})) for each, agent in zip(instances, agents, strict=True)]
 
-    def _guest(self, instance: Instance) -> Station:
+    def _agent(self, instance: Instance) -> str:
+        assert isinstance(instance.guest, BuiltGuest)
+        return instance.guest.agent(self.seen, self.where.host, f"{self.where.project}/{instance.name}")
+
+    def _guest(self, instance: Instance, agent: str, told: dict[str, list[str]]) -> Station:
         guest, kind = instance.guest, instance.guest.kind
         assert isinstance(guest, BuiltGuest)
         if not guest.HAS_NAMESPACE:  # its program has the addresses, of which we know what the file says
             seats = tuple(self.site.seats[instance.name, nic.index] for nic in guest.nics)
-            agent = guest.agent(self.seen, self.where.host, f"{self.where.project}/{instance.name}")
-            told = self._told(agent)
             known = (tuple(a.partition("/")[0] for a in told.get(seat.mac) or seat.addresses) for seat in seats)
             nics = tuple(Seat(s.nic.network, s.link, a) for s, a in zip(seats, known, strict=True))
             mute = guest.MUTE.format(instance.name)
@@ -102,13 +123,6 @@ class _Stations:
 
     def _nic(self, guest: str, netns: str, nic: Nic) -> Seat:
         return self._seat(nic.network, netns, self.site.seats[guest, nic.index].link)
-
-    @staticmethod
-    def _told(agent: str) -> dict[str, list[str]]:
-        """The addresses that a guest agent tells of, by its NICs' MACs."""
-        with suppress(OSError):
-            return guestagent.addresses(agent, ANSWER) if agent else {}
-        return {}
 
     def _seat(self, network: str, netns: str, link: str) -> Seat:
         # On a network without a segment nobody can be introduced: `link` says on which segment a seat is.

@@ -12,6 +12,7 @@ from guestwire.compile.uplink import LEAST_MTU_IPV6
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
 from guestwire.kinds.nft import Nft
+from guestwire.kinds.vmnic import VmNic
 from guestwire.spec.file import Instance
 from guestwire.spec.models import Nic
 from guestwire.spec.report import Where
@@ -59,6 +60,9 @@ class _Seating:
         for address in site.seen.of(Address):
             if address.owner == site.project:
                 self.held.setdefault((address.netns, address.link), []).append(address.interface)
+        for nic in site.seen.of(VmNic):
+            if nic.owner == site.project:
+                self.held.setdefault((f"{site.project}-{nic.guest}", nic.link), []).extend(nic.addresses)
         self.taken = self.fixed | {
             host.partition("/")[0]
             for network in site.file.networks.values()

@@ -13,7 +13,7 @@ __all__ = ["Way", "gateway_of", "leading"]
 
 
 class Way(NamedTuple):
-    """The NIC that a default route goes by, and its gateway: None where a lease brings that, "" where it needs none."""
+    """The NIC that a default route goes by, and its gateway: None where the lease tells it, "" where it needs none."""
 
     seat: Seat
     gateway: str | None = None

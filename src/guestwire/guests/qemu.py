@@ -6,11 +6,12 @@ What its NICs are on the host follows from the network: a tap on a bridge or a r
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
 from guestwire.compile.cloudinit import CloudInit, add_seed, seed_file
@@ -28,7 +29,7 @@ from guestwire.picture import Key, Picture
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
 from guestwire.spec.report import Where, quote
-from guestwire.spec.scalars import Account, Flag, Memory, Processors, Queues, Text
+from guestwire.spec.scalars import Account, Flag, Processors, Queues, Text, fail
 
 __all__ = ["Qemu"]
 
@@ -38,6 +39,28 @@ ACCELERATORS = {"kvm": ("-accel", "kvm", "-cpu", "host"), "tcg": ("-accel", "tcg
 SLOW = {"e1000": 3, "rtl8139": 3}
 """How many times the time of virtio a NIC that plays a real card takes for what it carries."""
 USUAL_MTU = 1500
+
+
+AMOUNT = re.compile(r"([1-9][0-9]{0,8})\s*([MmGg]?)(?:[iI]?[bB])?")
+LEAST, MOST = 16, 1 << 23  # MiB of memory that a file may ask for
+
+
+def _memory(value: Any) -> int:
+    """Mebibytes, of a number of them or of one with its unit."""
+    found = AMOUNT.fullmatch(str(value))
+    if isinstance(value, bool) or not found:
+        raise fail(f"{quote(str(value))} is no amount of memory.", "Write it as 512M or 2G.")
+    number = int(found[1]) * (1024 if found[2].upper() == "G" else 1)
+    if not LEAST <= number <= MOST:
+        raise fail(f"{number} MiB is out of range.", f"Write {LEAST}M or more.")
+    return number
+
+
+Memory = Annotated[
+    int,
+    PlainValidator(_memory),
+    WithJsonSchema({"title": "MiB, or as 512M or 2G", "type": ["integer", "string"]}),
+]
 
 
 class Qemu(BuiltGuest):

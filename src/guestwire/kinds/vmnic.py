@@ -56,7 +56,7 @@ class VmNic(Thing):
 
     `slot` is which NIC of the machine it is, from 0. `up` is whether its cable is in, for the guest. `seen_mac` is the
     MAC that the guest gave it, `opened` says whether the guest has set it up, None where the device doesn't tell; `why`
-    says why it has no vhost.
+    says why it has no vhost. `addresses` are those that it was given, for its guest to take.
     """
 
     KIND: ClassVar[str] = "vmnic"
@@ -134,6 +134,16 @@ class VmNic(Thing):
         return replace(self, seen_mac=mac, deaf=deaf, opened=not told["promiscuous"])
 
     @property
+    def guest(self) -> str:
+        """The guest's name."""
+        return self.name.partition("/")[2].partition(":")[0]
+
+    @property
+    def link(self) -> str:
+        """The NIC's name in the file."""
+        return self.name.partition(":")[2]
+
+    @property
     def folder(self) -> str:
         """Its machine's folder."""
         return folder_of(self.name)
@@ -151,7 +161,7 @@ class VmNic(Thing):
     def told(self) -> dict[str, Any]:
         """What it is for its guest, as JSON knows it; `guest_mac` is None where that is as it was given."""
         return {
-            "name": self.name.partition(":")[2],
+            "name": self.link,
             "mac": self.mac,
             "model": self.model,
             "queues": self.queues,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from threading import Thread
 
 from guestwire.daemons import guestagent
 from guestwire.linux.kernel import Kernel
@@ -31,7 +31,7 @@ told() {
 echo_() {
     for seconds in 1 1 2; do
         said=$(ping -c 1 -W $seconds "$2" 2>&1 >/dev/null); code=$?
-        case $code in 0 | 127) break ;; esac
+        case $code:$said in 0:* | 127:* | *nreachable*) break ;; esac
     done
     told "$1" $code "$said"
 }
@@ -55,11 +55,15 @@ def ask(kernel: Kernel, asked: Mapping[str, Sequence[Probe]]) -> dict[str, list[
 
     A probe's own `netns` says nothing here. Where nothing listens in a namespace that a probe is to, we do meanwhile.
     """
+    if not asked:
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
     with ExitStack() as opened:
         for each in {probe for probes in asked.values() for probe in probes}:
             if each.proto == "tcp" and each.listen and each.answerer is not None:
                 _listen(kernel, each, each.answerer, opened)
-        with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as threads:
+        with ThreadPoolExecutor(len(asked)) as threads:
             return dict(zip(asked, threads.map(_one, asked, asked.values()), strict=True))
 
 
@@ -72,6 +76,17 @@ def _listen(kernel: Kernel, probe: Probe, netns: str, opened: ExitStack) -> None
     with suppress(OSError):  # somebody listens there already
         sock.bind(probe.behind or (probe.target, probe.port))
         sock.listen()
+        thread = Thread(target=_hang_up, args=(sock,))
+        thread.start()
+        opened.callback(thread.join)
+        opened.callback(sock.shutdown, socket.SHUT_RDWR)  # wakes it
+
+
+def _hang_up(sock: socket.socket) -> None:
+    """Take each connection, and end it at once: nc waits for that."""
+    with suppress(OSError):
+        while True:
+            sock.accept()[0].close()
 
 
 def _one(path: str, probes: Sequence[Probe]) -> list[Answer]:

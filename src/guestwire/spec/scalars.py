@@ -24,7 +24,6 @@ __all__ = [
     "LinkName",
     "Mac",
     "Macs",
-    "Memory",
     "Mtu",
     "PortNumber",
     "ProcessNumber",
@@ -49,8 +48,6 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
 _NAME = re.compile(NAME)
 DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?:([:-])[0-9A-Fa-f]{1,2})(?:\1[0-9A-Fa-f]{1,2}){4}")
-_MEMORY = re.compile(r"([1-9][0-9]{0,8})\s*([MmGg]?)(?:[iI]?[bB])?")
-LEAST_MEMORY, MOST_MEMORY = 16, 1 << 23  # MiB
 _CONTAINER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 MOST_PROCESSES = 1 << 22  # PID_MAX_LIMIT, include/linux/threads.h
 MAC_PAUSE = 2  # bit 1 of a port's group_fwd_mask, 01-80-C2-00-00-01: net/bridge/br_netlink.c answers EINVAL
@@ -140,21 +137,6 @@ def _apart(values: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
         if first <= last:
             raise fail(f"VLAN {first} is given twice.", "Leave one out.")
     return ordered
-
-
-def _memory(value: Any) -> int:
-    """Mebibytes, of a number of them or of one with its unit."""
-    example = "Write it as 512M or 2G."
-    if isinstance(value, int) and not isinstance(value, bool):
-        number = value
-    else:
-        found = _MEMORY.fullmatch(text_of(value, "an amount of memory"))
-        if not found:
-            raise fail(f"{quote(value)} is no amount of memory.", example)
-        number = int(found[1]) * (1024 if found[2].upper() == "G" else 1)
-    if not LEAST_MEMORY <= number <= MOST_MEMORY:
-        raise fail(f"{number} MiB is out of range.", f"Write {LEAST_MEMORY}M or more.")
-    return number
 
 
 def _word(value: Any) -> str:
@@ -271,7 +253,6 @@ VlanIds = Annotated[
 ]
 """The first and the last of each run, in order."""
 Processors = Annotated[int, PlainValidator(_whole(1, 255)), _range(1, 255)]
-Memory = Annotated[int, PlainValidator(_memory), json_type("MiB, or as 512M or 2G", {"type": ["integer", "string"]})]
 Text = Annotated[str, PlainValidator(lambda value: text_of(value, "a text")), json_type("a text", JSON_TEXT)]
 Texts = Annotated[
     tuple[Text, ...], BeforeValidator(one_or_many), AfterValidator(once), json_type("a text", JSON_TEXT, True)
