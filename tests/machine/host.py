@@ -41,6 +41,7 @@ echo o >/proc/sysrq-trigger  # power off
 read -r never </dev/console
 """
 MEMORY, CPUS = 2048, 2  # MiB
+LONGEST = 6 * 3600  # seconds that a command of `make test-machine` gets
 
 
 class Ended(NamedTuple):
@@ -149,6 +150,6 @@ def _modules() -> Path:
 
 
 if __name__ == "__main__":
-    ended = run(sys.argv[1:], 7200, aloud=True)
+    ended = run(sys.argv[1:], LONGEST, aloud=True)
     print(ended.said, end="")
     sys.exit(70 if ended.code is None else ended.code)

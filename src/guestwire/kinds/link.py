@@ -78,7 +78,7 @@ class Link(Thing):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        vlans = data.get("vlans") and Vlans(*(each and _runs(each) for each in data["vlans"]))
+        vlans = data.get("vlans") and Vlans.from_json(*data["vlans"])
         return super(Link, cls).from_json({**data, "port": data.get("port") and Port(*data["port"]), "vlans": vlans})
 
     def kernel_word(self) -> str:
@@ -283,8 +283,3 @@ class Seen:
             "carrier": message.carrier,
             "promiscuity": message.promiscuity,
         }
-
-
-def _runs(value: Any) -> Any:
-    """Runs of VLANs as JSON has them, as tuples again; a number stays."""
-    return tuple(map(tuple, value)) if isinstance(value, list) else value

@@ -57,6 +57,11 @@ class Vlans(NamedTuple):
         return cls(vlan, _one(vlan), runs(tagged))
 
     @classmethod
+    def from_json(cls, pvid: int, *several: Iterable[tuple[int, int]]) -> Vlans:
+        """Those that JSON has as lists."""
+        return cls(pvid, *(tuple((first, last) for first, last in each) for each in several))
+
+    @classmethod
     def parse(cls, told: Iterable[VlanInfo]) -> Vlans:
         """What the kernel tells of a port, singly or in runs."""
         pvid, begun = 0, 0
