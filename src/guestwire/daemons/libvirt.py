@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -47,11 +48,12 @@ class Domain(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A network, as libvirt has it defined, and whether it is started."""
+    """A network, as libvirt has it defined, and whether it is started; `mac` is what a bridge gets that it makes."""
 
     network: Network
     active: bool
     bridge: str | None
+    mac: str | None
 
 
 def is_running() -> bool:
@@ -219,9 +221,10 @@ class Libvirt:
         library = self._library
         try:
             flags = library.VIR_NETWORK_XML_INACTIVE if found.isPersistent() else 0
-            network, active = parse_network(found.XMLDesc(flags)), bool(found.isActive())
+            text, active = found.XMLDesc(flags), bool(found.isActive())
+            network, mac = parse_network(text), re.search(r"<mac address='([^']+)'", text)
             bridge = network.bridge or (parse_network(found.XMLDesc(0)).bridge if active else None)
-            return Found(network, active, bridge)
+            return Found(network, active, bridge, mac[1].lower() if mac else None)
         except library.libvirtError as error:
             if error.get_error_code() == library.VIR_ERR_NO_NETWORK:
                 return None

@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from guestwire.daemons import libvirt
 from guestwire.kinds.domain import apart, ask_here, called, connections
+from guestwire.kinds.pidfile import end
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import text, u32
-from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_MASTER, dump_links, set_link
+from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_MASTER, dump_links, read_link, set_link
 from guestwire.picture import Key, Value, fact, setting
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LibvirtNetwork"]
 
+SERVERS = "/var/lib/libvirt/dnsmasq"
+"""Where libvirt keeps the files of the dnsmasqs that it starts."""
 USUAL_PORTS = '<port end="65535" start="1024"></port>'
 """What libvirt adds to a network with NAT by itself."""
 
@@ -123,6 +126,8 @@ class LibvirtNetwork(Thing):
                 self._define_anew(kernel, seen)
         active = there.network(name)
         if self.active is not None and active is not None and active.active != self.active:
+            if self.active:
+                self._sweep(kernel, active)
             (there.start if self.active else there.stop)(name)
 
     def _define_anew(self, kernel: Kernel, seen: LibvirtNetwork) -> None:
@@ -151,7 +156,23 @@ class LibvirtNetwork(Thing):
             return
         if found.active:
             self._there.stop(self._own_name)
+        else:
+            self._sweep(kernel, found)
         self._there.undefine(self._own_name)
+
+    def _sweep(self, kernel: Kernel, found: libvirt.Found) -> None:
+        """Take away what a libvirtd that was killed while it started the network has left of it, and knows no more.
+
+        Its bridge is known by the MAC that the definition has, its dnsmasq by the file that it was started with.
+        """
+        link = read_link(kernel.socket(self.netns), found.bridge) if found.bridge else None
+        if link is None or not found.network.makes_bridge or link.mac != found.mac:
+            return
+        for pid in kernel.running(self.netns, f"{SERVERS}/{self._own_name}.conf"):
+            end(pid)
+        kernel.forget(self.netns, link.name)
+        kernel.doom(self.netns, link.name)
+        kernel.flush()
 
     def consequence(self, seen: LibvirtNetwork) -> str | None:
         """What it takes to make `seen` into this where it can't be done in place; None where it can."""
