@@ -188,6 +188,16 @@ def test_up_and_down_leave_the_domain_as_it_was(off: Libvirtd) -> None:
     assert off.virsh("net-list", "--all") == ""
 
 
+def test_down_after_a_reboot(off: Libvirtd) -> None:
+    """The project's state is gone, as are its links; what libvirt keeps is known by its marks."""
+    domain = off.virsh("dumpxml", "web")
+    off.sandbox.guestwire("up")
+    off.sandbox.sh("rm -r /run/guestwire")
+    off.sandbox.guestwire("down")
+    assert off.virsh("dumpxml", "web") == domain
+    assert off.virsh("net-list", "--all") == ""
+
+
 def test_a_copy_of_the_host_has_no_libvirt(off: Libvirtd) -> None:
     """`try` would otherwise plug into the real domain."""
     domain = off.virsh("dumpxml", "web")

@@ -20,15 +20,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from guestwire.errors import Unavailable
 
 if TYPE_CHECKING:
+    from guestwire.daemons.dnsmasq import Lease
     from guestwire.daemons.libvirtxml import Interface, Network
 
-__all__ = ["SYSTEM", "Domain", "Found", "Libvirt", "connect", "forget", "is_running"]
+__all__ = ["SERVERS", "SYSTEM", "Domain", "Found", "Libvirt", "connect", "forget", "is_running", "libvirt_leases"]
 
 T = TypeVar("T")
 
 SYSTEM = "qemu:///system"
 SECONDS = 15.0  # for an answer; a domain's NIC is unplugged once its guest lets go of it
 LOOKING = 3.0  # where somebody only looks at a host
+SERVERS = "/var/lib/libvirt/dnsmasq"
+"""Where libvirt keeps the files of the dnsmasqs that it starts."""
 PID_FILES = ("/run/libvirtd.pid", "/run/virtqemud.pid")
 INSTALL = (
     "Install Debian's libvirt-dev, python3-dev and gcc, then `pip install libvirt-python==VERSION` with VERSION as "
@@ -301,6 +304,29 @@ class Libvirt:
         )
         ended = ended or "socket is closed" in str(error)
         return OSError(errno.ECONNRESET if ended else errno.EREMOTEIO, str(error.get_error_message() or error))
+
+
+def libvirt_leases(bridge: str) -> list[Lease]:
+    """What the dnsmasq that libvirt runs on a bridge has lent, as its leaseshelper notes it; none where it has not."""
+    import json
+
+    from guestwire.daemons.dnsmasq import Lease
+
+    try:
+        with open(f"{SERVERS}/{bridge}.status") as file:
+            noted = json.load(file)
+    except (OSError, ValueError):
+        return []
+    return [
+        Lease(
+            str(each.get("ip-address")),
+            each.get("mac-address") if "." in str(each.get("ip-address")) else None,
+            each.get("client-id"),
+            each.get("hostname"),
+            each.get("expiry-time"),
+        )
+        for each in noted
+    ]
 
 
 _CONNECTIONS: dict[str, Libvirt] = {}

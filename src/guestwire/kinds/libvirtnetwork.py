@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LibvirtNetwork"]
 
-SERVERS = "/var/lib/libvirt/dnsmasq"
-"""Where libvirt keeps the files of the dnsmasqs that it starts."""
 USUAL_PORTS = '<port end="65535" start="1024"></port>'
 """What libvirt adds to a network with NAT by itself."""
 
@@ -168,17 +166,22 @@ class LibvirtNetwork(Thing):
         link = read_link(kernel.socket(self.netns), found.bridge) if found.bridge else None
         if link is None or not found.network.makes_bridge or link.mac != found.mac:
             return
-        for pid in kernel.running(self.netns, f"{SERVERS}/{self._own_name}.conf"):
+        for pid in kernel.running(self.netns, f"{libvirt.SERVERS}/{self._own_name}.conf"):
             end(pid)
         kernel.forget(self.netns, link.name)
         kernel.doom(self.netns, link.name)
         kernel.flush()
 
     def consequence(self, seen: LibvirtNetwork) -> str | None:
-        """What it takes to make `seen` into this where it can't be done in place; None where it can."""
-        if not seen.active or self.definition == seen.definition or _parts(seen.network, self.network) is not None:
+        """What making `seen` into this means for who is plugged in; None where nothing."""
+        if not seen.active or self.definition == seen.definition:
             return None
-        return "it is stopped and started, and its guests hear nothing for that moment"
+        if _parts(seen.network, self.network) is None:
+            return "it is stopped and started, and its guests hear nothing for that moment"
+        groups = {group.name: group for group in self.network.portgroups}
+        if any(groups.get(group.name, group) != group for group in seen.network.portgroups):
+            return "ports that are plugged in keep what their port group was until they are plugged in anew"
+        return None
 
     def namespaces(self) -> tuple[str, ...]:
         return ()
