@@ -7,6 +7,7 @@ the program alone, without the unit that starts it and without the network `defa
 
 from __future__ import annotations
 
+import os
 import select
 import shutil
 import socket
@@ -15,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.libvirt.switch import COMMANDS
 from tests.machine.guest import APPEND, initramfs, kernel
 from tests.sandbox import Sandbox
 
@@ -119,7 +121,8 @@ class Libvirtd:
     def start(self) -> None:
         """Start it, where it was ended; it goes into the background once it answers."""
         words = self.sandbox.inside(sys.executable, "-c", MACHINE)
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        env = {**os.environ, "PATH": f"{COMMANDS}:{os.environ['PATH']}"}  # it asks Open vSwitch by ovs-vsctl
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env)
         self.processes.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

@@ -107,6 +107,8 @@ def _nothing_is_left_to_do(host: Libvirtd) -> None:
     assert nics["routed"]["host_link"] == "demo-one.2"
     assert nics["lan"]["host_link"].startswith("vnet")
     assert nics["direct"]["host_link"].startswith("macvtap")
+    (lease,) = next(network["leases"] for network in status["networks"] if network["name"] == "nat")
+    assert (lease["address"], lease["mac"]) == ("10.4.0.5", MACS["nat"])
     drawn = host.sandbox.guestwire("draw", "guestwire.yaml").stdout
     assert "vnet0" in drawn
     assert "domain one" in drawn

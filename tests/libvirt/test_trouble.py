@@ -144,6 +144,38 @@ def test_a_killed_up_is_taken_back(off: Libvirtd) -> None:
     assert off.sandbox.snapshot()["links of "] == links
 
 
+def test_libvirtd_and_guestwire_are_killed(off: Libvirtd) -> None:
+    """What is half done stays noted until libvirtd is back, and is taken back then."""
+    domain = off.virsh("dumpxml", "web")
+    off.sandbox.guestwire("up", check=False, env={"GUESTWIRE_FAULT": "kill:17"})
+    assert off.virsh("net-list", "--all") != ""
+    off.kill()
+    for _ in range(2):
+        _fails(off.sandbox, 69, "libvirt doesn't answer", verb="rollback")
+    off.start()
+    off.sandbox.guestwire("rollback")
+    assert off.virsh("dumpxml", "web") == domain
+    assert off.virsh("net-list", "--all") == ""
+
+
+def test_libvirtd_is_killed_in_the_middle(off: Libvirtd) -> None:
+    """A hook of its own ends it when the network has been started, before it has answered."""
+    domain = off.virsh("dumpxml", "web")
+    hook = '#!/bin/sh\n[ "$2" != started ] || kill -9 $(cat /run/libvirtd.pid)\n'
+    off.sandbox.sh("mkdir -p /etc/libvirt/hooks")
+    off.sandbox.run("sh", "-c", "cat >/etc/libvirt/hooks/network; chmod +x /etc/libvirt/hooks/network", text=hook)
+    off.kill()
+    off.start()  # it looks for hooks then
+    _fails(off.sandbox, 71, "libvirt network demo-nat", "guestwire rollback")
+    off.sandbox.sh("rm /etc/libvirt/hooks/network")
+    off.start()
+    off.sandbox.guestwire("rollback")
+    assert off.virsh("dumpxml", "web") == domain
+    assert off.virsh("net-list", "--all") == ""
+    assert "demo" not in off.sandbox.sh("ip -br link")
+    assert "demo" not in off.sandbox.sh("ps -e -o args=")
+
+
 def test_up_and_down_leave_the_domain_as_it_was(off: Libvirtd) -> None:
     domain = off.virsh("dumpxml", "web")
     said = off.sandbox.guestwire("up")
@@ -151,6 +183,16 @@ def test_up_and_down_leave_the_domain_as_it_was(off: Libvirtd) -> None:
     assert off.virsh("dumpxml", "web").count("ua-guestwire_demo_") == 2
     assert "guestwire:project>demo<" in off.virsh("net-dumpxml", "demo-nat")
     assert off.sandbox.json("plan")["changes"] == []
+    off.sandbox.guestwire("down")
+    assert off.virsh("dumpxml", "web") == domain
+    assert off.virsh("net-list", "--all") == ""
+
+
+def test_down_after_a_reboot(off: Libvirtd) -> None:
+    """The project's state is gone, as are its links; what libvirt keeps is known by its marks."""
+    domain = off.virsh("dumpxml", "web")
+    off.sandbox.guestwire("up")
+    off.sandbox.sh("rm -r /run/guestwire")
     off.sandbox.guestwire("down")
     assert off.virsh("dumpxml", "web") == domain
     assert off.virsh("net-list", "--all") == ""

@@ -16,8 +16,6 @@ from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import related, usual_file
 from guestwire.apply import Journal, State, Store, projects
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat
-from guestwire.compile.dhcp import lease_file
-from guestwire.daemons.dnsmasq import leases
 from guestwire.errors import FileError, Unavailable
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
@@ -150,8 +148,9 @@ class Status:
             "ports": ports,
             "lease": self._lease(self.where.host, name),
         }
-        if network.name_servers() and self.where.site:
-            found["leases"] = [lease._asdict() for lease in leases(lease_file(self.where.site, network))]
+        leases = network.leases(self.where.site) if self.where.site else None
+        if leases is not None:
+            found["leases"] = [lease._asdict() for lease in leases]
         return found
 
     @cached_property

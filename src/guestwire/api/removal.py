@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from guestwire.api.domains import with_domains
 from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_up
 from guestwire.api.outcome import Outcome
 from guestwire.api.work import DEFAULT_FILE, at_work, get_in, related
@@ -35,6 +36,8 @@ def down(
         state = store.state()
         seen = observe(kernel, host, related(name))
         look_up(kernel, seen, to_look_up(state))
+        if state is None and not lab:
+            with_domains(kernel, seen, host)  # its marks there tell what was the project's
         claim(seen, state)
         desired = Desired()
         loans = state.loans if state else {}

@@ -183,7 +183,7 @@ def _undone(store: Store, failed: tuple[Step | None, Exception]) -> GuestwireErr
     error = failed[1]
     try:
         settle(store)
-    except Refused as left:
+    except (Refused, Unavailable) as left:  # Unavailable where a daemon has gone meanwhile
         return Refused(
             *_told([failed]), Problem("and not all could be undone; `guestwire rollback` tries again:"), *left.problems
         )

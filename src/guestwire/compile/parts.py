@@ -14,6 +14,7 @@ from guestwire.spec.models import Guest, Network, Nic
 if TYPE_CHECKING:
     from guestwire.compile.site import Seat, Site
     from guestwire.daemons import libvirtxml
+    from guestwire.daemons.dnsmasq import Lease
     from guestwire.errors import Problem
     from guestwire.spec.file import File
 
@@ -100,6 +101,10 @@ class BuiltNetwork(Network):
     def name_servers(self) -> tuple[str, ...]:
         """The addresses at which the network itself answers DNS."""
         return ()
+
+    def leases(self, site: Site) -> list[Lease] | None:
+        """The leases that a server of the network's own has given; None where it has no server."""
+        return None
 
     def whose(self, site: Site, address: str) -> str | None:
         """Whose an address that the file gives a guest is already, beyond what the file says, or None."""

@@ -13,21 +13,25 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from guestwire.errors import Unavailable
 
 if TYPE_CHECKING:
+    from guestwire.daemons.dnsmasq import Lease
     from guestwire.daemons.libvirtxml import Interface, Network
 
-__all__ = ["SYSTEM", "Domain", "Found", "Libvirt", "connect", "forget", "is_running"]
+__all__ = ["SERVERS", "SYSTEM", "Domain", "Found", "Libvirt", "connect", "forget", "is_running", "libvirt_leases"]
 
 T = TypeVar("T")
 
 SYSTEM = "qemu:///system"
 SECONDS = 15.0  # for an answer; a domain's NIC is unplugged once its guest lets go of it
 LOOKING = 3.0  # where somebody only looks at a host
+SERVERS = "/var/lib/libvirt/dnsmasq"
+"""Where libvirt keeps the files of the dnsmasqs that it starts."""
 PID_FILES = ("/run/libvirtd.pid", "/run/virtqemud.pid")
 INSTALL = (
     "Install Debian's libvirt-dev, python3-dev and gcc, then `pip install libvirt-python==VERSION` with VERSION as "
@@ -47,11 +51,12 @@ class Domain(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A network, as libvirt has it defined, and whether it is started."""
+    """A network, as libvirt has it defined, and whether it is started; `mac` is what a bridge gets that it makes."""
 
     network: Network
     active: bool
     bridge: str | None
+    mac: str | None
 
 
 def is_running() -> bool:
@@ -219,9 +224,10 @@ class Libvirt:
         library = self._library
         try:
             flags = library.VIR_NETWORK_XML_INACTIVE if found.isPersistent() else 0
-            network, active = parse_network(found.XMLDesc(flags)), bool(found.isActive())
+            text, active = found.XMLDesc(flags), bool(found.isActive())
+            network, mac = parse_network(text), re.search(r"<mac address='([^']+)'", text)
             bridge = network.bridge or (parse_network(found.XMLDesc(0)).bridge if active else None)
-            return Found(network, active, bridge)
+            return Found(network, active, bridge, mac[1].lower() if mac else None)
         except library.libvirtError as error:
             if error.get_error_code() == library.VIR_ERR_NO_NETWORK:
                 return None
@@ -298,6 +304,29 @@ class Libvirt:
         )
         ended = ended or "socket is closed" in str(error)
         return OSError(errno.ECONNRESET if ended else errno.EREMOTEIO, str(error.get_error_message() or error))
+
+
+def libvirt_leases(bridge: str) -> list[Lease]:
+    """What the dnsmasq that libvirt runs on a bridge has lent, as its leaseshelper notes it; none where it has not."""
+    import json
+
+    from guestwire.daemons.dnsmasq import Lease
+
+    try:
+        with open(f"{SERVERS}/{bridge}.status") as file:
+            noted = json.load(file)
+    except (OSError, ValueError):
+        return []
+    return [
+        Lease(
+            str(each.get("ip-address")),
+            each.get("mac-address") if "." in str(each.get("ip-address")) else None,
+            each.get("client-id"),
+            each.get("hostname"),
+            each.get("expiry-time"),
+        )
+        for each in noted
+    ]
 
 
 _CONNECTIONS: dict[str, Libvirt] = {}

@@ -81,7 +81,6 @@ class LibvirtDomain(BuiltGuest):
 
     def looks_at(self, name: str, host: str) -> Iterable[Key]:
         yield Key("", host, Domain.KIND, self._domain(name))
-        # Of a NIC that was plugged in by a state that is lost, only the domain itself tells.
 
     def _domain(self, name: str) -> str:
         return called(self.uri, self.domain or name)

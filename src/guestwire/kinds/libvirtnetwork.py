@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from guestwire.daemons import libvirt
 from guestwire.kinds.domain import apart, ask_here, called, connections
+from guestwire.kinds.pidfile import end
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import text, u32
-from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_MASTER, dump_links, set_link
+from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_MASTER, dump_links, read_link, set_link
 from guestwire.picture import Key, Value, fact, setting
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ class LibvirtNetwork(Thing):
                 self._define_anew(kernel, seen)
         active = there.network(name)
         if self.active is not None and active is not None and active.active != self.active:
+            if self.active:
+                self._sweep(kernel, active)
             (there.start if self.active else there.stop)(name)
 
     def _define_anew(self, kernel: Kernel, seen: LibvirtNetwork) -> None:
@@ -151,13 +154,34 @@ class LibvirtNetwork(Thing):
             return
         if found.active:
             self._there.stop(self._own_name)
+        else:
+            self._sweep(kernel, found)
         self._there.undefine(self._own_name)
 
+    def _sweep(self, kernel: Kernel, found: libvirt.Found) -> None:
+        """Take away what a libvirtd that was killed while it started the network has left of it, and knows no more.
+
+        Its bridge is known by the MAC that the definition has, its dnsmasq by the file that it was started with.
+        """
+        link = read_link(kernel.socket(self.netns), found.bridge) if found.bridge else None
+        if link is None or not found.network.makes_bridge or link.mac != found.mac:
+            return
+        for pid in kernel.running(self.netns, f"{libvirt.SERVERS}/{self._own_name}.conf"):
+            end(pid)
+        kernel.forget(self.netns, link.name)
+        kernel.doom(self.netns, link.name)
+        kernel.flush()
+
     def consequence(self, seen: LibvirtNetwork) -> str | None:
-        """What it takes to make `seen` into this where it can't be done in place; None where it can."""
-        if not seen.active or self.definition == seen.definition or _parts(seen.network, self.network) is not None:
+        """What making `seen` into this means for who is plugged in; None where nothing."""
+        if not seen.active or self.definition == seen.definition:
             return None
-        return "it is stopped and started, and its guests hear nothing for that moment"
+        if _parts(seen.network, self.network) is None:
+            return "it is stopped and started, and its guests hear nothing for that moment"
+        groups = {group.name: group for group in self.network.portgroups}
+        if any(groups.get(group.name, group) != group for group in seen.network.portgroups):
+            return "ports that are plugged in keep what their port group was until they are plugged in anew"
+        return None
 
     def namespaces(self) -> tuple[str, ...]:
         return ()

@@ -10,13 +10,14 @@ from pydantic import Field
 
 from guestwire.compile import Seat, Segmented, Site, Source
 from guestwire.compile.carried import has_link_local, to_look_up
-from guestwire.compile.dhcp import check_dhcp, serve
+from guestwire.compile.dhcp import check_dhcp, lease_file, serve
 from guestwire.compile.firewall import Flow
 from guestwire.compile.gateway import guard, host_forwards
 from guestwire.compile.plug import plug_in
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.tolibvirt import NAT_IPV6, libvirt_ips, libvirt_link
 from guestwire.compile.uplink import LEAST_MTU_IPV6, enslave, find
+from guestwire.daemons.dnsmasq import Lease, leases
 from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
@@ -58,6 +59,9 @@ class Bridge(Segmented):
 
     def name_servers(self) -> tuple[str, ...]:
         return tuple(self.gateways.values()) if self.dhcp else ()
+
+    def leases(self, site: Site) -> list[Lease] | None:
+        return leases(lease_file(site, self)) if self.dhcp else None
 
     def hosts(self) -> tuple[Host, ...]:
         given = {address.version: address for address in self.gateway}

@@ -17,11 +17,11 @@ from guestwire.compile.subnets import check_subnets
 from guestwire.compile.tolibvirt import NAT_IPV6, libvirt_ips, libvirt_link
 from guestwire.compile.uplink import find, raise_up
 from guestwire.daemons import libvirtparts, libvirtxml
-from guestwire.daemons.libvirt import SYSTEM
+from guestwire.daemons.dnsmasq import Lease
+from guestwire.daemons.libvirt import SYSTEM, libvirt_leases
 from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.libvirtnetwork import LibvirtNetwork
-from guestwire.picture import Key, Picture
 from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
 from guestwire.spec.models import Part
@@ -140,8 +140,8 @@ class Libvirt(BuiltNetwork):
 
     # What it makes
 
-    def looks_at(self, seen: Picture, host: str) -> Iterable[Key]:
-        return ()
+    def leases(self, site: Site) -> list[Lease] | None:
+        return libvirt_leases(self.link(site)) if self.dhcp else None
 
     def build(self, site: Site) -> None:
         if site.lab:
@@ -197,7 +197,7 @@ class Libvirt(BuiltNetwork):
         seen = site.seen.get(made.key)
         consequence = made.consequence(seen) if isinstance(seen, LibvirtNetwork) else None
         if consequence and seen is not None and seen.owner == site.project:
-            site.warn(self.path, f"changed so that {consequence}.")
+            site.warn(self.path, f"changed: {consequence}.")
 
     def link(self, site: Site) -> str:
         if self.by_macvtap:
