@@ -31,7 +31,7 @@ __all__ = ["ANSWER", "Monitor", "Question", "survey"]
 
 ANSWER = 3.0
 """Seconds that a QEMU which isn't just starting gets to answer: its main loop never waits for a guest."""
-AGAIN = 0.02  # seconds until a place in its queue is looked for again, of which nobody tells
+QUEUE = 0.05  # seconds that a place in the queue of one among many is waited for
 CLEAR = 1.0  # seconds for what is left of a conversation to end, with its socket shut down
 
 PM1_ENABLE = (0x602, 0xB002)  # as SeaBIOS, and as OVMF lay out the PC's power management
@@ -55,12 +55,11 @@ class _Talk:
         self.socket: socket.socket | None = None
 
     async def meet(self, path: str, seconds: float) -> None:
-        """Connect, and be greeted. A QEMU takes few into its queue, which fill it while it hangs."""
-        while self.socket is None:
-            try:
-                self.socket = connected(path, seconds)
-            except BlockingIOError:
-                await asyncio.sleep(AGAIN)
+        """Connect, with so many seconds for a place in its queue, and be greeted.
+
+        A QEMU takes few into its queue, who fill it while it hangs. Nobody else is asked while that is waited for.
+        """
+        self.socket = connected(path, seconds)
         await self.client.connect(self.socket)
 
     async def bounded(self, doing: Coroutine[Any, Any, T], seconds: float) -> T:
@@ -176,7 +175,7 @@ def survey(asked: Mapping[str, Sequence[Question]], seconds: float) -> dict[str,
     deadline = time.monotonic() + seconds
 
     async def answers(talk: _Talk, path: str, questions: Sequence[Question]) -> list[Any]:
-        await talk.meet(path, seconds)
+        await talk.meet(path, QUEUE)
         found: list[Any] = []
         for command, arguments in questions:
             try:

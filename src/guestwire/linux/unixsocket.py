@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 __all__ = ["connected", "listening"]
 
 BACKLOG = 16
+TIME = struct.Struct("@ll")  # struct timeval
 
 
 def listening(path: str) -> socket.socket:
@@ -32,14 +35,19 @@ def listening(path: str) -> socket.socket:
 def connected(path: str, seconds: float) -> socket.socket:
     """A connection to who listens at `path`; `seconds` are for it, and for each reading and writing after it.
 
-    Raises OSError: ENOENT where there is nothing, ECONNREFUSED where nobody listens, EAGAIN where it has as many
-    waiting already as it takes.
+    Raises OSError: ENOENT where there is nothing, ECONNREFUSED where nobody listens, ETIMEDOUT where it has as many
+    waiting all that time as it takes.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.settimeout(seconds)
+        # Not Python's own timeout: with that a full queue is an error at once (unix_stream_connect in af_unix.c).
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, TIME.pack(int(seconds), int(seconds % 1 * 1e6)))
         with _short(path) as address:
             sock.connect(address)
+        sock.settimeout(seconds)
+    except BlockingIOError as error:
+        sock.close()
+        raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from error
     except BaseException:
         sock.close()
         raise
