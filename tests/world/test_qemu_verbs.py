@@ -63,6 +63,7 @@ def background(sandbox: Sandbox, *words: str, **more: Any) -> subprocess.Popen[b
     return subprocess.Popen(command, cwd=sandbox.folder, env=environment, **more)
 
 
+@pytest.mark.timeout(300)  # some forty commands, and two machines that boot without KVM beside other tests
 def test_machines_are_talked_to(sandbox: Sandbox) -> None:
     """Booted once, and talked to in all ways."""
     (sandbox.folder / "me.pub").write_text(f"{KEY}\n")

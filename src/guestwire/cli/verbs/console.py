@@ -23,7 +23,7 @@ VERB = Verb(
     ),
     examples=(
         ("guestwire console vm", "type to `vm`, and see what it says"),
-        ("echo reboot | guestwire console vm | grep -m 1 login:", "wait until it asks for a login again"),
+        ("guestwire console vm | tee said", "keep what it says as well"),
     ),
 )
 
