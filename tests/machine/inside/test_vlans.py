@@ -26,7 +26,7 @@ TRUNK = """ip -n tags-trunk link add link eth0 name red type vlan id 10
     ip netns exec tags-trunk ping -c 1 -w 5 10.10.1.1
     ip -n tags-trunk link delete red
     ip -n tags-red address delete 10.10.1.1/24 dev eth0"""
-FEW = 4
+FEW = 3
 
 
 @pytest.mark.timeout(400)
