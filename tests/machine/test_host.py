@@ -24,12 +24,12 @@ def _left() -> list[str]:
     return [*map(str, CACHE.glob("host-*/")), *mounts, *(line for line in ps.splitlines() if str(CACHE) in line)]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_guestwire_in_a_host_with_another_kernel() -> None:
     before = _left()
     ended = run(["sh", "-c", "echo here; sleep 60"], 8)
     assert ended == (None, "here\n")
     assert _left() == before
     words = ["python", "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", "--color=no", "--durations=10"]
-    ended = run([*words, "tests/machine/inside", *SAMPLE], 500)
+    ended = run([*words, "tests/machine/inside", *SAMPLE], 800)
     assert ended.code == 0, ended.said

@@ -6,10 +6,12 @@ All are up side by side, and all verbs run in one process: to start one takes se
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import commands, matches, transcripts
+from tests.docs.pages import WIDTH, commands, matches, transcripts
 from tests.examples import ELSEWHERE
 from tests.sandbox import SOURCE, Sandbox
 from tests.world.test_replay import assert_same, replay
