@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 export PATH := $(PATH):/usr/sbin:/sbin
-.PHONY: help demo test fault lint format docs bench bench-build bench-frames bench-watch clean
+.PHONY: help demo test test-machine fault lint format docs bench bench-build bench-frames bench-watch clean
 
 help: ## list these targets
 	@echo "make TARGET, with TARGET one of:"
@@ -18,6 +18,11 @@ test: ## run all tests (ARGS="-k word" for some); as root it installs what is mi
 	@tools/packages.sh test
 	@tools/venv.sh dev
 	$(PYTHON) -m pytest $(ARGS)
+
+test-machine: ## the same on Debian's kernel, in a guest over this machine's files (ARGS="tests/machine/inside" for some)
+	@tools/packages.sh test
+	@tools/venv.sh dev
+	$(PYTHON) -m tests.machine.host python -m pytest -p no:cacheprovider -o timeout=1200 $(ARGS)
 
 fault: ## break guestwire off at every step of every example, not at a sample (minutes)
 	@tools/packages.sh test

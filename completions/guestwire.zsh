@@ -14,14 +14,17 @@ _shtab_guestwire_commands() {
     cable:'cables between taps, which guestwire holds as a hypervisor would'
     check:'measure with real packets who reaches whom'
     confirm:'keep the change of an up --confirm that is waiting'
+    console:'a virtual machine'"'"'s console'
     down:'remove what up made, give back what it borrowed'
     draw:'what is plugged into what, as a picture'
     exec:'run a command in a guest'
     export:'what a file asks for, in others'"'"' words'
     list:'all projects on this host'
+    logs:'what a virtual machine has said on its console'
     pcap:'frames of a guest'"'"'s NIC to standard output, for Wireshark or tcpdump'
     plan:'what up would do'
     rollback:'undo an up that was killed or is waiting to be confirmed'
+    run:'run a program with a NIC of its own, a descriptor or a namespace'
     service:'a project built and watched from boot on, as a systemd service'
     status:'guests, NICs, networks, addresses, drift from the file'
     tap:'taps and tuns by themselves, without a file'
@@ -147,6 +150,20 @@ _shtab_guestwire_confirm_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_confirm_defaults_added=0
 
+_shtab_guestwire_console_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":the guest\'s name, or PROJECT\/GUEST where two projects have one of that name:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_console_defaults_added=0
+
 _shtab_guestwire_down_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
@@ -181,6 +198,7 @@ _shtab_guestwire_draw_defaults_added=0
 _shtab_guestwire_exec_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--wait[how long a virtual machine\'s agent gets to answer\; 5 by default]:SECONDS:"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
@@ -219,6 +237,23 @@ _shtab_guestwire_list_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_list_defaults_added=0
+
+_shtab_guestwire_logs_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lines[only the last so many]:N:"
+  "--follow[go on with what comes, until the guest ends]"
+  "--qemu[what its QEMU has said instead\: why it ended, say]"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":the guest\'s name, or PROJECT\/GUEST where two projects have one of that name:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_logs_defaults_added=0
 
 _shtab_guestwire_pcap_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -263,6 +298,29 @@ _shtab_guestwire_rollback_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_guestwire_rollback_defaults_added=0
+
+_shtab_guestwire_run_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--network[the network that it is plugged into]:NAME:"
+  "--project[the project, where several are up]:NAME:"
+  "--device[what it gets\: a descriptor of a tap, macvtap or tun, or a namespace\; else what the network\'s type says]:DEVICE:(tap macvtap tun namespace)"
+  "--namespace[the same as --device namespace\: it runs in a namespace of its own]"
+  "--address[the address\; else one is assigned]:ADDRESS:"
+  "--mac[the MAC\; else one made from the names]:MAC:"
+  "--name[the guest\'s name\; else run-1, run-2 \…]:GUEST:"
+  "--queues[how many descriptors of the NIC it gets, each a queue]:N:"
+  "--vnet-header[each frame has a virtio-net header before it, as a hypervisor wants it]"
+  "--user[run it as this user, by name or number]:USER:"
+  "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
+  "--json[one JSON document on standard output, and nothing else there]"
+  "--yes[answer yes to every question]"
+  "--quiet[no messages but errors]"
+  "--verbose[say more\; a defect shows its traceback]"
+  ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_guestwire_run_defaults_added=0
 
 _shtab_guestwire_service_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -430,14 +488,17 @@ _shtab_guestwire() {
         cable) _shtab_guestwire_cable ;;
         check) _arguments -C -s $_shtab_guestwire_check_options ;;
         confirm) _arguments -C -s $_shtab_guestwire_confirm_options ;;
+        console) _arguments -C -s $_shtab_guestwire_console_options ;;
         down) _arguments -C -s $_shtab_guestwire_down_options ;;
         draw) _arguments -C -s $_shtab_guestwire_draw_options ;;
         exec) _arguments -C -s $_shtab_guestwire_exec_options ;;
         export) _arguments -C -s $_shtab_guestwire_export_options ;;
         list) _arguments -C -s $_shtab_guestwire_list_options ;;
+        logs) _arguments -C -s $_shtab_guestwire_logs_options ;;
         pcap) _arguments -C -s $_shtab_guestwire_pcap_options ;;
         plan) _arguments -C -s $_shtab_guestwire_plan_options ;;
         rollback) _arguments -C -s $_shtab_guestwire_rollback_options ;;
+        run) _arguments -C -s $_shtab_guestwire_run_options ;;
         service) _shtab_guestwire_service ;;
         status) _arguments -C -s $_shtab_guestwire_status_options ;;
         tap) _shtab_guestwire_tap ;;

@@ -27,6 +27,14 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         yield machine
 
 
+@pytest.fixture
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """Another machine beside `sandbox`, with a folder of its own."""
+    folder: Path = tmp_path_factory.mktemp("second")
+    with sandboxed(folder) as machine:
+        yield machine
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How often guestwire was broken off, and how often something was left then."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]

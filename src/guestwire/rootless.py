@@ -20,6 +20,7 @@ from typing import NoReturn
 from guestwire.errors import GuestwireError, NotPermitted, Unavailable
 from guestwire.linux import userns
 from guestwire.linux.child import attend, dies_with_its_parent, hold, release
+from guestwire.linux.processes import started
 
 __all__ = ["Holder", "end", "enter", "find", "holders", "nsenter_line", "refusal"]
 
@@ -179,7 +180,7 @@ class _Record:
             holder = Holder(self._project, int(data["pid"]), int(data["start"]))
         except (ValueError, TypeError, KeyError):
             return None
-        return holder if userns.started(holder.pid) == holder.start else None
+        return holder if started(holder.pid) == holder.start else None
 
     def find(self) -> Holder | None:
         """As the function `find`."""
@@ -226,7 +227,7 @@ class _Record:
 
     def _write(self, pid: int) -> None:
         assert self._fd is not None
-        holder = Holder(self._project, pid, userns.started(pid) or 0)
+        holder = Holder(self._project, pid, started(pid) or 0)
         self._hold(holder)
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps(asdict(holder)).encode(), 0)
@@ -240,7 +241,7 @@ class _Record:
             self._root = os.open(f"/proc/{holder.pid}/root", os.O_PATH | os.O_CLOEXEC)
         except OSError as error:
             os.close(handle)
-            if userns.started(holder.pid) == holder.start:
+            if started(holder.pid) == holder.start:
                 raise refusal(error, f"the lab of {self._project} can't be entered") from error
             return
         self._pid, self._handle = holder.pid, handle
@@ -285,7 +286,7 @@ def _handle(holder: Holder) -> int | None:
         handle = os.pidfd_open(holder.pid)
     except ProcessLookupError:
         return None
-    if userns.started(holder.pid) != holder.start:
+    if started(holder.pid) != holder.start:
         os.close(handle)
         return None
     return handle

@@ -9,7 +9,7 @@ import pytest
 from guestwire.guests import KINDS
 from guestwire.networks import TYPES
 from guestwire.spec import load
-from tests.docs.pages import EXAMPLES
+from tests.examples import ELSEWHERE, EXAMPLES
 from tests.sandbox import Sandbox
 
 
@@ -29,9 +29,9 @@ def test_example_holds_and_leaves_nothing(sandbox: Sandbox, example: Path) -> No
 
 
 def test_each_way_has_an_example() -> None:
-    files = [load(str(example), networks=TYPES, guests=KINDS) for example in EXAMPLES]
+    files = [load(str(example), networks=TYPES, guests=KINDS) for example in (*EXAMPLES, *ELSEWHERE)]
     networks = [network for file in files for network in file.networks.values()]
-    assert {network.type for network in networks} == {"bridge", "macvtap", "routed"}
+    assert {network.type for network in networks} == set(TYPES) - {"macvlan"}
     modes = {str(getattr(network, "mode", "")) for network in networks}
     assert modes >= {"bridge", "vepa", "private", "passthru", "source"}
 

@@ -11,7 +11,8 @@ import pytest
 from guestwire.guests import KINDS
 from guestwire.networks import TYPES
 from guestwire.spec import load
-from tests.docs.pages import EXAMPLES, ROOT, WRITTEN, Block, blocks, commands, matches, play, transcripts
+from tests.docs.pages import ROOT, WRITTEN, Block, blocks, commands, furnish, matches, play, transcripts
+from tests.examples import ELSEWHERE, EXAMPLES
 from tests.sandbox import Sandbox, sandboxed
 
 each_page = pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
@@ -55,7 +56,7 @@ def test_index_names_every_page() -> None:
 
 def test_every_example_has_a_page() -> None:
     said = "".join(page.read_text(encoding="utf-8") for page in WRITTEN if page.parent.name == "ways")
-    assert [example.name for example in EXAMPLES if f"examples/{example.name}" not in said] == []
+    assert [example.name for example in (*EXAMPLES, *ELSEWHERE) if f"examples/{example.name}" not in said] == []
 
 
 @pytest.mark.parametrize("block", transcripts(), ids=str)
@@ -88,6 +89,7 @@ def planned(example: str) -> tuple[str, ...]:
     """The commands that an example's plan says, trimmed."""
     import tempfile
 
+    furnish(example)
     with tempfile.TemporaryDirectory() as folder, sandboxed(Path(folder)) as sandbox:
         text = sandbox.guestwire("plan", str(ROOT / example), "--lab", "--commands").stdout
     return tuple(_plain(line) for line in text.splitlines())

@@ -6,22 +6,20 @@ the words that it takes on the kernel's command line stand at the top of init.sh
 
 from __future__ import annotations
 
-import lzma
 import os
-import re
 import select
 import shutil
 import signal
-import stat
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.machine.archive import Contents, archive, basis, text
 from tests.machine.debian import CACHE, built, package
 
 __all__ = ["APPEND", "Machine", "disk", "initramfs", "kernel", "modules"]
@@ -33,12 +31,12 @@ LEAST_MEMORY = 128  # MiB; 96 boots without the agent
 MODULES = (
     *("virtio_pci", "virtio_mmio", "virtio_net", "virtio_blk", "virtio_console", "8139cp", "e1000", "af_packet"),
     *("button", "evdev"),  # of the power button
+    "isofs",  # of a seed
 )
 """What of these the kernel hasn't built in is loaded, with what they need."""
 
 HERE = Path(__file__).parent
 SCRIPTS = {"init": "init.sh", "bin/configure": "configure.sh", "bin/plugged": "plugged.sh", "bin/leased": "leased.sh"}
-POWER = "#!/bin/sh\npoweroff -f\n"
 BIOS = "serial 0\ndefault guest\nlabel guest\nlinux /vmlinuz\ninitrd /initrd\nappend {}\n"
 UEFI = "title guest\nlinux /vmlinuz\ninitrd /initrd\noptions {}\n"
 """How both boot loaders are told the same: syslinux, and systemd-boot."""
@@ -61,14 +59,20 @@ def modules() -> Path:
 @cache
 def initramfs(agent: bool = False) -> Path:
     """What the kernel starts with; with `agent` QEMU's own guest agent answers on org.qemu.guest_agent.0."""
-    sources = [*(HERE / name for name in sorted(os.listdir(HERE)) if name.endswith((".sh", "guest.py")))]
+    sources = [
+        *(
+            HERE / name
+            for name in sorted(os.listdir(HERE))
+            if name.endswith(".sh") or name in ("guest.py", "archive.py")
+        )
+    ]
     digest = sha256(b"".join(path.read_bytes() for path in sources))
     for name in ("linux-image-cloud-amd64", "busybox-static", *(["qemu-guest-agent"] if agent else [])):
         digest.update(package(name).name.encode())
     name = f"initramfs{'-agent' if agent else ''}-{digest.hexdigest()[:12]}"
 
     def write(made: Path) -> None:
-        made.write_bytes(_archive(dict(_contents(agent))))
+        made.write_bytes(archive(_contents(agent)))
 
     return built(name, write)
 
@@ -111,41 +115,16 @@ def _make_disk(made: Path) -> None:
     _run(str(package("syslinux") / "usr/bin/syslinux"), "--install", str(made), env=environment)
 
 
-def _contents(agent: bool) -> Iterator[tuple[str, tuple[int, bytes]]]:
-    """The initramfs: mode and content of each path."""
-    (busybox,) = (each for each in package("busybox-static").glob("**/bin/busybox") if each.is_file())
-    for folder in ("bin", "dev", "proc", "sys", "run", "etc", "etc/acpi", "etc/acpi/PWRF", "modules", "agent", "tmp"):
-        yield folder, (stat.S_IFDIR | 0o755, b"")
-    yield "bin/busybox", (stat.S_IFREG | 0o755, busybox.read_bytes())
-    for applet in _run(str(busybox), "--list").split():
-        if applet != "busybox":
-            yield f"bin/{applet}", (stat.S_IFLNK | 0o777, b"busybox")
-    for path, source in SCRIPTS.items():
-        yield path, (stat.S_IFREG | 0o755, (HERE / source).read_bytes())
-    yield "etc/acpi/PWRF/00000080", (stat.S_IFREG | 0o755, POWER.encode())
-    wanted = _with_needed(MODULES)
-    yield "modules/order", (stat.S_IFREG | 0o644, "".join(f"{name}\n" for name in wanted).encode())
-    for name, content in wanted.items():
-        yield f"modules/{name}.ko", (stat.S_IFREG | 0o644, content)
+def _contents(agent: bool) -> Contents:
+    contents = basis(modules(), MODULES)
+    contents |= {path: text(HERE / source) for path, source in SCRIPTS.items()}
+    contents |= dict.fromkeys(("etc/acpi", "etc/acpi/PWRF"), contents["etc"])
+    contents["etc/acpi/PWRF/00000080"] = text("#!/bin/sh\npoweroff -f\n")
     if agent:
         program = package("qemu-guest-agent") / "usr/sbin/qemu-ga"
-        yield "agent/qemu-ga", (stat.S_IFREG | 0o755, program.read_bytes())
-        for name, library in _libraries(program):
-            yield f"agent/{name}", (stat.S_IFREG | 0o755, library.read_bytes())
-
-
-def _with_needed(names: Iterable[str]) -> dict[str, bytes]:
-    """The kernel's modules of those names, and those that they need before them, in order of loading."""
-    files = {path.name.split(".")[0].replace("-", "_"): path for path in modules().glob("kernel/**/*.ko*")}
-    found: dict[str, bytes] = {}
-    for name in names:
-        path = files.get(name)
-        if path is not None and name not in found:
-            content = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
-            needed = re.search(rb"\0depends=([^\0]*)\0", content)
-            found |= _with_needed(needed[1].decode().replace("-", "_").split(",")) if needed and needed[1] else {}
-            found[name] = content
-    return found
+        contents |= {"agent": contents["etc"], "agent/qemu-ga": text(program)}
+        contents |= {f"agent/{name}": text(library) for name, library in _libraries(program)}
+    return contents
 
 
 def _libraries(program: Path) -> Iterator[tuple[str, Path]]:
@@ -158,17 +137,6 @@ def _libraries(program: Path) -> Iterator[tuple[str, Path]]:
             yield "loader", Path(name.split(" (")[0])
         else:
             assert "not found" not in path, f"{program.name} needs {name}, which comes with QEMU"
-
-
-def _archive(contents: dict[str, tuple[int, bytes]]) -> bytes:
-    """A cpio archive as the kernel unpacks it (newc, Documentation/driver-api/early-userspace/buffer-format.rst)."""
-    parts = []
-    for number, (path, (mode, content)) in enumerate([*contents.items(), ("TRAILER!!!", (0, b""))]):
-        name = path.encode() + b"\0"
-        fields = (number, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name), 0)
-        head = b"070701" + b"".join(b"%08X" % field for field in fields) + name
-        parts += [head, bytes(-len(head) % 4), content, bytes(-len(content) % 4)]
-    return b"".join(parts)
 
 
 def _run(*words: str, env: dict[str, str] | None = None) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -31,8 +32,19 @@ os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 
 def test_a_kernel_without_macvtap(sandbox: Sandbox) -> None:
     """The kernel is asked for a kind of link that it really doesn't know."""
     sandbox.write(MACVTAP)
-    prelude = "from guestwire.kinds.macvlan import Macvlan\nMacvlan.trial_name = lambda self: 'macvtapp'"
+    prelude = "from guestwire.kinds.macvlan import Macvlan\nMacvlan.kernel_word = lambda self: 'macvtapp'"
     refused(sandbox, "up", "--lab", code=69, says="this kernel has no macvtapp", hint="modprobe", prelude=prelude)
+
+
+def test_a_kernel_without_ipvlan_or_vlans(sandbox: Sandbox, root: Path) -> None:
+    """Really so, on this one."""
+    for example, says in (("ipvlan-l2", "this kernel has no ipvlan"), ("bridge-vlans", "can't tell VLANs apart")):
+        sandbox.write((root / "examples" / f"{example}.yaml").read_text())
+        refused(sandbox, "up", "--lab", code=69, says=says, hint="kernel")
+    sandbox.write(LAN)
+    sandbox.guestwire("up", "--lab")
+    sandbox.write(LAN.replace("bridge", "bridge, vlans: true"))
+    refused(sandbox, "up", code=69, says="can't tell VLANs apart", hint="kernel")
 
 
 @pytest.mark.parametrize(

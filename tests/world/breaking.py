@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from guestwire.linux.userns import started
+from guestwire.linux.processes import started
 
 __all__ = ["main"]
 

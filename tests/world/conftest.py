@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
-from tests.sandbox import Sandbox, sandboxed
+from tests.sandbox import Sandbox
 from tests.world.faults import Done, Job
 
 STRIKES = 1200  # seconds that the strikes of one test get
-
-
-@pytest.fixture
-def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """Another machine beside `sandbox`, with a folder of its own."""
-    folder: Path = tmp_path_factory.mktemp("second")
-    with sandboxed(folder) as machine:
-        yield machine
 
 
 @pytest.fixture

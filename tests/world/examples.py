@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests import examples
+
 __all__ = ["EXAMPLES", "HOST", "of_a_host", "pair"]
 
-EXAMPLES = sorted(path.stem for path in Path(__file__).parents[2].joinpath("examples").glob("*.yaml"))
+EXAMPLES = [path.stem for path in examples.EXAMPLES]
 MTU = 1400
 
 HOST = """
@@ -37,7 +38,7 @@ def pair(name: str, lab: bool) -> tuple[str, str, str]:
 
     On a real host there is no DHCP server to be waited for: there a NIC on an uplink's network gets no address.
     """
-    text = Path(__file__).parents[2].joinpath("examples", f"{name}.yaml").read_text()
+    text = examples.FOLDER.joinpath(f"{name}.yaml").read_text()
     data, changed = yaml.safe_load(text), yaml.safe_load(text)
     networks, guests = changed["networks"], changed["guests"]
     first = next(name for name, keys in networks.items() if keys.get("mode") != "passthru")

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.examples import EXAMPLES
 from tests.sandbox import Sandbox
 from tests.world.files import CHANGED, THREE, UPLINKS, WAYS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 HOLD = "from tests.world.pictures import main; main()"
 COMMANDS_OF_DOWN = "from guestwire import api; print('\\n'.join(api.down(project='three').plan.commands()))"
 

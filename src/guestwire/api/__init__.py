@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from guestwire.api.exporting import export
     from guestwire.api.guest import execute, find_guest, find_nic, pcap
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
+    from guestwire.api.machine import attach, find_machine, log
     from guestwire.api.measure import check
     from guestwire.api.outcome import Outcome
     from guestwire.api.rehearse import Rehearsal, rehearse
     from guestwire.api.removal import down
+    from guestwire.api.running import Wish, run
     from guestwire.api.service import Service, install_service, remove_service
     from guestwire.api.settling import confirm, rollback
     from guestwire.api.taps import add_tap, delete_tap, find_tap, list_taps
@@ -32,8 +34,10 @@ __all__ = [
     "Service",
     "Status",
     "Watched",
+    "Wish",
     "add_cable",
     "add_tap",
+    "attach",
     "cables",
     "check",
     "confirm",
@@ -43,6 +47,7 @@ __all__ = [
     "execute",
     "export",
     "find_guest",
+    "find_machine",
     "find_nic",
     "find_tap",
     "host",
@@ -50,6 +55,7 @@ __all__ = [
     "is_some_project",
     "list_projects",
     "list_taps",
+    "log",
     "pcap",
     "picture",
     "plan",
@@ -57,6 +63,7 @@ __all__ = [
     "remove_cable",
     "remove_service",
     "rollback",
+    "run",
     "status",
     "up",
     "watch",
@@ -68,10 +75,12 @@ _HOMES = {
     "exporting": ("export",),
     "guest": ("execute", "find_guest", "find_nic", "pcap"),
     "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),
+    "machine": ("attach", "find_machine", "log"),
     "measure": ("check",),
     "outcome": ("Outcome",),
     "rehearse": ("Rehearsal", "rehearse"),
     "removal": ("down",),
+    "running": ("Wish", "run"),
     "settling": ("confirm", "rollback"),
     "work": ("is_some_project",),
     "service": ("Service", "install_service", "remove_service"),

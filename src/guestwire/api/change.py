@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from guestwire.api.acceptance import Trial, guard_of
+from guestwire.api.containers import see_running
 from guestwire.api.leases import Leases
 from guestwire.api.loans import hand_over
 from guestwire.api.outcome import Outcome
@@ -47,6 +49,7 @@ def up(
     where = situation(path, lab=lab, project=project, netns=netns, changes=True)
     with at_work(where.project, where.host, where.lab) as kernel:
         made = where.plan(kernel)
+        where.see_all_there()
         after = where.after(made)
         hand_over(where.returned, where.heirs)
         leases = Leases(where, made)
@@ -57,12 +60,18 @@ def up(
             preflight(kernel, made)
             trial.begin(anew=where.state is None)
             asks = Confirm(waiting.seconds, waiting.begin) if waiting else None
-            apply(kernel, made, where.store, where.host, after, trial.judge, asks)
+            apply(kernel, made, where.store, where.host, after, partial(_judge, where, trial), asks)
         elif after != where.state:
             where.store.write(after)
     outcome = replace(_outcome(where, made), acceptance=trial.result, confirm=waiting)
     said = (*waiting.warnings, *leases.missing()) if waiting else tuple(leases.missing())
     return replace(outcome, warnings=(*outcome.warnings, *said))
+
+
+def _judge(where: Situation, trial: Trial) -> None:
+    assert where.site is not None
+    see_running(where.site.desired.picture)
+    trial.judge()
 
 
 def _waiting(project: str, seconds: int) -> Waiting:
@@ -110,7 +119,9 @@ def plan(
     where = situation(path, lab=lab, project=project, netns=netns)
     with Kernel() as kernel:
         see_settled(kernel, where)
-        return _outcome(where, where.plan(kernel))
+        made = where.plan(kernel)
+        where.see_all_there()
+        return _outcome(where, made)
 
 
 def _outcome(where: Situation, made: Plan) -> Outcome:

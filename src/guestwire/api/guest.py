@@ -1,14 +1,16 @@
-"""exec and pcap: into a guest, and at one of its NICs."""
+"""exec and pcap: into a guest, and at one of its NICs; and which guest a name means."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from guestwire import rootless
 from guestwire.apply import Store, projects
-from guestwire.errors import GuestwireError, UsageError
+from guestwire.errors import GuestwireError, Unavailable, UsageError
+from guestwire.kinds.vm import folder_of
 from guestwire.linux import namespaces
 from guestwire.linux.inside import run
 from guestwire.linux.kernel import Kernel
@@ -20,32 +22,62 @@ from guestwire.places import PLACES
 if TYPE_CHECKING:
     from guestwire.compile import BuiltGuest
 
-__all__ = ["execute", "find_guest", "find_nic", "pcap"]
+__all__ = ["AGENT_PATIENCE", "Found", "execute", "find", "find_guest", "find_nic", "pcap"]
+
+AGENT_PATIENCE = 5.0
+"""Seconds that a virtual machine's agent gets to answer, unless somebody says otherwise."""
 
 
-def find_guest(name: str) -> str:
-    """The namespace of a guest, "web" or "PROJECT/web"; also of a lab's host, lan, gateway and internet.
+@dataclass(frozen=True)
+class Found:
+    """A guest that is up, or a lab's place: its namespace, or the folder of its virtual machine; the other is ""."""
 
-    Raises UsageError where there is none of that name, or where several projects have one.
+    project: str
+    name: str
+    netns: str = ""
+    folder: str = ""
+
+
+def find(name: str) -> Found | None:
+    """The guest "web" or "PROJECT/web"; also a lab's host, lan, gateway and internet. None where it is neither.
+
+    Raises UsageError where several projects have one.
     """
     project, _, guest = name.rpartition("/")
     if not capable():
         _get_in(project, guest)
     there = set(namespaces.names())
-    found = [f"{each}-{guest}" for each in projects() if project in ("", each) and f"{each}-{guest}" in there]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        choices = ", ".join(f"{namespace.removesuffix(f'-{guest}')}/{guest}" for namespace in found)
+    found = []
+    for each in projects():
+        netns, folder = f"{each}-{guest}", folder_of(f"{each}/{guest}")
+        if project in ("", each) and netns in there:
+            if not namespaces.exists(netns):
+                hint = "Start it; `guestwire up` then plugs it in again."
+                raise Unavailable(f"the container of guest {guest} doesn't run any more.", hint=hint)
+            found.append(Found(each, guest, netns=netns))
+        elif project in ("", each) and os.path.isdir(folder):
+            found.append(Found(each, guest, folder=folder))
+    if len(found) > 1:
+        choices = ", ".join(f"{one.project}/{guest}" for one in found)
         raise UsageError(f"several projects have a {guest}.", hint=f"Say which: {choices}.")
+    return found[0] if found else None
+
+
+def find_guest(name: str) -> Found:
+    """The same; raises UsageError where there is none."""
+    found = find(name)
+    if found is not None:
+        return found
+    project, _, guest = name.rpartition("/")
     built = _in_a_file(project, guest)
-    if built is not None and not built.HAS_NAMESPACE:
+    if built is not None:
         message = f"guest {guest} is a {built.kind}: it has no namespace to go into."
-        raise UsageError(message, hint="`guestwire status` names its NICs on the host.")
-    known = sorted(
-        name.removeprefix(f"{each}-") for each in projects() for name in there if name.startswith(f"{each}-")
-    )
-    guests = [name for name in known if name not in PLACES]
+        if built.HAS_NAMESPACE:
+            message = f"guest {guest} is in the file, and not there."
+        raise UsageError(message, hint="`guestwire status` shows all guests, and their NICs on the host.")
+    heads = {f"{each}-" for each in projects()}
+    known = {there[len(head) :] for there in namespaces.names() for head in heads if there.startswith(head)}
+    guests = sorted(name for name in known if name not in PLACES)
     hint = f"There is {', '.join(guests[:10])}{' …' if len(guests) > 10 else ''}." if guests else "No project is up."
     raise UsageError(f"there is no guest {name}.", hint=hint)
 
@@ -73,7 +105,8 @@ def _get_in(project: str, guest: str) -> None:
         holder.project
         for holder in rootless.holders()
         if project in ("", holder.project)
-        and os.path.lexists(f"/proc/{holder.pid}/root{namespaces.path(f'{holder.project}-{guest}')}")
+        for place in (namespaces.path(f"{holder.project}-{guest}"), folder_of(f"{holder.project}/{guest}"))
+        if os.path.lexists(f"/proc/{holder.pid}/root{place}")
     ]
     if len(labs) > 1:
         choices = ", ".join(f"{lab}/{guest}" for lab in labs)
@@ -82,23 +115,60 @@ def _get_in(project: str, guest: str) -> None:
         rootless.enter(labs[0], make=False)
 
 
-def execute(guest: str, command: list[str]) -> int:
-    """Run a command in a guest, as `ip netns exec` would; its exit code."""
-    netns = find_guest(guest)
+def execute(guest: str, command: list[str], *, patience: float = AGENT_PATIENCE) -> int:
+    """Run a command in a guest, as `ip netns exec` would; in a virtual machine by its agent. Its exit code.
+
+    Raises Unavailable where a machine has no agent that answers within so many seconds.
+    """
+    found = find_guest(guest)
+    if found.folder:
+        from guestwire.api.machine import run_by_agent
+
+        return run_by_agent(found, command, patience)
     with Kernel() as kernel:
-        return run(kernel.fd(netns), netns, command)
+        return run(kernel.fd(found.netns), found.netns, command)
 
 
 def find_nic(guest: str) -> tuple[str, str]:
-    """The namespace and link of a guest's NIC: "web:eth1", or "web" for the first. Raises UsageError where it isn't."""
+    """The namespace and link of a guest's NIC: "web:eth1", or "web" for the first. Raises UsageError where it isn't.
+
+    Of a virtual machine, and of a program, that is the NIC's link on the host.
+    """
     name, _, nic = guest.partition(":")
-    netns = find_guest(name)
-    with Kernel() as kernel:
-        links = [link.name for link in dump_links(kernel.socket(netns)) if link.name != "lo"]
+    found = find(name)
+    if found is not None and found.netns:
+        with Kernel() as kernel:
+            links = {link.name: link.name for link in dump_links(kernel.socket(found.netns)) if link.name != "lo"}
+        netns = found.netns
+    else:
+        project = found.project if found else name.rpartition("/")[0]
+        netns, links = _on_the_host(project, name.rpartition("/")[2]) or (find_guest(name).netns, {})
     if not links or (nic and nic not in links):
         what = f"{name} has no NIC {nic}." if nic else f"{name} has no NIC."
         raise UsageError(what, hint=f"It has {', '.join(links)}." if links else "`guestwire status` shows all NICs.")
-    return netns, nic or links[0]
+    return netns, links[nic or next(iter(links))]
+
+
+def _on_the_host(project: str, guest: str) -> tuple[str, dict[str, str]] | None:
+    """The host's namespace, and the links there that a guest's NICs are, by the NICs' names; None where it has none."""
+    from guestwire.api.situation import situation
+
+    for each in projects():
+        state = Store(each).standing() if project in ("", each) else None
+        if state is None or not state.file:
+            continue
+        where = situation(state.file, lab=state.lab, project=each, netns=None)
+        instance = where.file.instance(guest)
+        if instance is None:
+            continue
+        with Kernel() as kernel:
+            where.plan(kernel)
+        assert where.site is not None
+        seats = [where.site.seats[guest, nic.index] for nic in instance.guest.nics]
+        links = {seat.nic.link: seat.host_link for seat in seats if seat.netns == where.host}
+        links |= {link: link for link in links.values()}  # a program's NIC is known by no other name
+        return (where.host, links) if links else None
+    return None
 
 
 def pcap(guest: str, out: BinaryIO, *, count: int | None = None) -> Captured:

@@ -21,14 +21,15 @@ from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.cable import Cable
+from guestwire.kinds.child import Child
 from guestwire.kinds.dhcp import DhcpClient
-from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.tap import Tap
+from guestwire.kinds.vmnic import VmNic
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
-from guestwire.observe import observe
+from guestwire.observe import look_up, observe
 from guestwire.picture import Key, Picture
 from guestwire.plan import Plan, Step
 from guestwire.spec.file import Instance
@@ -78,18 +79,25 @@ class Status:
         assert isinstance(guest, BuiltGuest)
         seats = self.where.site.seats if self.where.site else {}
         nics = [self._nic(netns, nic, seats.get((instance.name, nic.index))) for nic in guest.nics]
-        there = not guest.HAS_NAMESPACE or Key("", netns, Namespace.KIND, netns) in self.seen
+        there = not guest.HAS_NAMESPACE or netns in self.seen.scope
         waits = any(isinstance(link, Tap) and not link.carrier for _, link in nics if not guest.HAS_NAMESPACE)
         up = there and all(link is not None and link.up for _, link in nics)
         own = guest.standing(self.seen, self.where.host, f"{self.where.project}/{instance.name}")
         more = own.pop("nics", {})
         return {
             "name": instance.name,
-            "kind": guest.kind,
+            "kind": "program" if instance.name in self._programs else guest.kind,
             "state": "down" if not up else "starting" if waits else "up",
             "nics": [document | more.get(nic.link, {}) for nic, (document, _) in zip(guest.nics, nics, strict=True)],
             **own,
+            **self._absence(instance.name),
+            **self._programs.get(instance.name, {}),
         }
+
+    def _absence(self, guest: str) -> dict[str, str]:
+        """Why a container can't be plugged in, where it can't."""
+        absent = self.where.site.absent if self.where.site else {}
+        return {"why": absent[guest].message} if guest in absent else {}
 
     def _nic(self, netns: str, nic: Nic, seat: Seat | None) -> tuple[dict[str, Any], Link | None]:
         """A NIC's document, and its link. Of a program's NIC the file says MAC and addresses, if anybody does."""
@@ -144,6 +152,11 @@ class Status:
         if leases is not None:
             found["leases"] = [lease._asdict() for lease in leases]
         return found
+
+    @cached_property
+    def _programs(self) -> dict[str, dict[str, Any]]:
+        state = self.where.state
+        return {each.name: {"pid": each.pid, "command": each.command} for each in (state.programs if state else ())}
 
     @cached_property
     def _links(self) -> dict[tuple[str, str], Link]:
@@ -275,21 +288,25 @@ def picture(path: str | None, *, lab: bool = False, netns: str | None = None) ->
     """What is there of a project: its host and its namespaces."""
     where = situation(usual_file(path, None), lab=lab, project=None, netns=netns)
     with Kernel() as kernel:
-        seen = _with_cables(kernel, observe(kernel, where.host, related(where.project)))
+        seen = _with_guests(kernel, observe(kernel, where.host, related(where.project)))
         return with_domains(kernel, seen, where.host)
 
 
 def everything(netns: str | None = None) -> Picture:
     """The whole of a host, whoever made it: its own namespace, and every named one."""
     with Kernel() as kernel:
-        seen = _with_cables(kernel, observe(kernel, netns or "", namespaces.names()))
+        seen = _with_guests(kernel, observe(kernel, netns or "", namespaces.names()))
         return with_domains(kernel, seen, netns or "")
 
 
-def _with_cables(kernel: Kernel, seen: Picture) -> Picture:
-    """A picture with the cables between its namespaces too, as far as we may ask their processes."""
+def _with_guests(kernel: Kernel, seen: Picture) -> Picture:
+    """A picture with machines' NICs and the cables between its namespaces too, as far as we may ask their processes."""
     with contextlib.suppress(Unavailable):
         seen.add(*(cable for cable in Cable.read_all(kernel, None) if cable.netns in seen.scope))
+    states = [state for project in projects() if (state := Store(project).standing()) is not None]
+    look_up(
+        kernel, seen, [key for s in states for key in s.named if key.kind == VmNic.KIND and key.netns in seen.scope]
+    )
     return seen
 
 
@@ -310,8 +327,8 @@ def host(netns: str | None = None) -> dict[str, Any]:
         for link in links
         if isinstance(link, Bridge)
     ]
-    parents: dict[str, list[Macvlan]] = {}
-    for child in seen.of(Macvlan):
+    parents: dict[str, list[Child]] = {}
+    for child in seen.of(Child):
         if child.parent and child.parent[0] == where:
             parents.setdefault(child.parent[1], []).append(child)
     for parent, children in parents.items():

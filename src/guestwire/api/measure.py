@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 
 from guestwire import reach
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import usual_file
 from guestwire.compile import BuiltGuest, BuiltNetwork, Gateway
+from guestwire.daemons import guestagent
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
 from guestwire.kinds.dhcp import DhcpClient
@@ -16,9 +18,11 @@ from guestwire.linux.kernel import Kernel
 from guestwire.picture import Picture
 from guestwire.reach import Door, Expected, Progress, Report, Seat, Station
 from guestwire.spec.file import File, Instance
+from guestwire.spec.models import Nic
 
 __all__ = ["check", "expected", "of_programs"]
 
+ANSWER = 2.0  # seconds that a guest agent which is there gets to tell of its addresses
 DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
@@ -60,6 +64,22 @@ def of_programs(file: File) -> set[str]:
     return {each.text for each in file.expect if each.reaches and any(map(is_program, file.members(each.target)))}
 
 
+def _told(agents: Collection[str]) -> dict[str, dict[str, list[str]]]:
+    """The addresses that guest agents tell of, by each one's socket and its NICs' MACs; all are asked at once."""
+
+    def ask(agent: str) -> dict[str, list[str]]:
+        with suppress(OSError):
+            return guestagent.addresses(agent, ANSWER)
+        return {}
+
+    if not agents:
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(len(agents)) as threads:
+        return dict(zip(agents, threads.map(ask, agents), strict=True))
+
+
 class _Stations:
     """The guests and places of a project, with the addresses that they have now."""
 
@@ -80,18 +100,29 @@ class _Stations:
         return [*self._guests(), self._host(), *(self._lab() if self.where.lab else self._outside())]
 
     def _guests(self) -> list[Station]:
-        return [self._guest(instance) for instance in self.where.file.expand()]
+        instances = list(self.where.file.expand())
+        agents = [self._agent(instance) for instance in instances]
+        told = _told({agent for agent in agents if agent})
+        return [self._guest(each, agent, told.get(agent, {})) for each, agent in zip(instances, agents, strict=True)]
 
-    def _guest(self, instance: Instance) -> Station:
+    def _agent(self, instance: Instance) -> str:
+        assert isinstance(instance.guest, BuiltGuest)
+        return instance.guest.agent(self.seen, self.where.host, f"{self.where.project}/{instance.name}")
+
+    def _guest(self, instance: Instance, agent: str, told: dict[str, list[str]]) -> Station:
         guest, kind = instance.guest, instance.guest.kind
         assert isinstance(guest, BuiltGuest)
         if not guest.HAS_NAMESPACE:  # its program has the addresses, of which we know what the file says
             seats = tuple(self.site.seats[instance.name, nic.index] for nic in guest.nics)
-            known = (tuple(address.partition("/")[0] for address in seat.addresses) for seat in seats)
-            nics = zip(seats, known, strict=True)
-            return Station(instance.name, None, tuple(Seat(s.nic.network, s.link, a) for s, a in nics), kind)
+            known = (tuple(a.partition("/")[0] for a in told.get(seat.mac) or seat.addresses) for seat in seats)
+            nics = tuple(Seat(s.nic.network, s.link, a) for s, a in zip(seats, known, strict=True))
+            mute = guest.MUTE.format(instance.name)
+            return Station(instance.name, None, nics, kind, agent=agent, mute=mute)
         netns = f"{self.where.project}-{instance.name}"
-        return Station(instance.name, netns, tuple(self._seat(n.network, netns, n.link) for n in guest.nics), kind)
+        return Station(instance.name, netns, tuple(self._nic(instance.name, netns, n) for n in guest.nics), kind)
+
+    def _nic(self, guest: str, netns: str, nic: Nic) -> Seat:
+        return self._seat(nic.network, netns, self.site.seats[guest, nic.index].link)
 
     def _seat(self, network: str, netns: str, link: str) -> Seat:
         # On a network without a segment nobody can be introduced: `link` says on which segment a seat is.
@@ -123,7 +154,7 @@ class _Stations:
                 assert instance is not None
                 netns = f"{self.where.project}-{each.to}"
                 nic = next(nic for nic in instance.guest.nics if nic.network == network.name)
-                for family, address in self._seat(network.name, netns, nic.link).by_family.items():
+                for family, address in self._nic(each.to, netns, nic).by_family.items():
                     yield Door(each.proto, each.host, family, netns, address, each.port or each.host)
 
     def _lab(self) -> list[Station]:

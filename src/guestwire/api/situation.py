@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
+from guestwire.api.containers import led_to, refuse_absent
 from guestwire.api.loans import claim, give_back, heirs_of, to_look_up, without_us
 from guestwire.api.work import DEFAULT_FILE, get_in, lock_of, named, no_journal, related
 from guestwire.apply import State, Store
 from guestwire.compile import BuiltGuest, BuiltNetwork, Site, compile_file
+from guestwire.compile.whereabouts import Absent, Found
 from guestwire.errors import FileError, UsageError
 from guestwire.guests import KINDS
 from guestwire.kinds import Link, Thing, kinds
@@ -49,6 +51,8 @@ class Situation:
     way_in: str | None = None
     """The command with which a shell gets into a lab made without root."""
     seen: Picture | None = None
+    found: Mapping[str, Found | Absent] = field(default_factory=dict)
+    """Where its containers' namespaces are."""
 
     @property
     def project(self) -> str:
@@ -56,12 +60,18 @@ class Situation:
         return self.file.name
 
     def plan(self, kernel: Kernel) -> Plan:
-        """Read the host, compile the file for it, and plan. Raises FileError where the file is wrong for this host."""
-        seen = observe(kernel, self.host, related(self.project))
+        """Read the host, compile the file for it, and plan. Raises FileError where the file is wrong for this host.
+
+        Containers that don't run are left out; `see_all_there` refuses them.
+        """
+        self.found = led_to(kernel, self.file, self.host)
+        led = [name for guest in self.found if kernel.is_led(name := f"{self.project}-{guest}")]
+        seen = observe(kernel, self.host, [*related(self.project), *led])
         known = to_look_up(self.state) | dict.fromkeys(self._asked_for(seen))
         look_up(kernel, seen, known)
         claim(seen, self.state)
         site = self._site(seen)
+        site.found = self.found
         compile_file(site)
         if site.flows and self.host in seen.scope:
             with suppress(OSError):  # nft that isn't allowed to look; then nothing can be said
@@ -73,6 +83,11 @@ class Situation:
         look_up(kernel, seen, [key for key in named(site.desired.picture) if key not in known])
         self.site, self.seen = site, seen
         return make_plan(seen, site.desired, self.project, problem=site.problem)
+
+    def see_all_there(self) -> None:
+        """Raise FileError, or Unavailable, where a container that the file names doesn't run."""
+        assert self.site is not None
+        refuse_absent(self.site.absent.values(), self.found.values())
 
     def look(self, kernel: Kernel) -> None:
         """See anew what is there of the guests: once the plan is carried out."""
@@ -89,7 +104,8 @@ class Situation:
         uses = dict.fromkeys([*(link.key for link in uplinks if link), *sorted(self.borrowed)])
         back = self.site.desired.borrowed - self.borrowed  # lies as it did before, and is the host's own
         keys = tuple(key for key in named(self.site.desired.picture) if key not in back)
-        return State(self.project, self.host, self.lab, self.path, keys, loans, tuple(uses))
+        programs = self.state.living if self.state else ()
+        return State(self.project, self.host, self.lab, self.path, keys, loans, tuple(uses), programs)
 
     @property
     def returned(self) -> dict[Key, Thing]:
@@ -150,6 +166,10 @@ def situation(
         message = f"project {file.name} is up {place} already."
         raise FileError(message, hint="Take it down first, or give this one another name with --project.")
     place = path if path == "-" else str(Path(path).absolute())
+    if state is not None and state.living:
+        from guestwire.api.programs import with_programs  # only here: few projects have any
+
+        file = with_programs(file, state.living)
     return Situation(file, place, host, lab, store, state, way_in=way_in)
 
 

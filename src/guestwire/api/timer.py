@@ -36,8 +36,8 @@ from guestwire.errors import Busy, Problem, Refused, Unavailable
 from guestwire.kinds.mark import RUN
 from guestwire.linux.inotify import Watch
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.processes import started
 from guestwire.linux.programs import run_program, start_program
-from guestwire.linux.userns import started
 
 __all__ = ["Waiting", "main"]
 

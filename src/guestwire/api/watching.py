@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
@@ -10,10 +11,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from guestwire.api.change import up
+from guestwire.api.containers import whereabouts
 from guestwire.api.loans import claim, hand_over, to_look_up
 from guestwire.api.situation import Situation, situation
 from guestwire.api.work import at_work, named, no_journal, related, usual_file
 from guestwire.apply import apply, preflight
+from guestwire.compile.whereabouts import Absent
 from guestwire.errors import UsageError
 from guestwire.kinds import Link
 from guestwire.linux.kernel import Kernel
@@ -25,6 +28,7 @@ from guestwire.watch import Repair, Wanted, Watcher, Web
 __all__ = ["Watched", "watch"]
 
 MOST = 1000  # repairs that are kept for the end
+SPARING = 20  # for what share of the time it is asked whether a container runs by now: a twentieth
 LENT = ("up", "master", "port")  # what of a link is ours to set though the link isn't
 
 
@@ -95,6 +99,7 @@ class _Host:
     def __init__(self, where: Situation) -> None:
         self._where = where
         self.project, self.netns, self.store = where.project, where.host, where.store
+        self._asked = 0.0  # when to ask next for what wasn't there
 
     def catch_up(self) -> Wanted | None:
         """As `up` without waiting for leases, where the project is up."""
@@ -120,7 +125,19 @@ class _Host:
         desired = where.site.desired
         picture = Web(_as_lent(desired, where))
         problem, where.seen, where.state = where.site.problem, None, state
-        return Wanted(made, picture, Desired(picture, set(desired.absent), set(desired.borrowed)), state, problem)
+        users = tuple(program.pid for program in state.programs)
+        wanted = Desired(picture, set(desired.absent), set(desired.borrowed))
+        return Wanted(made, picture, wanted, state, bool(where.site.absent), users, problem)
+
+    def has_come(self) -> bool:
+        began = time.monotonic()
+        if began < self._asked:
+            return False
+        now = whereabouts(self._where.file)
+        self._asked = time.monotonic() + max(1, SPARING * (time.monotonic() - began))
+        return any(
+            isinstance(old, Absent) and not isinstance(now[name], Absent) for name, old in self._where.found.items()
+        )
 
     def look(self, wanted: Wanted) -> Picture:
         with Kernel() as kernel:

@@ -2,12 +2,13 @@
 
 from guestwire.apply.lock import locked, tidy
 from guestwire.apply.preflight import preflight
-from guestwire.apply.store import Journal, State, Store, Timer, projects
+from guestwire.apply.store import Journal, Program, State, Store, Timer, projects
 from guestwire.apply.transaction import Confirm, apply, attempt, settle
 
 __all__ = [
     "Confirm",
     "Journal",
+    "Program",
     "State",
     "Store",
     "Timer",

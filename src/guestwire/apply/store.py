@@ -21,11 +21,27 @@ from guestwire.errors import Unavailable
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.mark import RUN
 from guestwire.kinds.pidfile import end
-from guestwire.linux.userns import started
+from guestwire.linux.processes import started
 from guestwire.picture import Key
 from guestwire.plan import Plan
 
-__all__ = ["Entry", "Journal", "State", "Store", "Timer", "projects"]
+__all__ = ["Entry", "Journal", "Program", "State", "Store", "Timer", "projects"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that `run` gave a NIC: the guest that it is, in a file's words, and the process that has the NIC."""
+
+    name: str
+    guest: dict[str, Any]
+    pid: int
+    start: int
+    command: str
+
+    @property
+    def lives(self) -> bool:
+        """Whether its process is there."""
+        return started(self.pid) == self.start
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,8 @@ class State:
     """A project that is up. `host` is its host's namespace, `named` the keys of what must be asked for by name.
 
     `uses` are the keys of what isn't ours and it needs as it is now: its uplinks, and all that it borrowed or found
-    right already. `loans` are those of them that it is to give back, as they were.
+    right already. `loans` are those of them that it is to give back, as they were. `programs` are guests besides those
+    of the file, each for as long as it runs.
     """
 
     project: str
@@ -43,12 +60,19 @@ class State:
     named: tuple[Key, ...] = ()
     loans: dict[Key, Thing] = field(default_factory=dict)
     uses: tuple[Key, ...] = ()
+    programs: tuple[Program, ...] = ()
+
+    @property
+    def living(self) -> tuple[Program, ...]:
+        """The programs that run yet."""
+        return tuple(program for program in self.programs if program.lives)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON knows it."""
         loans = [[*key, value.to_json()] for key, value in self.loans.items()]
         named, uses = ([list(key) for key in keys] for keys in (self.named, self.uses))
-        return {**self.__dict__, "named": named, "uses": uses, "loans": loans}
+        programs = [program.__dict__ for program in self.programs]
+        return {**self.__dict__, "named": named, "uses": uses, "loans": loans, "programs": programs}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> State:
@@ -59,7 +83,8 @@ class State:
         loans = {Key(*key): _thing(value) for *key, value in data.get("loans", ())}
         named = tuple(Key(*key) for key in data.get("named", ()))
         uses = tuple(Key(*key) for key in data.get("uses", loans))
-        return cls(**{**data, "named": named, "loans": loans, "uses": uses})
+        programs = tuple(Program(**each) for each in data.get("programs", ()))
+        return cls(**{**data, "named": named, "loans": loans, "uses": uses, "programs": programs})
 
 
 @dataclass(frozen=True)
@@ -67,7 +92,7 @@ class Entry:
     """What one key was before the change, and of what was to come or go there as much as tells it from a stranger's.
 
     `mac` is that of a link that was to come, `marked` whether what was to come bears our mark, `goes` whether what was
-    there was to go.
+    there was to go. `comes` is what was to come past the point of return, in the place of what was ended there.
     """
 
     key: Key
@@ -75,6 +100,7 @@ class Entry:
     mac: str | None
     marked: bool
     goes: bool
+    comes: Thing | None = None
 
 
 @dataclass(frozen=True)
@@ -199,12 +225,14 @@ class Store:
         steps = [(step.key, step) for step in plan.steps]
         macs = {key: step.value.mac for key, step in steps if isinstance(step.value, Link)}
         made = {key for key, step in steps if step.action == "create"}
+        late = {key: step.value.to_json() for key, step in steps if step.action == "create" and step.late}
         goes = {key for key, step in steps if step.action == "delete" and not step.early} - made
         marked = {key for key, step in steps if step.value.MARKED and step.value.owner == plan.project}
         lines = [json.dumps(head)]
         for key, value in plan.touched().items():
             old = None if value is None else value.to_json()
-            lines.append(json.dumps([*key, old, macs.get(key), key in marked, key in goes], separators=(",", ":")))
+            entry = [*key, old, macs.get(key), key in marked, key in goes, late.get(key)]
+            lines.append(json.dumps(entry, separators=(",", ":")))
         self._put(self._journal, "\n".join(lines) + "\n")
 
     def commit(self) -> None:
@@ -244,8 +272,9 @@ class Store:
         deadline = float(said["waiting"]) if "waiting" in said else None
         entries = []
         for line in (line for line in rest if line.startswith("[")):
-            *key, old, mac, marked, goes = json.loads(line)
-            entries.append(Entry(Key(*key), None if old is None else _thing(old), mac, marked, goes))
+            *key, old, mac, marked, goes, comes = json.loads(line)
+            things = (None if each is None else _thing(each) for each in (old, comes))
+            entries.append(Entry(Key(*key), next(things), mac, marked, goes, next(things)))
         before, after = (State.from_json(head[name]) if head[name] else None for name in ("before", "after"))
         made_by = head["pid"], head["start"]
         return Journal(

@@ -10,24 +10,20 @@ where it is to be confirmed by a person. Who says no has it taken back as a refu
 
 from __future__ import annotations
 
-import errno
-import select
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from guestwire.apply.fault import Fault
+from guestwire.apply.parents import wait_for_end, wait_for_macs
 from guestwire.apply.store import Entry, Journal, State, Store
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Refused, Unavailable
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.dhcp import DhcpClient, without_lease
-from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
-from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.neighbours import dump_neighbours
-from guestwire.linux.rtnetlink import AF_BRIDGE
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Picture
 from guestwire.plan import REST, Act, Plan, Step, make_plan
@@ -35,8 +31,7 @@ from guestwire.signals import Stop, noted, too_late
 
 __all__ = ["Confirm", "apply", "attempt", "settle"]
 
-END = 15  # seconds that the kernel gets to end namespaces whose links hang on a NIC that stays
-PATIENCE = 3  # seconds that a MAC which is wanted on such a NIC gets to become free, and a lease to come again
+PATIENCE = 3  # seconds that a lease gets to come again
 NOTHING = "Without one nothing could be undone, so nothing was done."
 
 
@@ -81,7 +76,7 @@ def apply(
         try:
             if confirm is not None:
                 confirm.begin()
-            _wait_for_macs(kernel, plan)
+            wait_for_macs(kernel, plan)
             end = _do_what_can_be_undone(kernel, acts, fault, stop)
             _judge(kernel, accept, stop)
             if confirm is not None or end is not None:
@@ -233,7 +228,7 @@ def _acts(kernel: Kernel, plan: Plan) -> Iterator[Act]:
     rest = next((place for place, act in enumerate(acts) if act.order[0] == REST), len(acts))
     yield from acts[:rest]
     kernel.flush()
-    _wait_for_end(kernel, plan.implied)
+    wait_for_end(kernel, plan.implied)
     yield from acts[rest:]
 
 
@@ -258,6 +253,7 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     desired.borrowed.update(entry.key for entry in journal.entries)
     desired.picture.add(*_beginnings(seen, journal, desired))
     plan = make_plan(seen, desired, store.project, sweep=False)
+    kernel.forced = True
     problems = _told(attempt(kernel, plan))
     again = (step.value for step in plan.steps if step.action == "create")
     without_lease((client for client in again if isinstance(client, DhcpClient)), PATIENCE)
@@ -270,16 +266,16 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
         and not value.fleeting
         and ((found := now.get(key)) is None or value.differs(found))
     ] + [f"{key.kind} {key.name}" for key in desired.absent if key in now]
-    if left and not problems:
-        return [Problem(f"not as it was before: {name}.") for name in left]
-    return problems if left else []
+    return (problems or [Problem(f"not as it was before: {name}.") for name in left]) if left else []
 
 
 def _beginnings(seen: Picture, journal: Journal, desired: Desired) -> Iterator[Thing]:
-    """What was before, but for what worked on a link that had gone already: it can't be begun again."""
+    """What was before, but for what worked on a link that had gone, or was in a container that has ended."""
     before = [entry.before for entry in journal.entries if entry.before is not None]
-    links = {value.place for value in before if isinstance(value, Link)}
-    links |= {link.place for link in seen.of(Link) if link.key not in desired.absent}
+    ended = {v.netns for v in [*before, *seen] if isinstance(v, Attachment) and not v.can_return()}
+    before = [value for value in before if ended.isdisjoint([value.netns, *(place[0] for place in value.on_links())])]
+    there = [link for link in seen.of(Link) if link.key not in desired.absent]
+    links = {value.place for value in [*before, *there] if isinstance(value, Link)}
     for value in before:
         if all(place in links or place[0] not in seen.scope for place in value.uses()):
             yield value
@@ -310,10 +306,10 @@ def _forward(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
         value = seen.get(entry.key)
         if entry.goes and value is not None and value.owner == store.project:
             desired.absent.add(entry.key)
-    _wait_for_end(kernel, (entry.before for entry in journal.entries))
-    for value in _set_down(seen, journal):
-        desired.borrowed.add(value.key)
-        desired.picture.add(value)
+    wait_for_end(kernel, (entry.before for entry in journal.entries))
+    down = list(_set_down(seen, journal))
+    desired.borrowed.update(value.key for value in down)
+    desired.picture.add(*down, *(entry.comes for entry in journal.entries if entry.comes is not None))
     return _told(attempt(kernel, make_plan(seen, desired, store.project, sweep=False)))
 
 
@@ -334,66 +330,3 @@ def _observe(kernel: Kernel, journal: Journal) -> Picture:
     seen = observe(kernel, journal.host, dict.fromkeys([*(key.netns for key in keys), *beyond]))
     look_up(kernel, seen, keys)
     return seen
-
-
-def _wait_for_end(kernel: Kernel, gone: Iterable[Thing | None]) -> None:
-    """Wait until macvlans whose namespaces were ended have left their parents.
-
-    The kernel ends namespaces in its own time, and until then their MACs are taken. It says nothing when it is through,
-    so the parents' filters are read until then.
-    """
-    waited: dict[tuple[str, str], set[str]] = {}
-    for value in gone:
-        if not isinstance(value, Macvlan) or not value.mac or not value.parent or value.holds_parent():
-            continue  # one in passthru has its parent's own MAC, which stays
-        if _there(value.netns):
-            continue
-        if _there(value.parent[0]):
-            waited.setdefault(value.parent, set()).add(value.mac)
-    _emptied(lambda: sum(len(macs & _left(kernel, parent)) for parent, macs in waited.items()), END)
-
-
-def _there(netns: str) -> bool:
-    return not netns or namespaces.exists(netns)
-
-
-def _wait_for_macs(kernel: Kernel, plan: Plan) -> None:
-    """Wait until macvlans that somebody has just ended along with their namespaces let go of their MACs."""
-    going = {step.value.mac for step in plan.steps if step.action == "delete" and isinstance(step.value, Macvlan)}
-    going |= {value.mac for value in plan.implied if isinstance(value, Macvlan)}
-    wanted: dict[tuple[str, str], set[str]] = {}
-    for step in plan.steps:
-        value = step.value
-        if step.action != "create" or not isinstance(value, Macvlan) or value.holds_parent():
-            continue
-        if value.parent and value.mac not in {None, *going}:
-            wanted.setdefault(value.parent, set()).add(str(value.mac))
-
-    if not _emptied(lambda: sum(len(macs & _left(kernel, parent)) for parent, macs in wanted.items()), PATIENCE):
-        macs = " ".join(sorted(mac for parent, macs in wanted.items() for mac in macs & _left(kernel, parent)))
-        raise OSError(
-            errno.EADDRINUSE,
-            f"the MAC {macs} is in use beside it already, by a macvlan or macvtap perhaps in another namespace",
-        )
-
-
-def _left(kernel: Kernel, parent: tuple[str, str]) -> set[str]:
-    netns, name = parent
-    try:
-        index = kernel.index(netns, name)
-    except OSError:
-        return set()
-    return {entry.mac for entry in dump_neighbours(kernel.socket(netns), AF_BRIDGE) if entry.ifindex == index}
-
-
-def _emptied(left: Callable[[], int], seconds: float) -> bool:
-    """Ask how many are left until none is, False where some are after so many seconds.
-
-    The more there are the longer it waits, for each asking keeps the kernel from ending them.
-    """
-    deadline = time.monotonic() + seconds
-    while number := left():
-        if time.monotonic() > deadline:
-            return False
-        select.select([], [], [], max(0.002, number * 0.0001))
-    return True

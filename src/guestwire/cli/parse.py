@@ -168,6 +168,8 @@ def _add(parser: Any, argument: Argument) -> None:
         keywords |= {"choices": argument.choices} if argument.choices else {}
     if not argument.is_option and argument.optional:
         keywords["nargs"] = "?"
+    if argument.required:
+        keywords["required"] = True
     action = parser.add_argument(argument.name if argument.is_option else argument.dest, **keywords)
     action.guestwire_complete = argument.complete
 

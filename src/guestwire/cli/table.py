@@ -33,6 +33,7 @@ class Argument:
     type: Callable[[str], object] = str
     default: object = None
     optional: bool = False  # only for a word
+    required: bool = False  # only for an option
     complete: str | None = None  # what a shell offers: "file"
 
     @property
@@ -54,7 +55,7 @@ class Argument:
     def synopsis(self) -> str:
         """The argument as it stands in a synopsis: `[--project NAME]`, `[FILE]`, `GUEST`."""
         words = f"{self.name} {self.value}" if self.value else self.name
-        return f"[{words}]" if self.is_option or self.optional else words
+        return f"[{words}]" if (self.is_option and not self.required) or self.optional else words
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from guestwire.compile.uplink import LEAST_MTU_IPV6
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
 from guestwire.kinds.nft import Nft
+from guestwire.kinds.vmnic import VmNic
 from guestwire.spec.file import Instance
 from guestwire.spec.models import Nic
 from guestwire.spec.report import Where
@@ -35,7 +36,7 @@ def compile_file(site: Site) -> None:
         site.where = guest.path
         seats = [seating.seat(instance, nic) for nic in guest.nics]
         guest.build(site, instance.name, seats)
-        for seat in seats:
+        for seat in seats if instance.name not in site.absent else ():
             plugged[seat.nic.network].append(seat)
     for network in site.file.networks.values():
         assert isinstance(network, BuiltNetwork)
@@ -59,6 +60,9 @@ class _Seating:
         for address in site.seen.of(Address):
             if address.owner == site.project:
                 self.held.setdefault((address.netns, address.link), []).append(address.interface)
+        for nic in site.seen.of(VmNic):
+            if nic.owner == site.project:
+                self.held.setdefault((f"{site.project}-{nic.guest}", nic.link), []).extend(nic.addresses)
         self.taken = self.fixed | {
             host.partition("/")[0]
             for network in site.file.networks.values()
@@ -68,7 +72,7 @@ class _Seating:
         self.pools: dict[tuple[str, int], Iterator[str] | None] = {}
         self.strangers = [net for network in site.file.networks.values() for net in network.subnet]
         self.spans: dict[tuple[str, int], IPv4Network | IPv6Network | None] = {}
-        self.kept: dict[tuple[str, str, int], str] = {}
+        self.kept: dict[tuple[str, int, int], str] = {}
         self.spent: set[tuple[str, int]] = set()
         self.warned: set[Where] = set()
         self._keep()
@@ -78,12 +82,16 @@ class _Seating:
         for instance in self.site.file.expand():
             netns = f"{self.site.project}-{instance.name}"
             for nic in instance.guest.nics:
-                for interface in self.held.get((netns, nic.link), ()):
+                for interface in self.held.get((netns, self._link(instance, nic)), ()):
                     address = interface.partition("/")[0]
                     version = 6 if ":" in address else 4
                     if address not in self.taken and not nic.address and self._belongs(nic, interface, version):
-                        self.kept[netns, nic.link, version] = interface
+                        self.kept[netns, nic.index, version] = interface
                         self.taken.add(address)
+
+    def _link(self, instance: Instance, nic: Nic) -> str:
+        assert isinstance(instance.guest, BuiltGuest)
+        return instance.guest.link_of(self.site, instance.name, nic)
 
     def _belongs(self, nic: Nic, interface: str, version: int) -> bool:
         """Whether an address that a NIC has is of the network that it is on now."""
@@ -112,12 +120,12 @@ class _Seating:
         seat = Seat(
             guest=guest,
             netns=netns,
-            link=nic.link,
+            link=self._link(instance, nic),
             nic=nic,
             mac=nic.mac or site.mac(guest, str(nic.index)),
             mtu=nic.mtu or network.mtu,
             addresses=addresses,
-            dhcp=instance.guest.HAS_NAMESPACE and (nic.dhcp or self._asks(nic, network, addresses)),
+            dhcp=instance.guest.is_set_up and (nic.dhcp or self._asks(nic, network, addresses)),
             host_link=short,
             host_long=long,
             link_local=_has_ipv6(nic, network) and (not network.subnet or any(":" in each for each in addresses)),
@@ -132,7 +140,7 @@ class _Seating:
         if nic.fixed or nic.dhcp or not given:
             return
         versions = VERSIONS if _has_ipv6(nic, network) else VERSIONS[:1]
-        found = [self.kept.get((netns, nic.link, version)) or self._next(network, version) for version in versions]
+        found = [self.kept.get((netns, nic.index, version)) or self._next(network, version) for version in versions]
         yield from filter(None, found)
 
     def _asks(self, nic: Nic, network: BuiltNetwork, addresses: tuple[str, ...]) -> bool:

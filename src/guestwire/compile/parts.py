@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from guestwire.daemons.containers import Keeper
 from guestwire.picture import Key, Picture
-from guestwire.spec.models import Guest, Network
+from guestwire.spec.models import Guest, Network, Nic
 
 if TYPE_CHECKING:
     from guestwire.compile.site import Seat, Site
@@ -85,8 +86,12 @@ class BuiltNetwork(Network):
         return [str(address) for address in self.hosts()]
 
     def gateway_of(self, site: Site, version: int) -> str | None:
-        """Where a guest's default route of that family leads, or None."""
+        """Where a guest's default route of that family leads, or None; "" is out of its link, to no neighbour."""
         return self.gateways.get(version)
+
+    def gateway_for(self, site: Site, seat: Seat, version: int) -> str | None:
+        """Where the default route of this NIC leads, or None: as `gateway_of` says, where that is in its reach."""
+        return self.gateway_of(site, version)
 
     @cached_property
     def gateways(self) -> dict[int, str]:
@@ -126,6 +131,9 @@ class BuiltGuest(Guest):
     HAS_NAMESPACE: ClassVar[bool] = True
     """Whether it is a namespace, which can be given addresses, measured from, and run commands in."""
 
+    MUTE: ClassVar[str] = ""
+    """Why nobody can be asked from inside the one that is called {}, where there is more to say than that."""
+
     NIC_KEYS: ClassVar[frozenset[str]] = frozenset()
     """The keys of a NIC that this kind has a use for, of those that few have."""
 
@@ -136,13 +144,31 @@ class BuiltGuest(Guest):
                     message = f"{key} is a virtual machine's, and this guest is a {self.kind}."
                     yield file.problem(nic.at(key), message, f"Leave {key} out.")
 
+    @property
+    def is_set_up(self) -> bool:
+        """Whether its NICs are set up as we choose, with addresses, routes and name servers; else it does so itself."""
+        return self.HAS_NAMESPACE
+
     def takes_addresses(self, network: BuiltNetwork) -> bool:
         """Whether a NIC on that network has the address that we choose."""
-        return self.HAS_NAMESPACE
+        return self.is_set_up
+
+    def agent(self, seen: Picture, host: str, whole: str) -> str:
+        """The socket of the guest agent in the one that is called so, PROJECT/GUEST, where one runs; else ""."""
+        return ""
 
     def looks_at(self, name: str, host: str) -> Iterable[Key]:
         """What of the host the guest `name` must know that is read only where it is asked for."""
         return ()
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """Who keeps the namespace that it is, where that isn't guestwire."""
+        return None
+
+    def link_of(self, site: Site, name: str, nic: Nic) -> str:
+        """What the NIC's link is called inside guest `name`."""
+        return nic.link
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         """One of its NICs as this kind takes it; wrong for this host: `site.refuse`."""

@@ -9,10 +9,11 @@ from functools import cached_property
 from guestwire.compile.firewall import Flow, Stop, stops
 from guestwire.compile.lan import Lan
 from guestwire.compile.rules import Rules
+from guestwire.compile.whereabouts import Absent, Found
 from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.child import Child
 from guestwire.kinds.domainnic import DomainNic
-from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.mark import derived_mac, link_name
 from guestwire.kinds.tap import NOBODY
 from guestwire.linux.nftables import Chain
@@ -89,6 +90,10 @@ class Site:
     """Every NIC of a guest, by the guest's name and the NIC's number."""
     rules: Rules = field(default_factory=Rules)
     """What the networks' traffic is translated and guarded by: one nft table for the project."""
+    found: Mapping[str, Found | Absent] = field(default_factory=dict)
+    """Where the namespaces are of the guests that somebody else keeps."""
+    absent: dict[str, Problem] = field(default_factory=dict)
+    """The guests that aren't there to be plugged in, each with why: their containers don't run."""
     flows: list[tuple[Where, Flow]] = field(default_factory=list)
     """What must pass the host's firewalls, whoever's they are, and the part of the file that needs it."""
 
@@ -182,8 +187,8 @@ class Site:
         """The host's link of that name as it is without us, or None."""
         return self._links.get(name)
 
-    def children(self, uplink: str) -> list[Macvlan]:
-        """The macvlans and macvtaps on a link of the host that aren't this project's, as far as they are seen."""
+    def children(self, uplink: str) -> list[Child]:
+        """The macvlans, macvtaps and ipvlans on a link of the host that aren't this project's, as far as seen."""
         return self._children.get((self.host, uplink), [])
 
     @cached_property
@@ -191,10 +196,10 @@ class Site:
         return {link.name: link for link in self.base.of(Link, self.host)}
 
     @cached_property
-    def _children(self) -> dict[tuple[str, str], list[Macvlan]]:
-        found: dict[tuple[str, str], list[Macvlan]] = {}
+    def _children(self) -> dict[tuple[str, str], list[Child]]:
+        found: dict[tuple[str, str], list[Child]] = {}
         ours = {(nic.netns, nic.link) for nic in self.seen.of(DomainNic) if nic.owner == self.project}
-        for link in self.seen.of(Macvlan):
+        for link in self.seen.of(Child):
             if link.parent and link.owner != self.project and link.place not in ours:
                 found.setdefault(link.parent, []).append(link)
         return found

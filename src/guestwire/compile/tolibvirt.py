@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from guestwire.compile.site import Seat
-from guestwire.spec.scalars import Host, Subnet
+from guestwire.spec.addresses import Host, Subnet
 
 if TYPE_CHECKING:
     from guestwire.daemons import libvirtparts

@@ -40,6 +40,7 @@ OTHERS = {
 HEADER = struct.Struct(">4sIQIIQ")  # magic, version, the backing file's name's place and length, cluster bits, size
 FEATURES = 72  # where version 3 has its incompatible features
 EXTERNAL_DATA = 1 << 2
+OTHER = "Name another file as the image."
 SECTOR = 512
 BOOTABLE = b"\x55\xaa"  # at the end of the first sector: an MBR, also that beside a GPT
 WRITES = 101  # the byte that who writes to an image has locked: BLK_PERM_WRITE is permission 1
@@ -50,7 +51,7 @@ FLOCK = struct.Struct("hhqqi4x")
 class Unfit(Exception):
     """Why an image can't be used, with what to do."""
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.message, self.hint = message, hint
 
@@ -71,11 +72,11 @@ def examine(path: str, wanted: str | None, *, written: bool, boots: bool) -> Ima
     try:
         with open(path, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and not stat.S_ISBLK(os.fstat(file.fileno()).st_mode):
-                raise Unfit(f"{path} is no file.")
+                raise Unfit(f"{path} is no file.", OTHER)
             head = file.read(SECTOR)
             length = file.seek(0, os.SEEK_END)
     except OSError as error:
-        raise Unfit(f"{path} can't be opened: {error.strerror}.") from error
+        raise Unfit(f"{path} can't be opened: {error.strerror}.", OTHER) from error
     is_qcow2 = head[:4] == QCOW2
     if wanted == "qcow2" and not is_qcow2:
         raise Unfit(f"{path} is no qcow2 image.", "Leave format out, or say raw.")
@@ -90,16 +91,16 @@ def examine(path: str, wanted: str | None, *, written: bool, boots: bool) -> Ima
         raise Unfit(f"{path} is no disk image that can be used: it is {other}.", hint)
     if length < SECTOR or (boots and head[SECTOR - 2 :] != BOOTABLE):
         message = f"{path} is no disk image: it is neither qcow2 nor a disk with a boot sector."
-        raise Unfit(message, "A raw disk without one needs a kernel beside it." if length >= SECTOR else None)
+        raise Unfit(message, "A raw disk without one needs a kernel beside it." if length >= SECTOR else OTHER)
     return Image("raw", length)
 
 
 def _size_of_qcow2(path: str, head: bytes, length: int) -> int:
     if len(head) < HEADER.size:
-        raise Unfit(f"{path} is cut off: only {length} bytes of a qcow2 image.")
+        raise Unfit(f"{path} is cut off: only {length} bytes of a qcow2 image.", OTHER)
     _, version, place, size, _, octets = HEADER.unpack_from(head)
     if version not in (2, 3):
-        raise Unfit(f"{path} is qcow2 of version {version}, which isn't known.")
+        raise Unfit(f"{path} is qcow2 of version {version}, which isn't known.", OTHER)
     features = int.from_bytes(head[FEATURES : FEATURES + 8]) if version == 3 else 0
     flat = "`qemu-img convert -O qcow2 OLD NEW` makes one of its own of it."
     if place:
@@ -126,24 +127,24 @@ def overlay(path: str) -> tuple[str, int] | None:
     return (os.fsdecode(name), octets) if magic == QCOW2 else None
 
 
-def users(path: str, *, write: bool) -> list[str]:
+def users(path: str, *, write: bool) -> dict[int, str]:
     """Who uses an image already in a way that stands against ours: with `write` anybody, else who writes to it.
 
-    Each as "qemu-system-x86 (pid 12)"; "another process" where /proc doesn't show it. Raises OSError.
+    Each by its pid, as "qemu-system-x86 (pid 12)"; 0 is "another process", which /proc doesn't show. Raises OSError.
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         start, length = (100, 200) if write else (WRITES, 1)
         asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
         if FLOCK.unpack(fcntl.fcntl(fd, F_OFD_GETLK, asked))[0] == fcntl.F_UNLCK:
-            return []
+            return {}
         seen = os.fstat(fd)
-        return list(_holders(seen.st_dev, seen.st_ino)) or ["another process"]
+        return dict(_holders(seen.st_dev, seen.st_ino)) or {0: "another process"}
     finally:
         os.close(fd)
 
 
-def _holders(device: int, inode: int) -> Iterator[str]:
+def _holders(device: int, inode: int) -> Iterator[tuple[int, str]]:
     """The processes that have a file open, as far as /proc shows them, but for this one."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         if int(pid) == os.getpid():
@@ -153,5 +154,5 @@ def _holders(device: int, inode: int) -> Iterator[str]:
                 seen = os.stat(fd.path)
                 if (seen.st_dev, seen.st_ino) == (device, inode):
                     with open(f"/proc/{pid}/comm") as file:
-                        yield f"{file.read().strip()} (pid {pid})"
+                        yield int(pid), f"{file.read().strip()} (pid {pid})"
                     break

@@ -14,6 +14,7 @@ none to come (no_new_privs, an empty bounding set), and system calls that it has
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,26 +25,28 @@ __all__ = [
     "FIRST_SLOT",
     "LOG",
     "MOST_NICS",
-    "PACKAGE",
     "PIDFILE",
     "PROGRAM",
     "QMP",
     "SOCKETS",
     "STDERR",
+    "VARIABLES",
     "Drive",
+    "rights",
     "start",
 ]
 
-PROGRAM, PACKAGE = "qemu-system-x86_64", "qemu-system-x86"
-QMP, CONSOLE, AGENT, LOG, STDERR, PIDFILE = "qmp", "console", "agent", "log", "stderr", "pid"
-"""What lies in a machine's folder: three sockets, what the console said, QEMU's own words, and its pid."""
+PROGRAM = "qemu-system-x86_64"
+QMP, CONSOLE, AGENT, LOG, STDERR, PIDFILE, VARIABLES = "qmp", "console", "agent", "log", "stderr", "pid", "variables"
+"""What lies in a machine's folder: sockets, what the console said, QEMU's own words, its pid, UEFI's variables."""
 SOCKETS = (QMP, CONSOLE, AGENT)
 AGENT_PORT = "org.qemu.guest_agent.0"  # where qemu-ga looks for it
-DISK_SLOT, SERIAL_SLOT, RANDOM_SLOT, FIRST_SLOT = 3, 4, 5, 8  # 0 to 2 are the board's own
+DISK_SLOTS, SERIAL_SLOT, RANDOM_SLOT, FIRST_SLOT = (3, 6), 4, 5, 8  # 0 to 2 are the board's own
 MOST_NICS = 32 - FIRST_SLOT
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
-LOG_SET = 1
-"""The number of the set with the log's descriptor; those of drives follow."""
+FLASH = "flash"
+LOG_SET, FLASH_SET, DISK_SET = 1, 2, 4
+"""The numbers of the sets with the descriptors of the log, of the firmware's two chips, of the disks, of each two."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,18 @@ class Drive:
     backing: Drive | None = None
 
 
+def rights(user: int, group: int, groups: Sequence[int] = ()) -> list[str]:
+    """The options of setpriv(1) that leave QEMU nothing but that user and those groups."""
+    beside = f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"
+    with contextlib.suppress(OSError), open("/proc/self/setgroups") as file:
+        if file.read().strip() == "deny":  # in an ordinary user's world, whose groups it keeps (user_namespaces(7))
+            beside = "--keep-groups"
+    return [
+        *(f"--reuid={user}", f"--regid={group}", beside),
+        *("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"),
+    ]
+
+
 def start(
     name: str,
     folder: str,
@@ -67,6 +82,7 @@ def start(
     files: Mapping[str, str],
     fds: Mapping[str, int],
     drives: Sequence[Drive] = (),
+    flash: Sequence[Drive] = (),
     append: str | None = None,
     more: Sequence[str] = (),
     user: int,
@@ -76,35 +92,34 @@ def start(
     """The words that start a machine, in the background and for good; its pid file tells who it is.
 
     `memory` is in MiB. `files` are what it boots, `kernel` and `initramfs`. `fds` has the descriptors of those, of the
-    sockets and of the log; what isn't in there QEMU opens itself, by its path. `more` are further words of QEMU's.
+    sockets and of the log; what isn't in there QEMU opens itself, by its path. `flash` are
+    the chips of its firmware, where that isn't QEMU's own; `more` are further words of QEMU's.
     """
     pidfile = f"{folder}/{PIDFILE}"
+    given = rights(user, group, groups)
+    board = ",".join(["pc", *(f"pflash{number}={FLASH}{number}" for number in range(len(flash)))])
     log = f"logfile={f'/dev/fdset/{LOG_SET}' if LOG in fds else f'{folder}/{LOG}'},logappend=on"
-    rights = [
-        f"--reuid={user}",
-        f"--regid={group}",
-        f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups",
-    ]
-    rights += ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     words = [PROGRAM, "-name", f"guest={name}", "-S", "-no-user-config", "-nodefaults", "-display", "none"]
-    words += ["-machine", "pc", *accelerator, "-m", str(memory), "-smp", str(cpus), "-sandbox", SANDBOX]
+    words += ["-machine", board, *accelerator, "-m", str(memory), "-smp", str(cpus), "-sandbox", SANDBOX]
     words += ["-add-fd", f"set={LOG_SET},fd={fds[LOG]},opaque={pidfile}"] if LOG in fds else []
     words += [*_talk(QMP, folder, fds), "-mon", f"chardev={QMP},mode=control"]
     words += [*_talk(CONSOLE, folder, fds, log), "-serial", f"chardev:{CONSOLE}"]
     words += [*_talk(AGENT, folder, fds), "-device", f"virtio-serial-pci,addr={SERIAL_SLOT:#x}"]
     words += ["-device", f"virtserialport,chardev={AGENT},name={AGENT_PORT}"]
     words += ["-device", f"virtio-rng-pci,addr={RANDOM_SLOT:#x}"]  # a guest without any waits for randomness
+    for number, chip in enumerate(flash):
+        words += _disk(chip, f"{FLASH}{number}", FLASH_SET + number)
     for number, drive in enumerate(drives):
-        words += _disk(drive, f"disk{number}", LOG_SET + 1 + 2 * number)
-    if drives:
-        boot = [] if files else ["bootindex=0"]  # a kernel that is given has that index itself
-        words += ["-device", ",".join(["virtio-blk-pci", "drive=disk0", f"addr={DISK_SLOT:#x}", *boot])]
+        words += _disk(drive, f"disk{number}", DISK_SET + 2 * number)
+        device = ["virtio-blk-pci", f"drive=disk{number}", f"addr={DISK_SLOTS[number]:#x}"]
+        # A kernel that is given has that index itself.
+        words += ["-device", ",".join([*device, *(["bootindex=0"] if number == 0 and not files else [])])]
     for option, name in (("-kernel", "kernel"), ("-initrd", "initramfs")):
         if name in files:
             words += [option, f"/dev/fd/{fds[name]}" if name in fds else files[name]]
     words += ["-append", append] if append else []
     # Of sh's process setpriv and QEMU are made, one after the other: its pid is theirs.
-    return ["setsid", "--fork", "sh", "-c", 'echo $$ >"$0" && exec "$@"', pidfile, "setpriv", *rights, *words, *more]
+    return ["setsid", "--fork", "sh", "-c", 'echo $$ >"$0" && exec "$@"', pidfile, "setpriv", *given, *words, *more]
 
 
 def _talk(name: str, folder: str, fds: Mapping[str, int], *more: str) -> list[str]:

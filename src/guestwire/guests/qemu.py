@@ -6,16 +6,19 @@ What its NICs are on the host follows from the network: a tap on a bridge or a r
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
-from guestwire.daemons import diskimage, qemu
+from guestwire.compile.cloudinit import CloudInit, add_seed, seed_file
+from guestwire.daemons import accelerator, diskimage, firmware, qemu
 from guestwire.errors import Problem
 from guestwire.kinds import Link
+from guestwire.kinds.mark import RUN
 from guestwire.kinds.overlay import Overlay, overlay_file
 from guestwire.kinds.tap import NOBODY
 from guestwire.kinds.vm import Disk, Vm
@@ -25,22 +28,46 @@ from guestwire.linux.machine import memory
 from guestwire.picture import Key, Picture
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
-from guestwire.spec.report import quote
-from guestwire.spec.scalars import Account, Flag, Memory, Processors, Queues, Text
+from guestwire.spec.report import Where, quote
+from guestwire.spec.scalars import Account, Flag, Processors, Queues, Text, fail
 
 __all__ = ["Qemu"]
 
 ORDINARY = "nobody"
 """Who QEMU runs as where the file says nobody else: it needs no rights, as all it uses is handed to it."""
+ACCELERATORS = {"kvm": ("-accel", "kvm", "-cpu", "host"), "tcg": ("-accel", "tcg", "-cpu", "max")}
 SLOW = {"e1000": 3, "rtl8139": 3}
 """How many times the time of virtio a NIC that plays a real card takes for what it carries."""
 USUAL_MTU = 1500
+
+
+AMOUNT = re.compile(r"([1-9][0-9]{0,8})\s*([MmGg]?)(?:[iI]?[bB])?")
+LEAST, MOST = 16, 1 << 23  # MiB of memory that a file may ask for
+
+
+def _memory(value: Any) -> int:
+    """Mebibytes, of a number of them or of one with its unit."""
+    found = AMOUNT.fullmatch(str(value))
+    if isinstance(value, bool) or not found:
+        raise fail(f"{quote(str(value))} is no amount of memory.", "Write it as 512M or 2G.")
+    number = int(found[1]) * (1024 if found[2].upper() == "G" else 1)
+    if not LEAST <= number <= MOST:
+        raise fail(f"{number} MiB is out of range.", f"Write {LEAST}M or more.")
+    return number
+
+
+Memory = Annotated[
+    int,
+    PlainValidator(_memory),
+    WithJsonSchema({"title": "MiB, or as 512M or 2G", "type": ["integer", "string"]}),
+]
 
 
 class Qemu(BuiltGuest):
     """A virtual machine that guestwire runs."""
 
     HAS_NAMESPACE: ClassVar[bool] = False
+    MUTE: ClassVar[str] = "no guest agent runs in {}, or not yet"
     NIC_KEYS: ClassVar[frozenset[str]] = frozenset({"queues", "model", "vhost", "link"})
 
     kind: Literal["qemu"] = Field(description="a virtual machine, which guestwire runs by QEMU")
@@ -50,12 +77,20 @@ class Qemu(BuiltGuest):
     kernel: Text | None = Field(None, description="a kernel that it boots in place of what its disk has")
     initramfs: Text | None = Field(None, description="the kernel's initramfs")
     append: Text | None = Field(None, description="the kernel's command line")
+    firmware: Literal["bios", "uefi"] = Field("bios", description="what it starts with: a BIOS, or UEFI")
     memory: Memory = Field(512, description="its memory in MiB, or as 512M, 2G")
     cpus: Processors = Field(1, description="how many processors it has, 1 to 255")
+    cloud_init: CloudInit | None = Field(None, description="what its cloud-init is told; {} is its addresses alone")
+    user_data: Text | None = Field(
+        None, description="cloud-init's user-data: a file, or where it has several lines that itself"
+    )
     user: Account | None = Field(None, description="the user that its QEMU runs as; else nobody")
     queues: Queues = Field(1, description="how many queues each of its NICs has, 1 to 256")
     model: Literal["virtio", "e1000", "rtl8139"] = Field(
         "virtio", description="what its NICs are: virtio, or slower e1000 or rtl8139"
+    )
+    accel: Literal["kvm", "tcg"] | None = Field(
+        None, description="what runs its processors: else kvm where a trial shows that it works, or tcg"
     )
     vhost: Flag | None = Field(None, description="the kernel carries its frames: true demands it; else where it can")
 
@@ -63,7 +98,7 @@ class Qemu(BuiltGuest):
 
     def check(self, file: File) -> Iterable[Problem]:
         yield from super().check(file)
-        if self.dns:
+        if self.dns and not self.is_set_up:
             yield file.problem(self.at("dns"), "a machine has a resolv.conf of its own.", "Leave dns out.")
         if not self.image and not self.kernel:
             message = "a machine needs an image or a kernel to boot."
@@ -85,6 +120,11 @@ class Qemu(BuiltGuest):
         if self.write and self.number > 1:
             message = f"{self.count} guests would write to one image, and spoil it."
             yield file.problem(self.at("write"), message, "Leave write out: then each has a copy of its own.")
+        others = [guest for guest in file.guests.values() if isinstance(guest, Qemu) and guest is not self]
+        sharing = [guest.name for guest in others if self.write and guest.image == self.image]
+        if sharing:
+            message = f"guest {sharing[0]} uses the image that this one writes to."
+            yield file.problem(self.at("write"), message, "Leave write out: then each has a copy of its own.")
 
     def _check_nic(self, file: File, nic: Nic) -> Iterator[Problem]:
         network = file.networks.get(nic.network)
@@ -95,9 +135,9 @@ class Qemu(BuiltGuest):
             message = "device tun carries packets without Ethernet, and a machine's NIC has Ethernet."
             yield file.problem(nic.at("device"), message, "Leave device out.")
         for key, given in (("default-route", nic.default_route), ("gateway", nic.gateway)):
-            if given:
+            if given and not self.is_set_up:
                 message = f"{key} is the guest's own affair: guestwire gives it frames, no routes."
-                yield file.problem(nic.at(key), message, f"Leave {key} out.")
+                yield file.problem(nic.at(key), message, f"Leave {key} out, or write cloud-init: {{}}.")
         if self._model(nic) != "virtio":
             if self._queues(nic) > 1:
                 message = f"a NIC of model {self._model(nic)} has one queue."
@@ -120,9 +160,14 @@ class Qemu(BuiltGuest):
 
     # What it makes
 
+    @property
+    def is_set_up(self) -> bool:
+        """Whether cloud-init in it is told of its NICs."""
+        return self.cloud_init is not None or self.user_data is not None
+
     def takes_addresses(self, network: BuiltNetwork) -> bool:
-        """Whether the network's own server gives it the address that we choose."""
-        return bool(network.name_servers())
+        """Whether it is told the address that we choose: by cloud-init, or by the network's own server."""
+        return self.is_set_up or bool(network.name_servers())
 
     def sit(self, site: Site, seat: Seat) -> Seat:
         device = seat.nic.device or self._devices(site.file.networks[seat.nic.network].devices)[0]
@@ -143,6 +188,7 @@ class Qemu(BuiltGuest):
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:
         whole = f"{site.project}/{name}"
         user = self._user(site)
+        words, why = self._accelerator(site, whole, user)
         site.add(
             Vm(
                 netns=site.host,
@@ -150,13 +196,15 @@ class Qemu(BuiltGuest):
                 owner=site.project,
                 memory=self._memory(site),
                 cpus=self.cpus,
-                accelerator=("-accel", "tcg", "-cpu", "max"),
+                accelerator=words,
+                why=why,
                 disks=tuple(self._disks(site, name)),
                 kernel=self._file(site, "kernel"),
                 initramfs=self._file(site, "initramfs"),
                 append=self.append or "",
                 user=user,
                 group=primary_group(user),
+                firmware=tuple(firmware.uefi()) if self.firmware == "uefi" else (),
                 more=(),
                 state="running",
             )
@@ -166,6 +214,15 @@ class Qemu(BuiltGuest):
             assert isinstance(network, BuiltNetwork)
             network.plug(site, seat)
             self._plug(site, whole, seat, network)
+        if self.is_set_up:
+            plugged = {nic.name: nic.mac or "" for nic in site.desired.picture.of(VmNic, site.host)}
+            macs = {seat.nic.link: plugged[f"{whole}:{seat.nic.link}"] for seat in seats}
+            told, dns = self.cloud_init or CloudInit(), map(str, self.dns)
+            add_seed(site, name, seats, macs, dns, told, self.user_data, self.at("user-data"))
+
+    def agent(self, seen: Picture, host: str, whole: str) -> str:
+        vm = seen.get(Key("", host, Vm.KIND, whole))
+        return f"{vm.folder}/{qemu.AGENT}" if isinstance(vm, Vm) and vm.state == "running" and vm.agent else ""
 
     def standing(self, seen: Picture, host: str, whole: str) -> dict[str, Any]:
         vm = seen.get(Key("", host, Vm.KIND, whole))
@@ -203,6 +260,17 @@ class Qemu(BuiltGuest):
             )
         )
 
+    def _accelerator(self, site: Site, whole: str, user: int) -> tuple[tuple[str, ...], str]:
+        """QEMU's words for what runs its processors, and why that; of one that runs already as it is."""
+        there = site.seen.get(Key("", site.host, Vm.KIND, whole))
+        if self.accel:
+            return ACCELERATORS[self.accel], f"the file says accel: {self.accel}"
+        if isinstance(there, Vm) and there.accelerator:
+            return there.accelerator, there.why
+        rights = qemu.rights(user, primary_group(user), accelerator.groups())
+        found = accelerator.best(qemu.PROGRAM, f"{RUN}-{accelerator.FILE}", rights)
+        return ACCELERATORS[found.name], found.why
+
     def _memory(self, site: Site) -> int:
         most = memory()
         if most and self.memory > most:
@@ -233,9 +301,18 @@ class Qemu(BuiltGuest):
             site.refuse(self.at(key), f"{key} {path} can't be opened: {error.strerror}.", "Write another path.")
         return os.path.abspath(path)
 
+    def put(self, path: Where) -> None:
+        super().put(path)
+        if self.cloud_init is not None:
+            self.cloud_init.put((*path, "cloud-init"))
+
     def _disks(self, site: Site, name: str) -> Iterator[Disk]:
-        if not self.image:
-            return
+        yield from self._own_disk(site, name) if self.image else ()
+        if self.is_set_up:
+            yield Disk(seed_file(site, name), "raw", False)
+
+    def _own_disk(self, site: Site, name: str) -> Iterator[Disk]:
+        assert self.image is not None
         path = os.path.abspath(os.path.join(site.file.folder, os.path.expanduser(self.image)))
         try:
             found = diskimage.examine(path, self.format, written=self.write, boots=not self.kernel)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.programs import command_line, has_ended
 
-__all__ = ["end", "end_noted", "hang_up", "living"]
+__all__ = ["end", "end_noted", "hang_up", "living", "noted"]
 
 STOP = 3  # seconds that a process gets to end when it is asked to
 
@@ -29,11 +29,11 @@ def living(kernel: Kernel, netns: str, pidfile: str) -> Iterator[tuple[int, tupl
 
 
 def _candidates(kernel: Kernel, netns: str, pidfile: str) -> Iterator[int]:
-    yield from _noted(pidfile)
+    yield from noted(pidfile)
     yield from kernel.running(netns, pidfile)
 
 
-def _noted(pidfile: str) -> Iterator[int]:
+def noted(pidfile: str) -> Iterator[int]:
     """The pid in a file, if there is one, and it is that of a process with its path in its words."""
     with contextlib.suppress(FileNotFoundError, ValueError), open(pidfile) as file:
         pid = int(file.read())
@@ -43,13 +43,13 @@ def _noted(pidfile: str) -> Iterator[int]:
 
 def end_noted(pidfile: str) -> None:
     """End one that its pid file tells of yet: it may be in a namespace that has lost its name."""
-    for pid in _noted(pidfile):
+    for pid in noted(pidfile):
         end(pid)
 
 
 def hang_up(pidfile: str) -> None:
     """Have a daemon read its files again (SIGHUP), where it runs."""
-    for pid in _noted(pidfile):
+    for pid in noted(pidfile):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGHUP)
 

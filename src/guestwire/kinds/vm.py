@@ -27,31 +27,28 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from guestwire.daemons import diskimage, qemu
+from guestwire.daemons import accelerator, diskimage, firmware, qemu
 from guestwire.errors import Problem
 from guestwire.kinds.mark import RUN
-from guestwire.kinds.pidfile import end_noted, living
+from guestwire.kinds.pidfile import end_noted, living, noted
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.lending import lend
 from guestwire.linux.netlink import Socket
 from guestwire.linux.programs import has_ended, launch_program
 from guestwire.linux.unixsocket import listening
-from guestwire.picture import Key, Value, fact, fixed, setting
+from guestwire.picture import Key, Value, fact, fixed, passing, setting
 
 if TYPE_CHECKING:
     from guestwire.daemons.qmp import Monitor
 
-__all__ = ["START", "Disk", "Vm", "folder_of"]
+__all__ = ["LOOK", "START", "Disk", "Vm", "folder_of", "monitor", "told"]
 
 START = 30.0  # seconds that a QEMU gets until it greets, with many of them starting at once
 POWERDOWN = 10.0  # seconds that a guest gets to end after its power button was pressed
 QUIT, KILL = 3.0, 5.0  # seconds that QEMU gets to write its disks and end; and the kernel to end it
 LOOK = 1.0  # seconds of silence on QMP that say that a QEMU is hung
 NOTE, ASKED = "vm.json", "asked-to-end"
-PM1_ENABLE = (0x602, 0xB002)  # as SeaBIOS, and as OVMF lay out the PC's power management
-POWER_BUTTON = 0x100
-UNMAPPED = 0xFFFF
 
 
 class Disk(NamedTuple):
@@ -74,6 +71,9 @@ def folder_of(name: str) -> str:
 class Vm(Thing):
     """A machine, called PROJECT/GUEST. `memory` is in MiB, `user` is who QEMU runs as; `more` are words of QEMU's.
 
+    `why` says why it has that accelerator. `firmware` are UEFI's code and its variables as they are at first; empty, it
+    is QEMU's own BIOS.
+
     `state` is as QMP tells it, "running" is what is wanted; also "hung" and "dead".
     """
 
@@ -91,16 +91,19 @@ class Vm(Thing):
     append: str | None = fixed()
     user: int | None = fixed()
     group: int | None = fixed()
+    firmware: tuple[str, ...] | None = fixed()
     more: tuple[str, ...] | None = fixed()
     state: str | None = setting()
+    why: str = passing("")
     pid: int = fact(0)
+    agent: bool = fact(False)
 
     # What is there
 
     @classmethod
     def read_all(cls, kernel: Kernel, keys: Iterable[Key]) -> Iterator[Thing]:
         found = [vm for key in keys if (vm := cls._noted(kernel, key)) is not None]
-        asked: list[tuple[str, dict[str, Any]]] = [("query-status", {})]
+        asked: list[tuple[str, dict[str, Any]]] = [("query-status", {}), ("query-chardev", {})]
         sockets = {vm.socket: asked for vm in found if vm.pid}
         told: dict[str, Any] = {}
         if sockets:
@@ -108,7 +111,10 @@ class Vm(Thing):
 
             told = survey(sockets, LOOK)
         for vm in found:
-            yield replace(vm, state=_state(told[vm.socket])) if vm.pid else vm
+            if vm.pid:
+                answers = told[vm.socket]
+                vm = replace(vm, state=_state(answers), agent=_has_agent(answers))
+            yield vm
 
     @classmethod
     def _noted(cls, kernel: Kernel, key: Key) -> Self | None:
@@ -165,7 +171,9 @@ class Vm(Thing):
             "memory": self.memory,
             "cpus": self.cpus,
             "accelerator": self.accelerator[1] if self.accelerator else None,
+            "accelerator_why": self.why or None,
             "user": self.user,
+            "agent": self.agent,
             "folder": self.folder,
         }
 
@@ -174,17 +182,30 @@ class Vm(Thing):
         dead = isinstance(seen, Vm) and seen.state == "dead"
         return dead or super(Vm, self).must_be_anew(seen)
 
+    def differs(self, seen: Value) -> dict[str, tuple[Any, Any]]:
+        """A machine that hung isn't brought back to that."""
+        found = super(Vm, self).differs(seen)
+        if self.state != "running":
+            found.pop("state", None)
+        return found
+
     # Starting
 
     def lacks(self, sock: Socket) -> Problem | None:
-        for program, package in ((qemu.PROGRAM, qemu.PACKAGE), ("setpriv", "util-linux")):
+        for program, package in ((qemu.PROGRAM, "qemu-system-x86"), ("setpriv", "util-linux")):
             if problem := self.without(program, package):
                 return problem
+        if not all(map(os.path.exists, self.firmware or ())):
+            message = f"there is no UEFI firmware for guest {self.guest}: QEMU alone comes with a BIOS."
+            return Problem(message, f"Install the package {firmware.UEFI_PACKAGE}, or write firmware: bios.")
         for disk in (Disk(*told) for told in self.disks or ()):
             with contextlib.suppress(OSError):
                 users = diskimage.users(disk.backing or disk.file, write=disk.writable and not disk.backing)
+                for own in noted(f"{self.folder}/{qemu.PIDFILE}"):  # which ends before another begins
+                    users.pop(own, None)
                 if users:
-                    message = f"{disk.backing or disk.file}, the disk of guest {self.guest}, is in use by {users[0]}."
+                    who = next(iter(users.values()))
+                    message = f"{disk.backing or disk.file}, the disk of guest {self.guest}, is in use by {who}."
                     return Problem(message, "End that first, or give the guest an image of its own.")
         return None
 
@@ -206,10 +227,13 @@ class Vm(Thing):
             for name, path in self._boot.items():
                 fds[name] = lend(path, int(self.user or 0), int(self.group or 0))
                 opened.callback(os.close, fds[name])
+            if self.firmware:
+                shutil.copyfile(self.firmware[1], f"{self.folder}/{qemu.VARIABLES}")
+            flash = [_opened(opened, chip) for chip in self._flash]
             drives = [_opened(opened, drive) for drive in self._drives]
             under = [drive.backing for drive in drives if drive.backing]
-            given = [*fds.values(), *(drive.fd for drive in (*drives, *under) if drive.fd is not None)]
-            launch_program(self._words(fds, drives), said, given)
+            given = [*fds.values(), *(drive.fd for drive in (*flash, *drives, *under) if drive.fd is not None)]
+            launch_program(self._words(fds, drives, flash), said, given)
 
     @property
     def _boot(self) -> dict[str, str]:
@@ -225,7 +249,14 @@ class Vm(Thing):
             drives.append(qemu.Drive(disk.file, disk.format, disk.writable, backing=under))
         return drives
 
-    def _words(self, fds: dict[str, int], drives: list[qemu.Drive]) -> list[str]:
+    @property
+    def _flash(self) -> list[qemu.Drive]:
+        if not self.firmware:
+            return []
+        variables = f"{self.folder}/{qemu.VARIABLES}"
+        return [qemu.Drive(self.firmware[0], "raw", writable=False), qemu.Drive(variables, "raw", writable=True)]
+
+    def _words(self, fds: dict[str, int], drives: list[qemu.Drive], flash: list[qemu.Drive]) -> list[str]:
         return qemu.start(
             self.guest,
             self.folder,
@@ -235,10 +266,12 @@ class Vm(Thing):
             files=self._boot,
             fds=fds,
             drives=drives,
+            flash=flash,
             append=self.append,
             more=self.more or (),
             user=int(self.user or 0),
             group=int(self.group or 0),
+            groups=accelerator.groups() if "kvm" in (self.accelerator or ()) else (),
         )
 
     def finish(self, kernel: Kernel) -> None:
@@ -266,7 +299,7 @@ class Vm(Thing):
         if self.state != "running":
             return
         with contextlib.suppress(OSError), monitor(self.name) as qmp:
-            if _hears_power_button(qmp):
+            if qmp.hears_power_button():
                 qmp.ask("system_powerdown")
                 with open(f"{self.folder}/{ASKED}", "w"):
                     pass
@@ -301,7 +334,7 @@ class Vm(Thing):
     # In words
 
     def create_commands(self) -> list[str]:
-        return [f"mkdir -p -m 700 {shlex.quote(self.folder)}", shlex.join(self._words({}, self._drives))]
+        return [f"mkdir -p -m 700 {shlex.quote(self.folder)}", shlex.join(self._words({}, self._drives, self._flash))]
 
     def finish_commands(self) -> list[str]:
         return [told(self.name, ("cont", {}))]
@@ -324,11 +357,12 @@ def monitor(name: str, seconds: float | None = None) -> Monitor:
     try:
         return Monitor(f"{folder}/{qemu.QMP}", seconds or ANSWER)
     except (ConnectionError, FileNotFoundError) as error:
+        said = ""
         with contextlib.suppress(OSError), open(f"{folder}/{qemu.STDERR}", errors="replace") as file:
             said = " ".join(file.read(4096).split())
-            if said:
-                raise OSError(errno.EREMOTEIO, f"QEMU ended as it started: {said}") from error
-        raise
+        if not said:
+            raise
+        raise OSError(errno.EREMOTEIO, f"QEMU ended as it started: {said}") from error
 
 
 def told(name: str, *questions: tuple[str, dict[str, Any]]) -> str:
@@ -346,13 +380,10 @@ def _state(answers: list[Any] | OSError) -> str:
     return {"prelaunch": "paused", "suspended": "running"}.get(status, status)
 
 
-def _hears_power_button(qmp: Monitor) -> bool:
-    for port in PM1_ENABLE:
-        said = str(qmp.ask("human-monitor-command", {"command-line": f"i/h {port:#x}"}))
-        value = int(said.partition("=")[2] or "0", 16)
-        if value != UNMAPPED:
-            return bool(value & POWER_BUTTON)
-    return False
+def _has_agent(answers: list[Any] | OSError) -> bool:
+    """Whether something in the guest has opened the port of the guest agent."""
+    ports = [] if isinstance(answers, OSError) else answers[1] or []
+    return any(port["label"] == qemu.AGENT and port["frontend-open"] for port in ports)
 
 
 def _open(opened: contextlib.ExitStack, path: str, flags: int) -> int:

@@ -3,7 +3,9 @@
 guestwire opens the descriptors, one for each queue, and hands them to QEMU over its QMP socket (SCM_RIGHTS in unix(7),
 `getfd`); QEMU makes of them a network backend (`netdev_add`), and of that a PCI device at a slot of the NIC's own
 (`device_add`). A machine that runs takes such a device at any time. To unplug one takes its guest: it is asked to let
-go of it (`device_del`, by ACPI), and when it has, QEMU says so (DEVICE_DELETED).
+go of it (`device_del`, by ACPI), and when it has, QEMU says so (DEVICE_DELETED). Where an undo meets a guest that
+doesn't, its cable is pulled out: that takes nobody's consent, and the guest is left with a NIC without a carrier until
+it lets go, or boots again.
 
 - `virtio` is made for this: frames go through memory that both share. `e1000` and `rtl8139` play a real card register
   by register: they cost some three times the time, and have one queue.
@@ -54,7 +56,7 @@ class VmNic(Thing):
 
     `slot` is which NIC of the machine it is, from 0. `up` is whether its cable is in, for the guest. `seen_mac` is the
     MAC that the guest gave it, `opened` says whether the guest has set it up, None where the device doesn't tell; `why`
-    says why it has no vhost.
+    says why it has no vhost. `addresses` are those that it was given, for its guest to take.
     """
 
     KIND: ClassVar[str] = "vmnic"
@@ -132,6 +134,16 @@ class VmNic(Thing):
         return replace(self, seen_mac=mac, deaf=deaf, opened=not told["promiscuous"])
 
     @property
+    def guest(self) -> str:
+        """The guest's name."""
+        return self.name.partition("/")[2].partition(":")[0]
+
+    @property
+    def link(self) -> str:
+        """The NIC's name in the file."""
+        return self.name.partition(":")[2]
+
+    @property
     def folder(self) -> str:
         """Its machine's folder."""
         return folder_of(self.name)
@@ -149,7 +161,7 @@ class VmNic(Thing):
     def told(self) -> dict[str, Any]:
         """What it is for its guest, as JSON knows it; `guest_mac` is None where that is as it was given."""
         return {
-            "name": self.name.partition(":")[2],
+            "name": self.link,
             "mac": self.mac,
             "model": self.model,
             "queues": self.queues,
@@ -197,15 +209,16 @@ class VmNic(Thing):
         link, device = self.end
         identity = kernel.identity(self.netns, link)
         with contextlib.ExitStack() as opened, monitor(self.name, START) as qmp:
-            queues = [kernel.call(self.netns, self._opener(link, device)) for _ in range(self.queues or 1)]
-            for fd in queues:
-                opened.callback(os.close, fd)
+            queues: list[int] = []
+            for _ in range(self.queues or 1):
+                queues.append(kernel.call(self.netns, self._opener(link, device)))
+                opened.callback(os.close, queues[-1])
             self._write(identity)
             try:
                 with contextlib.suppress(OSError):
                     qmp.ask("netdev_del", {"id": self.backend})  # of one that was broken off
                 why = self._add_backend(qmp, queues, opened)
-                qmp.ask("device_add", self._device())
+                self._add_device(qmp)
                 if self.up is False:
                     qmp.ask("set_link", {"name": self.device, "up": False})
             except OSError:
@@ -228,6 +241,8 @@ class VmNic(Thing):
     def _add_backend(self, qmp: Monitor, queues: list[int], opened: contextlib.ExitStack) -> str | None:
         """Hand the descriptors over; why without vhost, None where with it."""
         why: str | None = "vhost: false" if self.vhost is False else None
+        if self.model != "virtio":
+            why = f"{self.model} can't have it"
         vhost: list[int] = []
         try:
             for _ in queues if why is None else ():
@@ -265,6 +280,17 @@ class VmNic(Thing):
                     qmp.ask("closefd", {"fdname": name})
             raise
 
+    def _add_device(self, qmp: Monitor) -> None:
+        try:
+            qmp.ask("device_add", self._device())
+        except OSError as error:
+            if "Duplicate device ID" not in str(error):
+                raise
+            # One whose cable was pulled out, while its guest didn't let go of it.
+            if not self._let_go(qmp):
+                raise OSError(errno.EBUSY, "its guest hasn't let go of the NIC that was there before") from error
+            qmp.ask("device_add", self._device())
+
     def _device(self) -> dict[str, Any]:
         assert self.model is not None
         place = f"{qemu.FIRST_SLOT + (self.slot or 0):#x}"
@@ -288,18 +314,23 @@ class VmNic(Thing):
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
         with monitor(self.name) as qmp:
-            try:
-                qmp.ask("device_del", {"id": self.device})
-                gone = qmp.wait_for("DEVICE_DELETED", {"device": self.device}, LET_GO)
-            except OSError as error:
-                if error.errno != errno.EREMOTEIO:
-                    raise
-                gone = "not found" in str(error) or qmp.wait_for("DEVICE_DELETED", {"device": self.device}, LET_GO)
-            if not gone:
+            if not self._let_go(qmp) and not kernel.forced:
                 raise OSError(errno.EBUSY, f"its guest hasn't let go of it within {LET_GO:g} s")
             with contextlib.suppress(OSError):
                 qmp.ask("netdev_del", {"id": self.backend})
         self._forget()
+
+    def _let_go(self, qmp: Monitor) -> bool:
+        """Ask the guest to let go of the device; whether it has."""
+        try:
+            qmp.ask("device_del", {"id": self.device})
+        except OSError as error:
+            if error.errno != errno.EREMOTEIO:
+                raise
+            if "not found" in str(error):
+                return True
+            # Else it has been asked already.
+        return qmp.wait_for("DEVICE_DELETED", {"device": self.device}, LET_GO)
 
     def _write(self, identity: tuple[int, ...]) -> None:
         """Note what it is, before it is, so that it is found by whoever comes after us."""

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.child import Child
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.mark import derived_mac
 from guestwire.kinds.namespace import Namespace
@@ -192,7 +193,7 @@ class Outside:
         if (host, name) in self.doors:
             return self.doors[host, name]
         link = self.links.get(name)
-        if isinstance(link, Macvlan) and link.parent and link.parent[0] == host:
+        if isinstance(link, Child) and link.parent and link.parent[0] == host:
             return self._door(link.parent[1], "")
         if not isinstance(link, Bridge):
             return None

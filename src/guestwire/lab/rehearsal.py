@@ -13,9 +13,9 @@ from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.cable import Cable
+from guestwire.kinds.child import Child
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.fdb import Fdb
-from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.route import AnyRoute
@@ -85,7 +85,7 @@ class Copy:
         if link.master and (link.netns, link.master) not in masters:
             self.missing.append((f"{link.name}, a port of {link.master}", "in the copy it stands by itself"))
             link = replace(link, master="", port=None)
-        if isinstance(link, Macvlan) and (link.parent is None or link.parent[0] == UNKNOWN):
+        if isinstance(link, Child) and (link.parent is None or link.parent[0] == UNKNOWN):
             self.missing.append((f"{link.device} {link.name}", "its parent can't be seen; a plain link stands for it"))
             return _stand_in(link, link.device)
         if isinstance(link, Bridge) and link.stp:

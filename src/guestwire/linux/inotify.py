@@ -7,9 +7,10 @@ import os
 import struct
 from collections.abc import Iterable
 
-__all__ = ["ARRIVED", "LEFT", "Watch"]
+__all__ = ["ARRIVED", "CHANGED", "LEFT", "Watch"]
 
 ARRIVED, LEFT = 0x80 | 0x100, 0x40 | 0x200  # IN_MOVED_TO | IN_CREATE, IN_MOVED_FROM | IN_DELETE
+CHANGED = 0x2  # IN_MODIFY
 IN_MOVED_TO = 0x80
 IN_CLOEXEC, IN_NONBLOCK = os.O_CLOEXEC, os.O_NONBLOCK
 _EVENT = struct.Struct("=iIII")

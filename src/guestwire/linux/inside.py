@@ -11,7 +11,8 @@ import contextlib
 import os
 import signal
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from fcntl import F_DUPFD_CLOEXEC, fcntl
 from typing import NoReturn
 
 from guestwire.linux.child import attend, hold, release
@@ -29,9 +30,10 @@ from guestwire.linux.libc import (
     unshare,
 )
 
-__all__ = ["NOT_EXECUTABLE", "NOT_FOUND", "run"]
+__all__ = ["HIGH", "NOT_EXECUTABLE", "NOT_FOUND", "go_in", "run", "run_prepared"]
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells have it (POSIX, 2.8.2)
+HIGH = 400  # from where on descriptors of ours are out of the way of those that a command gets by number
 ETC, OF_NAMESPACES = "/etc", "/etc/netns"
 
 
@@ -41,19 +43,52 @@ def run(fd: int, name: str, command: Sequence[str]) -> int:
     Signals sent to this process are passed on to it. Where the command can't be started, that is said on standard error
     and the code is 127 (no such command) or 126. Raises OSError where the namespace can't be entered; nothing ran then.
     """
+
+    return run_prepared(command, lambda: go_in(fd, name))
+
+
+def go_in(fd: int, name: str) -> None:
+    """Move this process, which is about to become another program, into a network namespace, as `ip netns exec` does.
+
+    Raises OSError, which names what failed.
+    """
+    try:
+        setns(fd, CLONE_NEWNET)
+        _arrange(name)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, error.filename or name) from error
+
+
+def run_prepared(
+    command: Sequence[str], prepare: Callable[[], None], begun: Callable[[int], None] | None = None
+) -> int:
+    """The same, of a command whose process has done `prepare` first; what is raised there, OSError, is raised here.
+
+    `begun` is called here with the process's number before it does anything.
+    """
     ours, theirs = os.pipe()
+    going, go = os.pipe()
     before = hold()
     try:
         pid = os.fork()
         if pid == 0:
-            _become(command, fd, name, before, theirs)
+            os.close(go)
+            if not os.read(going, 1):
+                os._exit(NOT_EXECUTABLE)  # who was to let it go has been killed
+            _become(command, prepare, before, fcntl(theirs, F_DUPFD_CLOEXEC, HIGH))
         os.close(theirs)
         theirs = -1
+        try:
+            if begun is not None:
+                begun(pid)
+        finally:
+            os.write(go, b"!")
         code = attend(pid)
         refused = os.read(ours, 4096)  # empty: the pipe ended when the command began
     finally:
         release(before)
-        os.close(ours)
+        for end in (ours, going, go):
+            os.close(end)
         if theirs >= 0:
             os.close(theirs)
     if refused:
@@ -62,14 +97,13 @@ def run(fd: int, name: str, command: Sequence[str]) -> int:
     return code
 
 
-def _become(command: Sequence[str], fd: int, name: str, mask: Iterable[int], report: int) -> NoReturn:
+def _become(command: Sequence[str], prepare: Callable[[], None], mask: Iterable[int], report: int) -> NoReturn:
     code = NOT_EXECUTABLE
     try:
         try:
-            setns(fd, CLONE_NEWNET)
-            _arrange(name)
+            prepare()
         except OSError as error:
-            os.write(report, struct.pack("=i", error.errno or 0) + str(error.filename or name).encode())
+            os.write(report, struct.pack("=i", error.errno or 0) + str(error.filename or command[0]).encode())
             os._exit(code)
         # Python ignores these; the command shall find them as we did.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

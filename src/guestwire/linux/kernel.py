@@ -8,6 +8,7 @@ What the kernel refuses is kept in `failures` with its token.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -33,10 +34,13 @@ class Kernel:
 
     def __init__(self) -> None:
         self.token: Any = None
+        self.forced = False
+        """Whether what resists being removed is to go all the same, as far as it can: in an undo."""
         self.failures: list[tuple[Any, OSError]] = []
         self._home = namespaces.current()
         self._fds: dict[str, int] = {"": self._home}
         self._sockets = {"": Socket()}  # at home, where we are; to enter it again would take rights
+        self._led: set[str] = set()
         self._indexes: dict[tuple[str, str], int] = {}
         self._queue: list[Request] = []
         self._tokens: list[Any] = []
@@ -77,6 +81,22 @@ class Kernel:
             found = self._fds[netns] = namespaces.open_namespace(netns)
             self._make_room()
         return found
+
+    def lead(self, netns: str, file: str) -> None:
+        """Have a name mean the namespace that a file holds, whatever lies under it in /run/netns.
+
+        Raises OSError as `namespaces.open_file` does; the name means what it did then.
+        """
+        self.flush()
+        fd = namespaces.open_file(file)
+        self._drop(netns)
+        self._led.add(netns)
+        self._indexes = {place: index for place, index in self._indexes.items() if place[0] != netns}
+        self._fds[netns] = fd
+
+    def is_led(self, netns: str) -> bool:
+        """Whether `lead` has said what the name means."""
+        return netns in self._led
 
     def socket(self, netns: str) -> Socket:
         """An rtnetlink socket of the namespace, kept open."""
@@ -161,7 +181,7 @@ class Kernel:
         # for.
         if len(self._fds) > self._room:
             self.flush()
-            self._drop(next(name for name in self._fds if name))
+            self._drop(next(name for name in self._fds if name and name not in self._led))
 
     # Links by name
 
@@ -218,11 +238,16 @@ class Kernel:
         self._calls.append((function, self.token))
 
     def doom(self, netns: str, name: str) -> None:
-        """Queue the deletion of a link.
+        """Queue the deletion of a link; one that has gone by itself, with a namespace that ended, counts as deleted.
 
         Those queued in a row go as one group, since the kernel waits once a request.
         """
-        index = self.index(netns, name)
+        try:
+            index = self.index(netns, name)
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return
         if netns != self._where or self._queue or self._calls:
             self.flush()
             self._where = netns
@@ -247,6 +272,7 @@ class Kernel:
         if self._doomed:
             doomed, self._doomed = self._doomed, []
             self._delete(self.socket(self._where), doomed)
+            self.failures = [(token, error) for token, error in self.failures if not _has_gone(doomed, token, error)]
 
     def _delete(self, sock: Socket, doomed: list[tuple[int, Any]]) -> None:
         if len(doomed) > 1:
@@ -270,6 +296,10 @@ class Kernel:
         self.flush()
         failures, self.failures = self.failures, []
         return failures
+
+
+def _has_gone(doomed: list[tuple[int, Any]], token: Any, error: OSError) -> bool:
+    return error.errno == errno.ENODEV and any(token is each for _, each in doomed)
 
 
 def _random_group() -> int:

@@ -1,6 +1,7 @@
 """Named network namespaces, kept where iproute2 keeps them: each a bind mount of its file under /run/netns.
 
 A thread enters a namespace to open a socket there and comes back; the socket stays in the namespace (ip-netns(8)).
+A name can also be a signpost to a namespace that somebody else keeps (signposts.py).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import errno
 import os
 from collections.abc import Iterator
 
+from guestwire.linux import signposts
 from guestwire.linux.libc import (
     CLONE_NEWNET,
     MNT_DETACH,
@@ -31,6 +33,7 @@ __all__ = [
     "exists",
     "identity",
     "names",
+    "open_file",
     "open_namespace",
     "path",
     "prepare",
@@ -79,11 +82,25 @@ def current() -> int:
 
 
 def open_namespace(name: str) -> int:
-    """A descriptor of namespace `name`; raises FileNotFoundError, or OSError (EINVAL) where no namespace is mounted."""
-    fd = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC)
+    """A descriptor of namespace `name`; raises FileNotFoundError, or OSError (EINVAL) where no namespace is mounted.
+
+    A signpost whose process has ended leads nowhere, though the number of that process may be another's by now.
+    """
+    file = path(name)
+    signpost = signposts.read(file)
+    fd = open_file(signpost.target if signpost else file)
+    if signpost is not None and not signpost.leads_there:
+        os.close(fd)
+        raise FileNotFoundError(errno.ENOENT, "the process that it leads to has ended", file)
+    return fd
+
+
+def open_file(file: str) -> int:
+    """A descriptor of the namespace that a file holds; raises as `open_namespace` does."""
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     if not _is_namespace(fd):
         os.close(fd)
-        raise OSError(errno.EINVAL, "this file holds no network namespace", path(name))
+        raise OSError(errno.EINVAL, "this file holds no network namespace", file)
     return fd
 
 

@@ -32,7 +32,8 @@ def listening(path: str) -> socket.socket:
 def connected(path: str, seconds: float) -> socket.socket:
     """A connection to who listens at `path`; `seconds` are for it, and for each reading and writing after it.
 
-    Raises OSError: ENOENT where there is nothing, ECONNREFUSED where nobody listens, ETIMEDOUT.
+    Raises OSError: ENOENT where there is nothing, ECONNREFUSED where nobody listens, EAGAIN where it has as many
+    waiting already as it takes.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

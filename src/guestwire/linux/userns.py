@@ -37,7 +37,7 @@ from guestwire.linux.libc import (
 from guestwire.linux.netlink import Socket
 from guestwire.linux.rtnetlink import LO, set_link
 
-__all__ = ["USER_NAMESPACE", "capable", "enter", "furnish", "leave", "make", "started"]
+__all__ = ["USER_NAMESPACE", "capable", "enter", "furnish", "leave", "make"]
 
 USER_NAMESPACE = "user namespace"  # as the `filename` of an OSError: it can't be made at all
 KINDS = (("user", CLONE_NEWUSER), ("mnt", CLONE_NEWNS), ("net", CLONE_NEWNET), ("pid", CLONE_NEWPID))
@@ -49,16 +49,6 @@ def capable() -> bool:
     with open("/proc/self/status") as file:
         effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
     return all(effective >> number & 1 for number in (CAP_NET_ADMIN, CAP_SYS_ADMIN)) and os.access("/run", os.W_OK)
-
-
-def started(pid: int) -> int | None:
-    """When process `pid` started, in clock ticks since boot; None if it has ended. With the pid that's one process."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            words = file.read().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if words[0] in b"ZX" else int(words[19])
 
 
 def make(title: str, record: Callable[[int], None]) -> int:

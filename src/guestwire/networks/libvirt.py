@@ -22,10 +22,11 @@ from guestwire.daemons.libvirt import SYSTEM, libvirt_leases
 from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.libvirtnetwork import LibvirtNetwork
+from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
 from guestwire.spec.models import Part
 from guestwire.spec.report import Where, quote
-from guestwire.spec.scalars import Flag, Host, Text, VlanNumbers, Word, first_usable
+from guestwire.spec.scalars import Flag, Text, VlanNumbers, Word
 
 __all__ = ["Libvirt", "Portgroup"]
 

@@ -16,9 +16,10 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.route import Route
+from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
 from guestwire.spec.report import quote
-from guestwire.spec.scalars import Flag, Host, LinkName, Macs, first_usable
+from guestwire.spec.scalars import Flag, LinkName, Macs
 
 if TYPE_CHECKING:
     from guestwire.daemons import libvirtxml
@@ -43,6 +44,9 @@ class Macvtap(BuiltNetwork):
 
     def why_exclusive(self) -> str | None:
         return "mode passthru takes the whole NIC" if self.mode == "passthru" else None
+
+    def shares_as(self) -> str:
+        return "macvtap"
 
     def hosts(self) -> tuple[Host, ...]:
         return tuple(first_usable(net) for net in self.subnet) if self.host_access else ()
@@ -105,6 +109,10 @@ class Macvtap(BuiltNetwork):
     def _fits(self, site: Site) -> bool:
         """Whether the modes of the children that the uplink has already admit one of this mode; else refused."""
         there = site.children(self.uplink)
+        if alien := next((link for link in there if not isinstance(link, Macvlan)), None):
+            message = f"uplink {self.uplink} has {alien.device} {alien.name}, and a NIC gives its frames to one driver."
+            site.refuse(self.at("uplink"), message, "Use another uplink, or remove that one first.")
+            return False
         other = next((link for link in there if "passthru" in (self.mode, link.mode)), None)
         if other is None:
             return True

@@ -24,9 +24,10 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.proxy import Proxy
 from guestwire.kinds.route import RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, Route
 from guestwire.kinds.sysctl import Sysctl
+from guestwire.spec.addresses import first_usable
 from guestwire.spec.file import File
 from guestwire.spec.report import quote
-from guestwire.spec.scalars import Flag, first_usable
+from guestwire.spec.scalars import Flag
 
 if TYPE_CHECKING:
     from guestwire.daemons import libvirtxml

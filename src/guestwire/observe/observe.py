@@ -11,18 +11,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from guestwire.errors import Unavailable
 from guestwire.kinds import Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
+from guestwire.kinds.attachment import Attachment
+from guestwire.kinds.bridge import filters_vlans
 from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.mark import read_alias
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic, is_stand_in
 from guestwire.kinds.route import Route, told_apart
+from guestwire.kinds.vlans import Vlans
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
 from guestwire.linux.routes import dump_routes
-from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, namespace_id
+from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, dump_vlans, namespace_id
 from guestwire.picture import Key, Picture
 
-__all__ = ["PAIR", "UNKNOWN", "kind_of", "look_up", "look_up_patiently", "observe", "read_inside"]
+__all__ = ["PAIR", "UNKNOWN", "kind_of", "look_up", "look_up_patiently", "observe", "read_inside", "read_vlans"]
 
 PAIR = "veth"  # the kind of link (IFLA_INFO_KIND) whose other half is a link like itself
 UNKNOWN = "?"
@@ -81,20 +84,24 @@ class _Reader:
     def __init__(self, kernel: Kernel, host: str, others: Iterable[str]) -> None:
         self.kernel = kernel
         self.links: dict[str, list[LinkMessage]] = {}
+        self.attached: dict[str, Attachment] = {}
         for netns in dict.fromkeys((host, *others)):
+            if netns and (attachment := Attachment.named(netns)) is not None:
+                self.attached[netns] = attachment
             try:
                 sock = kernel.socket(netns)
             except FileNotFoundError:
                 continue
             self.links[netns] = dump_links(sock)
         self.names = {netns: {link.ifindex: link.name for link in links} for netns, links in self.links.items()}
+        self.vlans = {netns: read_vlans(kernel.socket(netns), links) for netns, links in self.links.items()}
         self.ports = {netns: {link.ifindex for link in links if link.master} for netns, links in self.links.items()}
         self.numbers: dict[str, dict[int, str]] = {}
         self.unasked: dict[str, Iterator[str]] = {}
         self.paired: dict[tuple[str, int], tuple[tuple[str, str], bool]] = {}
 
     def picture(self) -> Picture:
-        picture = Picture(scope=self.links)
+        picture = Picture(self.attached.values(), scope=self.links)
         for netns, links in self.links.items():
             owner = self._namespace(picture, netns, links)
             self.kernel.learn(netns, {link.name: link.ifindex for link in links})
@@ -108,6 +115,8 @@ class _Reader:
         return picture
 
     def _namespace(self, picture: Picture, netns: str, links: list[LinkMessage]) -> str | None:
+        if netns in self.attached or self.kernel.is_led(netns):
+            return None  # it is somebody else's
         marked = next((read_alias(link.alias) for link in links if link.ifindex == LO), None)
         if netns:
             picture.add(Namespace.named(netns, marked and marked[0]))
@@ -115,7 +124,8 @@ class _Reader:
 
     def _link(self, netns: str, message: LinkMessage) -> Link:
         master = self.names[netns].get(message.master, "") if message.master else ""
-        return kind_of(message).parse(Seen(netns, message, master, *self._beyond(netns, message)))
+        vlans = self.vlans[netns].get(message.ifindex)
+        return kind_of(message).parse(Seen(netns, message, master, *self._beyond(netns, message), vlans))
 
     def _beyond(self, netns: str, message: LinkMessage) -> tuple[tuple[str, str] | None, bool]:
         """The link that a message's IFLA_LINK stands for, a veth's peer, a macvlan's parent; whether that is a port."""
@@ -147,6 +157,17 @@ class _Reader:
                 if found == number:
                     break
         return known.get(number)
+
+
+def read_vlans(sock: Socket, links: Iterable[LinkMessage]) -> dict[int, Vlans]:
+    """The VLANs of the bridges among some links that filter them, and of those bridges' ports, by their numbers.
+
+    They cost a dump of their own, so they are asked for only where there is such a bridge.
+    """
+    bridges = {link.ifindex for link in links if filters_vlans(link)}
+    told = dump_vlans(sock) if bridges else {}
+    ports = {link.ifindex for link in links if link.master in bridges} if bridges else set()
+    return {index: Vlans.parse(told.get(index, ())) for index in bridges | ports}
 
 
 def kind_of(message: LinkMessage) -> type[Link]:

@@ -5,6 +5,7 @@ A picture comes from a file (desired) or from the kernel (observed); nothing her
 
 from guestwire.picture.desired import Desired
 from guestwire.picture.picture import Picture
+from guestwire.picture.secret import Secret
 from guestwire.picture.value import Key, Value, fact, fixed, passing, setting
 
-__all__ = ["Desired", "Key", "Picture", "Value", "fact", "fixed", "passing", "setting"]
+__all__ = ["Desired", "Key", "Picture", "Secret", "Value", "fact", "fixed", "passing", "setting"]

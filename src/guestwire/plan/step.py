@@ -8,7 +8,6 @@ from typing import Literal
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.learnt import Learnt
-from guestwire.kinds.namespace import Namespace
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key
 
@@ -90,6 +89,12 @@ class Step:
         """The key of what it makes, changes or deletes."""
         return self.value.key
 
+    @property
+    def makes(self) -> bool:
+        """Whether it makes a thing, or makes one into what has to be tried by itself, as a new one has."""
+        changed = self.before if self.action == "change" else None
+        return self.action == "create" or (changed is not None and changed.trial_name() != self.value.trial_name())
+
     def acts(self) -> list[Act]:
         """The calls it makes, each with its place in the order of the whole plan."""
         value = self.value
@@ -129,5 +134,5 @@ class Step:
 
     def describe(self) -> str:
         """The step in words: "create bridge br0 in namespace lab-host"."""
-        where = f" in namespace {self.value.netns}" if self.value.netns and self.value.KIND != Namespace.KIND else ""
+        where = f" in namespace {self.value.netns}" if self.value.netns not in ("", self.value.name) else ""
         return f"{self.action} {self.value.KIND} {self.value.name}{where}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from guestwire.linux.kernel import Kernel
+from guestwire.reach import agents
 from guestwire.reach.expectation import QuestionKey, alone, evaluate, pairs, questions
 from guestwire.reach.probe import Answer, Probe
 from guestwire.reach.report import Expected, Ledger, Report
@@ -99,6 +100,7 @@ class _Check:
         self._total = self._count() + len(questions(expectations, members, by_name))
         settle(self._kernel, [station.netns for station in self._stations if station.netns is not None])
         self._measure(self._numbers(), self._probe, lambda n, answer: self._ledger.enter(n, *answer))
+        self._ask_agents(number for one in range(len(self._stations)) for number in self._from_agent(one))
         self._enter_the_unmeasured()
         found = self._answers(expectations, members, by_name)
         return Report(self._ledger, evaluate(expectations, members, by_name, self._ledger, found))
@@ -116,6 +118,10 @@ class _Check:
         ]
         numbers = dict.fromkeys(number for one, other in asked for number in self._one_way(one, other))
         self._measure(iter(numbers), self._probe, lambda n, answer: self._ledger.enter(n, *answer))
+        places_asked = [
+            number for one, other in asked for number in self._ways(one, other) if self._stations[one].agent
+        ]
+        self._ask_agents(dict.fromkeys(places_asked))
         found = self._answers(expectations, members, by_name)
         return evaluate(expectations, members, by_name, self._ledger, found)
 
@@ -128,7 +134,10 @@ class _Check:
         """What came of the port probes."""
         asked = questions(expectations, members, by_name)
         answers: dict[int, Answer] = {}
-        self._measure(range(len(asked)), lambda n: asked[n].probe, answers.__setitem__)
+        agents = [by_name[question.key.source].agent for question in asked]
+        ours = [number for number, agent in enumerate(agents) if not agent]
+        self._measure(iter(ours), lambda n: asked[n].probe, answers.__setitem__)
+        self._by_agents({n: (agent, asked[n].probe) for n, agent in enumerate(agents) if agent}, answers.__setitem__)
         return {question.key: answers[n] for n, question in enumerate(asked)}
 
     def _measure(
@@ -174,16 +183,42 @@ class _Check:
 
     def _one_way(self, one: int, other: int) -> Iterator[int]:
         if self._stations[one].netns is not None:
-            for family in common_families(self._stations[one], self._stations[other]):
-                yield self._ledger.number(one, other, family)
+            yield from self._ways(one, other)
+
+    def _ways(self, one: int, other: int) -> Iterator[int]:
+        for family in common_families(self._stations[one], self._stations[other]):
+            yield self._ledger.number(one, other, family)
+
+    def _from_agent(self, one: int) -> Iterator[int]:
+        """The ways from a station that its guest agent asks for."""
+        for other in range(len(self._stations)) if self._stations[one].agent else ():
+            if other != one:
+                yield from self._ways(one, other)
+
+    def _ask_agents(self, numbers: Iterable[int]) -> None:
+        asked = {}
+        for number in numbers:
+            asked[number] = (self._stations[self._ledger.split(number)[0]].agent, self._probe(number))
+        self._by_agents(asked, lambda number, answer: self._ledger.enter(number, *answer))
+
+    def _by_agents(self, asked: Mapping[int, tuple[str, Probe]], record: Callable[[int, Answer], None]) -> None:
+        """Have guest agents ask probes, each the one whose socket is named, and record what came of them."""
+        numbers: dict[str, list[int]] = {}
+        for number, (agent, _) in asked.items():
+            numbers.setdefault(agent, []).append(number)
+        found = agents.ask(self._kernel, {path: [asked[n][1] for n in each] for path, each in numbers.items()})
+        for path, answers in found.items():
+            for number, answer in zip(numbers[path], answers, strict=True):
+                record(number, answer)
 
     def _probe(self, number: int) -> Probe:
         one, other, family = self._ledger.split(number)
         source, target = self._stations[one], self._stations[other]
         address = target_address(source, target, family)
-        assert source.netns is not None
         assert address is not None
-        return Probe(source.netns, address, family, answerer=target.netns, link=self._crowded_link(source, target))
+        return Probe(
+            source.netns or "", address, family, answerer=target.netns, link=self._crowded_link(source, target)
+        )
 
     def _crowded_link(self, source: Station, target: Station) -> str:
         """The source's link on a crowded network that both are on, or ""."""
@@ -192,13 +227,9 @@ class _Check:
 
     def _enter_the_unmeasured(self) -> None:
         for one, source in enumerate(self._stations):
-            if source.netns is not None:
+            if source.netns is not None or source.agent:
                 continue
-            why = (
-                f"the namespace of {source.name} isn't there"
-                if source.name in self._missing
-                else f"there is no way to send from {source.name} here"
-            )
+            why = f"the namespace of {source.name} isn't there" if source.name in self._missing else source.why_mute
             for other, target in enumerate(self._stations):
                 if one != other:
                     for family in common_families(source, target):

@@ -49,11 +49,11 @@ def questions(expectations: Sequence[Expectation], members: Members, stations: M
         for source, target in pairs(expectation, members, stations):
             for family in common_families(source, target):
                 address = target_address(source, target, family)
-                if source.netns is None or address is None:
+                if (source.netns is None and not source.agent) or address is None:
                     continue
                 key = QuestionKey(source.name, target.name, family, expectation.proto, expectation.port)
                 door = target.door(key.proto, key.port, family)
-                probe = Probe(source.netns, address, family, key.proto, key.port, target.netns, target.can_listen)
+                probe = Probe(source.netns or "", address, family, key.proto, key.port, target.netns, target.can_listen)
                 if door is not None:
                     probe = probe._replace(answerer=door.netns, listen=True, behind=(door.address, door.behind))
                 found.setdefault(key, Question(key, probe))
@@ -120,7 +120,7 @@ class _Judge(NamedTuple):
             else:
                 key = QuestionKey(source.name, target.name, family, expectation.proto, expectation.port)
                 found = self.answers.get(key)
-            yield found or Answer(None, f"there is no way to send from {source.name} here")
+            yield found or Answer(None, source.why_mute)
 
 
 def _verdict(reaches: bool, seen: Sequence[tuple[str, Answer]]) -> tuple[bool | None, str]:

@@ -50,8 +50,8 @@ class Station:
     """A guest or place that sends, answers, or both.
 
     `netns` is the namespace that we can send from, "" the one we started in; None where there is no way in, and then it
-    is a destination only. `kind` is a guest's kind as the file has it; for host, lan, gateway and internet it is "lab"
-    in a lab, else "outside".
+    is a destination only, unless it has an agent. `kind` is a guest's kind as the file has it; for host, lan, gateway
+    and internet it is "lab" in a lab, else "outside".
     The `host` has a seat for every network and a last one, with the address that its default route uses.
     """
 
@@ -60,6 +60,10 @@ class Station:
     nics: tuple[Seat, ...]
     kind: str = "namespace"
     doors: tuple[Door, ...] = ()
+    mute: str = ""
+    """Why it can't be sent from, where there is more to say than that there is no way."""
+    agent: str = ""
+    """The socket of the guest agent that asks for it, where it is a virtual machine which has one."""
 
     def door(self, proto: str, port: int, family: Family) -> Door | None:
         """Who answers on a port of the station's, where it isn't the station itself."""
@@ -69,6 +73,11 @@ class Station:
     def can_listen(self) -> bool:
         """Whether guestwire may listen there where nothing does: in a guest's namespace, a lab, never on a host."""
         return self.netns is not None and self.kind in ("namespace", "lab")
+
+    @property
+    def why_mute(self) -> str:
+        """Why it can't be sent from, where it has neither namespace nor agent."""
+        return self.mute or f"there is no way to send from {self.name} here"
 
     @cached_property
     def networks(self) -> frozenset[str]:

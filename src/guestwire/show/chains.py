@@ -20,6 +20,7 @@ from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
+from guestwire.kinds.vmnic import VmNic
 from guestwire.picture import Picture
 from guestwire.show.wiring import UNREAD, Edge, Place, Wiring, natural
 
@@ -128,6 +129,7 @@ class _Builder:
             ):
                 self.addresses.setdefault((address.netns, address.link), []).append(address.interface)
         self.domains = {(nic.netns, nic.link): nic.domain for nic in picture.of(DomainNic) if nic.link}
+        self.machines = {(nic.netns, nic.end[0]): nic for nic in picture.of(VmNic) if nic.end}
         self.titles, self.shortened = _titles(picture.of(Namespace))
         self.claimed: set[Place] = set()
         self.pointed: set[frozenset[Place]] = set()
@@ -220,6 +222,11 @@ class _Builder:
         end = ""
         if Edge.HELD in self.wiring.joined[node.place].values():
             return []
+        if (nic := self.machines.get(node.place)) is not None:
+            end = nic.name.partition("/")[2]
+            addresses = tuple(map(printable, nic.addresses))
+            place = (node.place[0], nic.name)
+            return [Node(Role.PROGRAM, place, printable(end), node.where, Edge.DESCRIPTOR, addresses=addresses)]
         if link is not None and node.place in self.domains:
             end = f"domain {printable(self.domains[node.place])}"
         elif isinstance(link, Tap) and link.carrier and link.up:
@@ -248,11 +255,12 @@ def _titles(spaces: list[Namespace]) -> tuple[dict[str, str], str]:
 
 
 def _states(link: Link) -> tuple[str, ...]:
+    vlans = () if link.vlans is None else (f"VLAN {link.vlans}",)
     if link.up is False:
-        return ("down",)
+        return (*vlans, "down")
     if link.carrier:
-        return ()
-    return ("no program holds it",) if isinstance(link, Tap) else ("no carrier",)
+        return vlans
+    return (*vlans, "no program holds it" if isinstance(link, Tap) else "no carrier")
 
 
 def _by_namespace(item: tuple[str, list[Node]]) -> tuple[object, ...]:

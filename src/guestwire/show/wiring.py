@@ -14,8 +14,8 @@ from functools import cache
 
 from guestwire.kinds.address import Address
 from guestwire.kinds.cable import Cable
+from guestwire.kinds.child import Child
 from guestwire.kinds.link import Link
-from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.route import Route
 from guestwire.kinds.veth import Veth
@@ -81,7 +81,7 @@ class Wiring:
             self._join(place, (link.netns, link.master), Edge.PORT)
         if isinstance(link, Veth) and link.peer:
             self._join(place, self._beyond(place, link.peer), Edge.CABLE)
-        elif isinstance(link, Macvlan) and link.parent:
+        elif isinstance(link, Child) and link.parent:
             self._join(place, self._beyond(place, link.parent), Edge.PARENT)
 
     @staticmethod
@@ -211,7 +211,7 @@ class Wiring:
         link = self.links.get(other)
         if link is None or other == place:
             return False
-        parent = link.parent if isinstance(link, Macvlan) else None
+        parent = link.parent if isinstance(link, Child) else None
         return (link.netns, link.master) == place or parent == place
 
     def _outward(self, place: Place, seen: set[Place]) -> Place | None:

@@ -155,7 +155,8 @@ def standing(document: Mapping[str, Any]) -> str:
             rows.append(
                 (*first, nic.get("name", ""), nic.get("network", ""), nic.get("device") or "", addresses, place)
             )
-    text = table(_cut_rows(rows)) + _machines(document) + _leases(document)
+    text = table(_cut_rows(rows)) + "".join(f"{each['why']}\n" for each in document["guests"] if "why" in each)
+    text += _machines(document) + _leases(document)
     networks = [("NETWORK", "TYPE", "LINK", "PORTS")]
     for each in document["networks"]:
         # Who shares a parent's cable is no port of it: then the number says nothing.
@@ -183,7 +184,7 @@ def standing(document: Mapping[str, Any]) -> str:
         return text + "\nAs the file says.\n"
     lines = [
         f"  {each['action']} {each['kind']} {each['name']}"
-        + (f" in namespace {each['netns']}" if each["netns"] and each["kind"] != "namespace" else "")
+        + (f" in namespace {each['netns']}" if each["netns"] not in ("", each["name"]) else "")
         + "".join(
             f", {name}: {_brief(pair['is'])} → {_brief(pair['should be'])}" for name, pair in each["differs"].items()
         )
@@ -208,6 +209,9 @@ def _machines(document: Mapping[str, Any]) -> str:
         for nic in guest["nics"]
         if nic.get("guest_mac")
     ]
+    machines = [guest["machine"] for guest in document["guests"] if guest.get("machine")]
+    whys = dict.fromkeys((each["accelerator"], each["accelerator_why"]) for each in machines if each["accelerator_why"])
+    notes += [f"{accelerator}: {why}.\n" for accelerator, why in whys]
     return "\n" + table(_cut_rows(rows)) + "".join(notes) if len(rows) > 1 else ""
 
 

@@ -63,6 +63,13 @@ class File(Part):
         object.__setattr__(self, "_source", source)
         return self
 
+    def with_guests(self, guests: Mapping[str, Guest]) -> File:
+        """The same file with some guests more."""
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        source: Places | None = getattr(self, "_source", None)
+        more = File(**{**own, "guests": {**self.guests, **guests}})
+        return more.located(source) if source is not None else more
+
     def problem(self, where: Where, message: str, hint: str | None = None) -> Problem:
         """A problem of the value at this path, or its nearest ancestor, with whose it is put before the message.
 

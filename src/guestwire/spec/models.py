@@ -12,22 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from guestwire.errors import Problem
+from guestwire.spec.addresses import Address, Addresses, Host, Hosts, NicAddresses, Subnets
 from guestwire.spec.report import Where
 from guestwire.spec.scalars import (
-    Address,
-    Addresses,
     Count,
     Flag,
     GroupMask,
-    Host,
-    Hosts,
     LinkName,
     Mac,
     Mtu,
-    NicAddresses,
     PortNumber,
     Queues,
-    Subnets,
+    VlanId,
+    VlanIds,
     Word,
     fail,
     listed,
@@ -132,6 +129,13 @@ class Nic(Part):
     )
     portgroup: Word | None = Field(None, description="which of a libvirt network's port groups its port is of")
     port: Port | None = Field(None, description="how a bridge treats its port, over what the network says")
+    vlan: VlanId | None = Field(
+        None, description="on a bridge with vlans: the VLAN of its untagged frames, 1 to 4094; else the network's"
+    )
+    vlans: VlanIds | None = Field(
+        None,
+        description="the VLANs whose frames come and go with a tag, as [10, 20-30]; then untagged ones only by vlan",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -183,6 +187,15 @@ class Network(Part):
     def why_exclusive(self) -> str | None:
         """Why no second network can use this one's uplink, or None where one can."""
         return None
+
+    @property
+    def segmented(self) -> bool:
+        """Whether its NICs may name VLANs."""
+        return False
+
+    def shares_as(self) -> str:
+        """How it uses its uplink: others there must do so in the same way, or in none ("")."""
+        return ""
 
     def answers_dhcp(self) -> bool:
         """Whether somebody on the network may answer a DHCP client: on a LAN that is taken for granted."""

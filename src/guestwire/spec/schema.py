@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from guestwire.spec.expect import PATTERN
 from guestwire.spec.file import File
-from guestwire.spec.models import Guest, Lab, Network, Nic, Part, Port
+from guestwire.spec.models import Guest, Lab, Network, Nic, Part, Port, kebab
 from guestwire.spec.registry import Registry
 from guestwire.spec.scalars import NAME
 
@@ -118,7 +119,13 @@ def _section(registry: Registry[Any], base: type[Part], section: str, defs: Json
         names = " or ".join(f"`{name}`" for name in registry.names(cls))
         yield f"\n### {tag}: {names}\n\n{_first(cls)}\n"
         required = set(defs[cls.__name__].get("required", ())) - set(shared.get("required", ()))
-        yield from _table(defs[cls.__name__], [key for key in common if key not in required])
+        own = defs[cls.__name__]
+        yield from _table(own, [key for key in common if key not in required])
+        for key, value in own["properties"].items():
+            if "$ref" in value and key not in common:
+                inner = defs[value["$ref"].rpartition("/")[2]]
+                yield f"\n#### {key}\n\n{inner['description'].splitlines()[0]}\n"
+                yield from _table(inner, ())
 
 
 def _first(cls: type[Part]) -> str:
@@ -144,10 +151,15 @@ def _value(value: Json) -> str:
     if "enum" in value or "const" in value:
         return ", ".join(f"`{word}`" for word in value.get("enum", [value.get("const")]))
     if "$ref" in value:
-        return f"keys and values, see {value['$ref'].rpartition('/')[2].lower()}"
+        return f"keys and values, see {kebab(_words(value['$ref'].rpartition('/')[2]))}"
     kinds = value.get("type", "")
     kind = kinds[0] if isinstance(kinds, list) else kinds
     return {"array": "a list", "object": "names, each with keys and values", "string": "a text"}.get(kind, str(kind))
+
+
+def _words(name: str) -> str:
+    """A class's name as a key's: cloud_init of CloudInit."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def _plain(default: Any) -> str:

@@ -61,7 +61,8 @@ def _unknown(cls: type[Part], where: Where, loc: Where, report: Report, registry
     others = registry.having(key) if registry and len(loc) == 1 else []
     if registry and others:
         mine = registry.names(cls)[0]
-        message = f"key {quote(key)} means nothing for {registry.tag} {mine}; {', '.join(others)} has it."
+        have = "has" if len(others) == 1 else "have"
+        message = f"key {quote(key)} means nothing for {registry.tag} {mine}; {', '.join(others)} {have} it."
         report.at((*where, *loc), message, "Leave it out.", key=True)
         return
     report.at((*where, *loc), f"unknown key {quote(key)}.", lambda: _slip(key, known), key=True)

@@ -26,6 +26,10 @@ class Wanted:
     picture: Web
     desired: Desired
     state: State
+    awaits: bool
+    """Whether something that the file names isn't there yet: a container that doesn't run."""
+    users: tuple[int, ...]
+    """The processes that are guests for as long as they run."""
     problem: Callable[[Key, str, str], Problem]
 
 
@@ -41,6 +45,9 @@ class Host(Protocol):
 
         Raises Busy where another is at work, and what `up` raises.
         """
+
+    def has_come(self) -> bool:
+        """Whether something is there by now of what wasn't, when it was last caught up."""
 
     def look(self, wanted: Wanted) -> Picture:
         """All there is of the project."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+from collections.abc import Iterable
 
 from guestwire.apply import Store
 from guestwire.kinds import Thing
+from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.mark import RUN
 from guestwire.linux import namespaces
 from guestwire.linux.inotify import ARRIVED, LEFT, Watch
@@ -30,6 +32,7 @@ class Sources:
         self._poll = select.epoll()
         self._ready: set[int] = set()
         self._processes: dict[int, int] = {}  # pid → its descriptor
+        self._users: set[int] = set()
         self._folders = Watch([], ARRIVED | LEFT)
         for fd in (*self._monitor.filenos(), self._folders.fileno(), stop):
             self._poll.register(fd, select.EPOLLIN)
@@ -72,9 +75,10 @@ class Sources:
         """Which namespace the one that we are in knows by which number."""
         return self._monitor.numbers()
 
-    def follow(self, seen: Web) -> None:
-        """Hear of the ends of all processes in a picture."""
-        pids = {pid for value in seen.of(Thing) if (pid := getattr(value, "pid", 0))}
+    def follow(self, seen: Web, users: Iterable[int]) -> None:
+        """Hear of the ends of all processes in a picture, and of those that use it."""
+        self._users = {*users, *(each.pid for each in seen.of(Attachment) if each.pid)}
+        pids = self._users | {pid for value in seen.of(Thing) if (pid := getattr(value, "pid", 0))}
         for pid in self._processes.keys() - pids:
             self._leave(pid)
         for pid in pids - self._processes.keys():
@@ -117,6 +121,7 @@ class Sources:
         ended = [pid for pid, handle in self._processes.items() if handle in ready]
         for pid in ended:
             self._leave(pid)
+            stale.anew |= pid in self._users
             stale.keys.update(_of(seen, pid))
         return bool(ended)
 

@@ -29,7 +29,7 @@ class Stale:
     addresses and routes are, `keys` what is read by key. `touched` are the keys of what we have changed ourselves: what
     is there then counts as news, though it is as before. Of namespaces that are found gone `dying` has the far ends of
     what was in them, which the kernel ends in its own time. `everything` where events were lost, so that nothing but a
-    look at all of it helps.
+    look at all of it helps. `anew` where a process has ended that what is wanted was made for.
     """
 
     told: dict[str, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
@@ -41,6 +41,7 @@ class Stale:
     touched: set[Key] = field(default_factory=set)
     dying: dict[str, set[Key]] = field(default_factory=dict)
     everything: bool = False
+    anew: bool = False
 
     def __bool__(self) -> bool:
         parts = (self.told, self.ports, self.links, self.addresses, self.keys, self.namespaces, self.touched)

@@ -95,7 +95,8 @@ class Watcher:
         now = time.monotonic()
         if now < self._paused:
             return min(self._paused - now, self._notifier.interval or TICK)
-        waits = [TICK if self._slow or self._blocked else LOOK, self._notifier.interval]
+        awaits = self._wanted is not None and self._wanted.awaits
+        waits = [TICK if self._slow or awaits or self._blocked else LOOK, self._notifier.interval]
         waits += [self._patience.next()] if self._pending else []
         waits += [until - now for until, _ in self._dying.values()]
         waits += [0.0] if self._stale and not self._blocked else []
@@ -113,7 +114,7 @@ class Watcher:
             if self._blocked:
                 with self._host.at_work():
                     self._blocked = False
-            anew = self._stamp is None or self._host.store.stamp() != self._stamp
+            anew = self._stamp is None or self._host.store.stamp() != self._stamp or self._moved()
             if anew and not self._start(sources):
                 return False
             self._tick()
@@ -131,6 +132,10 @@ class Watcher:
         return True
 
     # What is wanted
+
+    def _moved(self) -> bool:
+        """Whether something is elsewhere or gone that what is wanted was made for: a container, a program."""
+        return self._stale.anew or (self._wanted is not None and self._wanted.awaits and self._host.has_come())
 
     def _start(self, sources: Sources) -> bool:
         """Begin, or begin anew after somebody's `up`."""
@@ -166,7 +171,7 @@ class Watcher:
         self._seen.scope = set(self._host.namespaces())
         self._looked = time.monotonic()
         self._pending = set(self._wanted.picture.values) | set(self._seen.values)
-        sources.follow(self._seen)
+        sources.follow(self._seen, self._wanted.users)
 
     # What is seen
 
@@ -211,7 +216,7 @@ class Watcher:
             stale.renew(again, self._seen, self._wanted.picture)
         if stale.keys:
             self._host.claim(self._seen, self._wanted)
-            sources.follow(self._seen)
+            sources.follow(self._seen, self._wanted.users)
         self._dying.update((netns, (time.monotonic() + DYING, ends)) for netns, ends in stale.dying.items())
         self._renew(value for value in again.changed.values() if value is not None)
         self._patience.changed(again.changed)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.namespace import Namespace
 from guestwire.picture import Desired, Key, Picture, Value
 
@@ -104,7 +105,7 @@ def concerned(seen: Web, wanted: Web, keys: Iterable[Key]) -> set[Key]:
         value = want or have
         if isinstance(value, Link):
             stack += _around(seen, wanted, value)
-        elif isinstance(value, Namespace) and (want is None or have is None):
+        elif isinstance(value, Namespace | Attachment) and (want is None or have is None):
             stack += [*seen.inside(value.name), *wanted.inside(value.name)]
         for value in (want, have):
             if isinstance(value, Thing):
@@ -129,9 +130,10 @@ def _missing_below(seen: Web, wanted: Web, want: Thing) -> Iterator[Key]:
         if seen.link(place) is None and (below := wanted.link(place)) is not None:
             yield below.key
     for netns in want.namespaces():
-        key = Key("", netns, Namespace.KIND, netns)
-        if key in wanted and key not in seen:
-            yield key
+        for kind in (Namespace, Attachment):
+            key = Key("", netns, kind.KIND, netns)
+            if key in wanted and key not in seen:
+                yield key
 
 
 def part(seen: Web, desired: Desired, keys: set[Key]) -> tuple[Picture, Desired]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 
 from guestwire.cli.table import LAB, Argument, Verb
 
 __all__ = ["VERB", "run"]
+
+
+def _seconds(word: str) -> float:
+    if not word.isdecimal():
+        raise ArgumentTypeError(f"`{word}` is no number of seconds: 0 or more")
+    return float(word)
+
 
 VERB = Verb(
     "exec",
@@ -14,13 +21,20 @@ VERB = Verb(
     (
         Argument("GUEST", "the guest's name, or PROJECT/GUEST where two projects have one of that name"),
         LAB,
+        Argument(
+            "--wait", "how long a virtual machine's agent gets to answer; 5 by default", value="SECONDS", type=_seconds
+        ),
+    ),
+    details=(
+        "In a virtual machine the command is run by its QEMU guest agent, without a shell and without a terminal. It "
+        "gets as a whole what is piped in, and what it writes is printed as it ends."
     ),
     command=Argument("COMMAND", "the command and its words"),
     examples=(
         ("guestwire exec web -- ip address", "the addresses, as the guest `web` sees them"),
         ("guestwire exec three-ways/web -- ping -c 1 db", "of the project `three-ways`, where others have a `web` too"),
     ),
-    exits=((0, "the exit code is the command's own"),),
+    exits=((0, "the exit code is the command's own"), (69, "no guest agent answers in the virtual machine")),
 )
 
 
@@ -28,4 +42,5 @@ def run(args: Namespace) -> int:
     """Run it; its exit code."""
     from guestwire import api
 
-    return api.execute(args.guest, args.command)
+    patience = {} if args.wait is None else {"patience": args.wait}
+    return api.execute(args.guest, args.command, **patience)

@@ -7,12 +7,13 @@ import select
 import socket
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 from tests.machine.guest import APPEND, initramfs, kernel
 from tests.sandbox import Sandbox
 
-__all__ = ["MACHINE", "Console", "folder", "logged", "machine"]
+__all__ = ["MACHINE", "Console", "folder", "idle", "logged", "machine"]
 
 MACHINE = f"kind: qemu, memory: 128M, kernel: {kernel()}, initramfs: {initramfs()}"
 """The keys of a guest that boots in three seconds."""
@@ -22,6 +23,12 @@ def machine(nics: str, *settings: str, more: str = "") -> str:
     """A guest of the file: its NICs, and the words of its command line that set them up."""
     words = " ".join((APPEND, *settings))
     return f'{{{MACHINE}, append: "{words}", nics: {nics}{more and f", {more}"}}}'
+
+
+def idle(path: Path) -> Path:
+    """A disk from which a machine starts and does nothing: its boot sector is `cli; hlt; jmp`, back to the `hlt`."""
+    path.write_bytes(b"\xfa\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 16))
+    return path
 
 
 def folder(sandbox: Sandbox, guest: str, project: str = "lab") -> str:

@@ -1,0 +1,46 @@
+"""`guestwire console`: a virtual machine's serial console, on this terminal."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from guestwire.cli.table import LAB, Argument, Verb
+from guestwire.errors import Interrupted, UsageError
+
+__all__ = ["VERB", "run"]
+
+VERB = Verb(
+    "console",
+    "a virtual machine's console",
+    (
+        Argument("GUEST", "the guest's name, or PROJECT/GUEST where two projects have one of that name"),
+        LAB,
+    ),
+    details=(
+        "Ctrl-] leaves; every other key goes to the guest. What is piped in goes there as it is, and its end ends "
+        "nothing: what the guest says is printed until it ends, or Ctrl-C.\n\nA console has room for one."
+    ),
+    examples=(
+        ("guestwire console vm", "type to `vm`, and see what it says"),
+        ("echo reboot | guestwire console vm | grep -m 1 login:", "wait until it asks for a login again"),
+    ),
+)
+
+
+def run(args: Namespace) -> int:
+    """Stay on it until somebody leaves, or the machine ends."""
+    from guestwire import api
+    from guestwire.cli.terminal import say
+    from guestwire.linux.console import Ended
+
+    if args.json:
+        raise UsageError("console is what a guest says, and has no JSON.", hint="Leave --json out.")
+    machine = api.find_machine(args.guest)
+    leaving = "Ctrl-] leaves it" if sys.stdin and sys.stdin.isatty() else "Ctrl-C ends this"
+    ended = api.attach(machine, lambda: say(args, f"{machine.name}'s console. {leaving}."))
+    if ended is Ended.STOPPED:
+        raise Interrupted("interrupted.")
+    if ended is not Ended.UNREAD:
+        say(args, f"\n{machine.name} {'has ended' if ended is Ended.GONE else 'runs on'}.")
+    return 0

@@ -1,0 +1,51 @@
+"""`guestwire logs`: what a virtual machine has said on its console."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError, Namespace
+
+from guestwire.cli.table import LAB, Argument, Verb
+from guestwire.errors import UsageError
+
+__all__ = ["VERB", "run"]
+
+
+def _lines(word: str) -> int:
+    if not word.isdecimal():
+        raise ArgumentTypeError(f"`{word}` is no number of lines: 0 or more")
+    return int(word)
+
+
+VERB = Verb(
+    "logs",
+    "what a virtual machine has said on its console",
+    (
+        Argument("GUEST", "the guest's name, or PROJECT/GUEST where two projects have one of that name"),
+        LAB,
+        Argument("--lines", "only the last so many", value="N", type=_lines),
+        Argument("--follow", "go on with what comes, until the guest ends"),
+        Argument("--qemu", "what its QEMU has said instead: why it ended, say"),
+    ),
+    details="What clears, colours or moves about on a terminal is left out.",
+    examples=(
+        ("guestwire logs vm --lines 20", "how it booted"),
+        ("guestwire logs vm --follow --lines 0 | grep -m 1 login:", "wait until it asks for a login"),
+    ),
+)
+
+
+def run(args: Namespace) -> int:
+    """Print the lines."""
+    from guestwire import api
+    from guestwire.cli.terminal import emit, put
+
+    if args.json and args.follow:
+        raise UsageError("what is followed has no end, and a JSON document has one.", hint="Leave one of them out.")
+    machine = api.find_machine(args.guest)
+    lines = api.log(machine, qemu=args.qemu, last=args.lines, follow=args.follow)
+    if args.json:
+        emit(args, {"guest": machine.name, "lines": list(lines)}, "")
+    else:
+        for line in lines:
+            put(f"{line}\n")
+    return 0

@@ -1,0 +1,87 @@
+"""`guestwire run`: run a program with a NIC of its own."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError, Namespace
+
+from guestwire.cli.table import FILE, Argument, Verb
+
+__all__ = ["VERB", "run"]
+
+MOST = 256  # MAX_TAP_QUEUES, drivers/net/tun.c
+
+
+def _queues(word: str) -> int:
+    if not word.isdecimal() or not 1 <= int(word) <= MOST:
+        raise ArgumentTypeError(f"`{word}` is no number of queues: 1 to {MOST}")
+    return int(word)
+
+
+VERB = Verb(
+    "run",
+    "run a program with a NIC of its own, a descriptor or a namespace",
+    (
+        FILE,
+        Argument("--network", "the network that it is plugged into", value="NAME", required=True),
+        Argument("--project", "the project, where several are up", value="NAME"),
+        Argument(
+            "--device",
+            "what it gets: a descriptor of a tap, macvtap or tun, or a namespace; else what the network's type says",
+            value="DEVICE",
+            choices=("tap", "macvtap", "tun", "namespace"),
+        ),
+        Argument("--namespace", "the same as --device namespace: it runs in a namespace of its own"),
+        Argument("--address", "the address; else one is assigned", value="ADDRESS"),
+        Argument("--mac", "the MAC; else one made from the names", value="MAC"),
+        Argument("--name", "the guest's name; else run-1, run-2 …", value="GUEST"),
+        Argument(
+            "--queues", "how many descriptors of the NIC it gets, each a queue", value="N", type=_queues, default=1
+        ),
+        Argument("--vnet-header", "each frame has a virtio-net header before it, as a hypervisor wants it"),
+        Argument("--user", "run it as this user, by name or number", value="USER"),
+    ),
+    command=Argument("COMMAND", "the command and its words"),
+    details="""\
+The NIC is there for as long as the command runs, and the command's exit code is run's. Signals are passed on. On a
+`bridge` it is a tap, on `macvtap` a macvtap, on `routed` a tun.
+
+Descriptors are 3, 4 … and LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are set as systemd sets them. In the command's
+words {fd} stands for the first number, {fds} for all, as 3:4; {mac}, {address}, {name}, {link} and {network} for what
+their names say. {{fd}} is {fd}; other braces stay as they are.
+
+What the command does with frames is its own affair: it has the address that {address} says, and nobody sets it. With
+--namespace it has a link that is set up already, with address and default route.
+
+`status` shows it as a guest of kind program. `up` meanwhile leaves its NIC alone; `down` takes it away. Where this
+command is killed, the program goes on, and has its NIC until it ends.""",
+    examples=(
+        (
+            "guestwire run --network lan -- qemu-system-x86_64 -netdev tap,id=n,fd={fd} "
+            "-device virtio-net-pci,netdev=n,mac={mac} disk.img",
+            "a virtual machine on the network `lan`",
+        ),
+        ("guestwire run --network lan --namespace -- curl http://web/", "a command with an address of its own"),
+    ),
+    exits=((0, "the exit code is the command's own"),),
+)
+
+
+def run(args: Namespace) -> int:
+    """Run it; its exit code."""
+    from guestwire import api
+    from guestwire.cli.terminal import say
+
+    wish = api.Wish(
+        args.network,
+        device="namespace" if args.namespace else args.device,
+        name=args.name,
+        address=args.address,
+        mac=args.mac,
+        queues=args.queues,
+        vnet_header=args.vnet_header,
+        user=args.user,
+    )
+    code, left = api.run(args.command, wish, path=args.file, project=args.project, netns=args.netns)
+    if left:
+        say(args, f"warning: {left}")
+    return code

@@ -1,0 +1,54 @@
+"""Where a guest's default routes lead: at most one a family, by one of its NICs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_interface
+from typing import NamedTuple
+
+from guestwire.compile.parts import BuiltNetwork
+from guestwire.compile.site import Seat, Site
+
+__all__ = ["Way", "gateway_of", "leading"]
+
+
+class Way(NamedTuple):
+    """The NIC that a default route goes by, and its gateway: None where the lease tells it, "" where it needs none."""
+
+    seat: Seat
+    gateway: str | None = None
+    onlink: bool = False
+    """Whether the gateway lies beyond the guest's own subnet."""
+
+
+def leading(site: Site, seats: Sequence[Seat], version: int) -> Way | None:
+    """A guest's default route of a family: by the NIC that says so, else by the first that has address and gateway."""
+    for seat in sorted(seats, key=lambda seat: seat.nic.default_route is not True):
+        gateway = gateway_of(site, seat, version)
+        if seat.nic.default_route is False:
+            continue
+        if seat.dhcp and version == 4:
+            return Way(seat)
+        if gateway is not None:
+            network = site.file.networks[seat.nic.network]
+            return Way(seat, gateway, onlink=version == 4 and isinstance(network, BuiltNetwork) and network.alone)
+    return None
+
+
+def gateway_of(site: Site, seat: Seat, version: int) -> str | None:
+    """Where a NIC's default route would lead; None where nowhere. What is wrong with the file is refused."""
+    given = [str(address) for address in seat.nic.gateway or () if address.version == version]
+    if not any((6 if ":" in address else 4) == version for address in seat.addresses):
+        if given and seat.dhcp and version == 4:
+            message = f"gateway {given[0]} has no address to go with: the server that lends one names the gateway."
+            site.refuse(seat.nic.at("gateway"), message, "Leave gateway out, or give an address.")
+        return None
+    network = site.file.networks[seat.nic.network]
+    assert isinstance(network, BuiltNetwork)
+    if not given:
+        return network.gateway_for(site, seat, version)
+    nets = [ip_interface(each).network for each in seat.addresses if (6 if ":" in each else 4) == version]
+    if not any(ip_address(given[0]) in net for net in nets):
+        message = f"gateway {given[0]} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."
+        site.refuse(seat.nic.at("gateway"), message, "Use that of a router on the network.")
+    return given[0]
