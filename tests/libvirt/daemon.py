@@ -34,7 +34,9 @@ mount -t tmpfs none /etc/libvirt
 mount -t sysfs none /sys
 mount --bind {cache} /var/cache/libvirt
 mount -t tmpfs none /run/lv/dev && cd /run/lv/dev && mkdir pts shm net
-for node in null zero full random urandom tty ptmx net/tun; do [ ! -e /dev/$node ] || cp -a /dev/$node $node; done
+for node in null,1,3 zero,1,5 full,1,7 random,1,8 urandom,1,9 tty,5,0 net/tun,10,200; do
+    IFS=,; set -- $node; unset IFS; mknod -m 666 $1 c $2 $3
+done
 mount --bind /run/lv/dev /dev && mount -t devpts devpts /dev/pts -o newinstance,ptmxmode=0666
 ln -sf pts/ptmx /dev/ptmx
 # libvirtd looks for this account at its start, though qemu.conf names another.

@@ -188,6 +188,20 @@ def test_up_and_down_leave_the_domain_as_it_was(off: Libvirtd) -> None:
     assert off.virsh("net-list", "--all") == ""
 
 
+def test_more_than_libvirt_can_say(off: Libvirtd) -> None:
+    """Then the domain's NIC is a tap or macvtap of ours."""
+    text = FILE.replace("subnet: 10.1.0.0/24}", "subnet: 10.1.0.0/24, port: {learning: false}}")
+    few = "  few: {type: macvtap, uplink: eth0, mode: source, macs: '52:54:00:00:00:77'}\nguests:"
+    off.sandbox.write(text.replace("guests:", few).replace("[lan, nat]}\n  ns", "[lan, few]}\n  ns"))
+    off.sandbox.sh("ip link add eth0 type veth peer name far0; ip link set eth0 up; ip link set far0 up")
+    off.sandbox.guestwire("up")
+    assert off.virsh("dumpxml", "web").count("managed='no'") == 2
+    off.virsh("start", "web")
+    assert "learning off" in off.sandbox.sh("bridge -d link show dev demo-web.0")
+    assert off.sandbox.json("plan")["changes"] == []
+    assert [nic["plugged"] for nic in off.sandbox.json("status")["guests"][0]["nics"]] == [True, True]
+
+
 def test_down_after_a_reboot(off: Libvirtd) -> None:
     """The project's state is gone, as are its links; what libvirt keeps is known by its marks."""
     domain = off.virsh("dumpxml", "web")

@@ -127,6 +127,7 @@ class Libvirt:
                 return None
             except (OSError, ValueError):
                 continue
+        self._ask(self._connection.getLibVersion)  # it may have just ended
         return 0
 
     # Changing

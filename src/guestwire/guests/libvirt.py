@@ -86,7 +86,9 @@ class LibvirtDomain(BuiltGuest):
         return called(self.uri, self.domain or name)
 
     def sit(self, site: Site, seat: Seat) -> Seat:
-        return replace(seat, netns=site.host, link=seat.host_link, device=TAP, user=0, group=NOBODY)
+        devices = [device for device in site.file.networks[seat.nic.network].devices if device != "tun"]
+        device = devices[0] if devices else TAP
+        return replace(seat, netns=site.host, link=seat.host_link, device=device, user=0, group=NOBODY)
 
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:
         domain = site.seen.get(Key("", site.host, Domain.KIND, self._domain(name)))

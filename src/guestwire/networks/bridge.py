@@ -226,15 +226,16 @@ class Bridge(Segmented):
 
     def source(self, site: Site, seat: Seat) -> Source | None:
         options = self._options(seat)
-        if options != PortOptions(isolated=options.isolated):
-            message = "of a port that libvirt makes only isolated can be chosen."
-            site.refuse(seat.nic.path, message, "Leave the port's other options out, or use a guest of another kind.")
+        if self.vlans or options != PortOptions(isolated=options.isolated):
+            return None  # of a port that libvirt makes nothing else can be chosen
         return Source("bridge", self.link(site), isolated=bool(options.isolated))
 
     def as_libvirt(self, site: Site, seats: Sequence[Seat]) -> tuple[libvirtxml.Network | None, list[str]]:
         from guestwire.daemons import libvirtxml
 
         name, told = f"{site.project}-{self.name}", list[str]()
+        if self.vlans:
+            told.append("VLANs: libvirt's ports of a Linux bridge have none.")
         if self.uplink is not None:
             return libvirtxml.Network(name, "bridge", bridge=libvirt_link(self.link(site))), told
         if self.forward:

@@ -170,8 +170,7 @@ class Macvtap(BuiltNetwork):
 
     def source(self, site: Site, seat: Seat) -> Source | None:
         if self.mode == "source":
-            message = "libvirt has no macvtap in mode source."
-            site.refuse(seat.nic.at("network"), message, "Use another mode for this guest.")
+            return None  # libvirt makes none of that mode, and takes one that is there
         self._check_mac(site, seat)
         return Source("direct", self.uplink, "passthrough" if self.mode == "passthru" else self.mode)
 
