@@ -350,3 +350,19 @@ def test_what_cant_be_plugged_in_is_said(sandbox: Sandbox) -> None:
     sandbox.sh(f"nsenter -t {pid} -n ip link add eth0 type veth peer name other")
     done = sandbox.guestwire("up", check=False)
     assert "veth eth0 in namespace p-db is already there and isn't guestwire's" in done.stderr
+
+
+def test_a_rehearsal_leaves_it_out_and_says_so(sandbox: Sandbox) -> None:
+    sandbox.sh("ip link add eth0 type veth peer name out; ip address add 192.0.2.2/24 dev eth0; ip link set eth0 up")
+    pid = process(sandbox)
+    sandbox.write(FILE % (f"pid: {pid}", ""))
+    before = sandbox.snapshot()
+    done = sandbox.guestwire("try", check=False)
+    assert "container db: it isn't plugged in there" in done.stdout, done.stderr
+    assert has(sandbox, pid) == {}
+    assert sandbox.snapshot() == before
+    sandbox.guestwire("up", "--no-guard")
+    plugged = sandbox.snapshot()
+    sandbox.write((FILE % (f"pid: {pid}", "")).replace("web:", "new: {nics: [net]}\n  web:"))
+    assert "container db: it isn't plugged in there" in sandbox.guestwire("try", check=False).stdout
+    assert sandbox.snapshot() == plugged
