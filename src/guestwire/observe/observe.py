@@ -47,7 +47,7 @@ def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
     listed: set[tuple[type[Thing], str]] = set()
     for key in keys:
         kind = kinds()[key.kind]
-        if key.netns and key.netns not in picture.scope and not kind.OUTLASTS:
+        if key.netns and key.netns not in picture.scope and not kind.OUTLASTS and not _has_ended(picture, key):
             continue
         if kind.NAMED:
             asked.setdefault(kind, []).append(key)
@@ -57,6 +57,11 @@ def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
         picture.add(*kind.read_all(kernel, these))
     for kind, netns in listed:
         picture.add(*kind.dump(kernel, netns, {link.index: link for link in picture.of(Link, netns)}))
+
+
+def _has_ended(picture: Picture, key: Key) -> bool:
+    """Whether it is of a container that has ended: a program of ours that was in there runs yet."""
+    return Key("", key.netns, Attachment.KIND, key.netns) in picture and kinds()[key.kind].NAMED
 
 
 class _Reader:
