@@ -117,9 +117,7 @@ def rehearse(
         assert where.site is not None
         states = [state for state in map(_state, projects()) if state and state.host == where.host and not state.lab]
         named = [key for state in states for key in to_look_up(state) if key.netns in ("", where.host)]
-        whole = read_whole(
-            kernel, where.host, without(where.seen, [f"{where.project}-{name}" for name in where.found]), named
-        )
+        whole = read_whole(kernel, where.host, _uncontained(where), named)
         ssh = ssh_connection()
         servers = [address for address in resolvers(where.host) if not is_loopback(address)]
         asked = [*servers, *(each for each in ssh.split(" ")[:1] if each)]
@@ -127,14 +125,12 @@ def rehearse(
         copy = Copy(whole, where.site.desired.picture, uplinks, asked, _held(kernel, whole))
     files = _hidden(where)
 
-    containers = [(f"container {name}", "it isn't plugged in there") for name in where.found]
-
     def act() -> Rehearsal:
         leave_out()
         for place, content in files.items():
             os.makedirs(os.path.dirname(place), exist_ok=True)
             Path(place).write_bytes(content)
-        missing = (*containers, *copy.missing, *_build(copy, states))
+        missing = (*_contained(where), *copy.missing, *_build(copy, states))
         os.environ["SSH_CONNECTION"] = ssh  # the processes above us can't be looked at from here
         with Kernel() as kernel:
             play(kernel, where.host, whole.census.listeners, [(copy.places.get(each), each) for each in servers])
@@ -154,6 +150,16 @@ def rehearse(
     except NoPlace as error:
         raise _refused(error) from error
     return found
+
+
+def _uncontained(where: Situation) -> Picture:
+    """What is seen, but for what is in containers."""
+    assert where.seen is not None
+    return without(where.seen, [f"{where.project}-{name}" for name in where.found])
+
+
+def _contained(where: Situation) -> Iterator[tuple[str, str]]:
+    yield from ((f"container {name}", "it isn't plugged in there") for name in where.found)
 
 
 def _refused(error: NoPlace) -> GuestwireError:
