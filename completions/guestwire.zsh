@@ -273,6 +273,7 @@ _shtab_guestwire_pcap_defaults_added=0
 _shtab_guestwire_plan_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--project[the project\'s name, in place of the file\'s]:NAME:"
   "--commands[print it as the commands that do the same, for a shell]"
   "--exit-code[end with 2 where there is something to do]"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
@@ -422,6 +423,7 @@ _shtab_guestwire_tap_list_defaults_added=0
 
 _shtab_guestwire_try_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--project[the project\'s name, in place of the file\'s]:NAME:"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"

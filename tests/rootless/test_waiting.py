@@ -57,3 +57,16 @@ def test_confirmed_it_stays(user: list[str], sandbox: Sandbox) -> None:
     assert sandbox.run(*user, "confirm").stdout == "p: confirmed.\n"
     assert sandbox.run(*user, "plan", "/opt/home/p.yaml").stdout == "Nothing to do.\n"
     sandbox.run(*user, "down", "/opt/home/p.yaml")
+
+
+def test_a_program_gets_a_nic_in_a_lab_of_ones_own(user: list[str], sandbox: Sandbox) -> None:
+    """`run` takes no rights that a lab without root hasn't: a tap by number, and a namespace."""
+    sandbox.run(*user, "up", "/opt/home/p.yaml", "--lab")
+    words = ("run", "/opt/home/p.yaml", "--network", "lan")
+    found = sandbox.run(*user, *words, "--", "sh", "-c", "echo {fd} $LISTEN_FDS; : <&{fd}; exit 7", check=False)
+    assert (found.returncode, found.stdout) == (7, "3 1\n"), found.stderr
+    inside = sandbox.run(*user, *words, "--namespace", "--", "ip", "-br", "link", "show", "eth0")
+    assert "UP" in inside.stdout
+    assert sandbox.run(*user, "status", "/opt/home/p.yaml").stdout.endswith("As the file says.\n")
+    sandbox.run(*user, "down", "/opt/home/p.yaml")
+    assert sandbox.run(*user, "list").stdout == "No project is up.\n"

@@ -350,3 +350,46 @@ def test_what_cant_be_plugged_in_is_said(sandbox: Sandbox) -> None:
     sandbox.sh(f"nsenter -t {pid} -n ip link add eth0 type veth peer name other")
     done = sandbox.guestwire("up", check=False)
     assert "veth eth0 in namespace p-db is already there and isn't guestwire's" in done.stderr
+
+
+def test_a_rehearsal_leaves_it_out_and_says_so(sandbox: Sandbox) -> None:
+    sandbox.sh("ip link add eth0 type veth peer name out; ip address add 192.0.2.2/24 dev eth0; ip link set eth0 up")
+    pid = process(sandbox)
+    sandbox.write(FILE % (f"pid: {pid}", ""))
+    before = sandbox.snapshot()
+    done = sandbox.guestwire("try", check=False)
+    assert "container db: it isn't plugged in there" in done.stdout, done.stderr
+    assert has(sandbox, pid) == {}
+    assert sandbox.snapshot() == before
+    sandbox.guestwire("up", "--no-guard")
+    plugged = sandbox.snapshot()
+    sandbox.write((FILE % (f"pid: {pid}", "")).replace("web:", "new: {nics: [net]}\n  web:"))
+    assert "container db: it isn't plugged in there" in sandbox.guestwire("try", check=False).stdout
+    assert sandbox.snapshot() == plugged
+
+
+def test_a_dhcp_client_goes_with_its_container(sandbox: Sandbox) -> None:
+    """The client keeps the namespace that it is in; so it is ended before it is forgotten."""
+    before = sandbox.snapshot()["processes"]
+    pid = process(sandbox)
+    sandbox.write((FILE % (f"pid: {pid}", ", address: dhcp")).replace("24}", "24, dhcp: true}"))
+    sandbox.guestwire("up")
+    assert sandbox.json("status")["guests"][1]["nics"][0]["lease"]["running"] is True
+    assert has(sandbox, pid)["eth0"]
+    ended(sandbox, pid)
+    assert "dhcp client" in {step["kind"] for step in sandbox.json("status")["drift"]}
+    sandbox.guestwire("down")
+    assert "udhcpc" not in sandbox.snapshot()["processes"]
+    assert "p-" not in sandbox.sh("ip -o link; ls /run/netns")
+    assert sandbox.snapshot()["processes"] == before
+
+
+def test_the_commands_of_the_plan_do_the_same(sandbox: Sandbox) -> None:
+    pid = process(sandbox, OWN)
+    sandbox.write(FILE % (f"pid: {pid}", ""))
+    before = sandbox.snapshot()
+    sandbox.sh(sandbox.guestwire("plan", "--commands").stdout)
+    assert sandbox.json("up")["changes"] == []
+    assert has(sandbox, pid)["eth1"] == ["10.1.0.3/24"]
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before

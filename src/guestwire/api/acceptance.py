@@ -74,8 +74,8 @@ class Acceptance:
         """The expectations that can't be measured from where we stand."""
         return [each for each in self.expectations if each.expected.held is None]
 
-    def problems(self, hint: str) -> Iterator[Problem]:
-        """What is against the change, a problem each, the last with the hint."""
+    def problems(self, hint: str, *, anyway: bool) -> Iterator[Problem]:
+        """What is against the change, a problem each, the last with the hint; with `anyway`, how it can be had."""
         said = [
             f"{each.contact} answered before the change and doesn't since ({each.means}: {each.why})."
             for each in self.lost
@@ -84,8 +84,8 @@ class Acceptance:
             since = ", which held before the change" if each.lost else ""
             said.append(f"expected: {each.expected.text}{since}; but {each.expected.why}.")
         for number, message in enumerate(said, 1):
-            anyway = ANYWAY if self.lost else KEPT
-            yield Problem(message, f"{hint} {anyway}" if number == len(said) else None)
+            option = f" {ANYWAY if self.lost else KEPT}" if anyway else ""
+            yield Problem(message, f"{hint}{option}" if number == len(said) else None)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON knows it."""
@@ -105,7 +105,8 @@ class Trial:
 
     `measure` judges expectations as the host stands; `settled` waits for what they need, and after a failure, being
     told so, for what may come late. `programs` are the words of those that hold only once somebody's program runs.
-    `tell` is told what goes on. With `keep` an expectation that fails is no reason to go back.
+    `tell` is told what goes on. With `keep` an expectation that fails is no reason to go back; `anyway` says how a
+    change that was taken back can be had all the same.
     """
 
     guard: Guard | None
@@ -115,6 +116,7 @@ class Trial:
     settled: Callable[[bool], None] = lambda late: None
     programs: Collection[str] = ()
     keep: bool = False
+    anyway: bool = True
     result: Acceptance = field(default_factory=Acceptance)
     _before: dict[str, Expected] = field(default_factory=dict)
 
@@ -142,7 +144,7 @@ class Trial:
         except OSError as error:
             raise Unavailable(f"the change can't be judged: {error.strerror}.", hint="All was undone.") from error
         if self.result.lost or (self.result.failed and not self.keep):
-            rejected = Rejected(*self.result.problems("All was undone."))
+            rejected = Rejected(*self.result.problems("All was undone.", anyway=self.anyway))
             rejected.details = self.result.to_json()
             raise rejected
 

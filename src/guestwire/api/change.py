@@ -35,13 +35,15 @@ def up(
     confirm: int | None = None,
     keep: bool = False,
     guard: bool = True,
+    rehearsed: bool = False,
     tell: Callable[[str], None] = lambda doing: None,
 ) -> Outcome:
     """Build, or change to, what the file says, as one transaction; with nothing to change, nothing is written.
 
     With `guard` the change is taken back where the host doesn't reach a gateway, a DNS server or our ssh client that it
     reached before; unless `keep`, where an expectation of the file fails. With `confirm` it waits so many seconds for
-    `confirm`, and a process of its own takes it back then. `tell` is told what goes on once all is built.
+    `confirm`, and a process of its own takes it back then. `tell` is told what goes on once all is built. What is
+    `rehearsed` leaves containers out, and names none of these options.
 
     Raises FileError with the host untouched; Rejected, Refused, Unavailable, NotPermitted or Interrupted with all
     undone; Busy.
@@ -49,13 +51,14 @@ def up(
     where = situation(path, lab=lab, project=project, netns=netns, changes=True)
     with at_work(where.project, where.host, where.lab) as kernel:
         made = where.plan(kernel)
-        where.see_all_there()
+        if not rehearsed:
+            where.see_all_there()
         after = where.after(made)
         hand_over(where.returned, where.heirs)
         leases = Leases(where, made)
         waiting = _waiting(where.project, confirm) if made and confirm else None
         trial = _trial(kernel, where, made, leases, guard=guard)
-        trial.keep, trial.tell = keep, tell
+        trial.keep, trial.anyway, trial.tell = keep, not rehearsed, tell
         if made:
             preflight(kernel, made)
             trial.begin(anew=where.state is None)

@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 
 from guestwire.compile import BuiltGuest
 from guestwire.compile.whereabouts import Absent, Found
 from guestwire.daemons.containers import RUNTIMES, Keeper
 from guestwire.errors import FileError, Problem, Unavailable
 from guestwire.kinds.attachment import Attachment
+from guestwire.kinds.veth import Veth
 from guestwire.linux import namespaces, signposts
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.processes import Process
 from guestwire.linux.programs import run_program
+from guestwire.observe.observe import UNKNOWN
 from guestwire.picture import Picture
 from guestwire.spec import File
 
-__all__ = ["led_to", "refuse_absent", "see_running", "whereabouts"]
+__all__ = ["leave_out", "led_to", "refuse_absent", "see_running", "whereabouts", "without"]
 
+NOT_HERE = Absent("it isn't part of the copy", "")
+_left_out: list[bool] = []
 SECONDS = 10  # that a tool gets to answer
 
 
@@ -27,7 +32,14 @@ def whereabouts(file: File) -> dict[str, Found | Absent]:
     """Where the namespaces of a file's containers are now, by the guests' names, or why they are nowhere."""
     guests = [(each.name, each.guest) for each in file.expand() if isinstance(each.guest, BuiltGuest)]
     keepers = {name: keeper for name, guest in guests if (keeper := guest.keeper) is not None}
+    if _left_out:
+        return dict.fromkeys(keepers, NOT_HERE)
     return {name: _known(file.name, name, _find(keeper)) for name, keeper in keepers.items()}
+
+
+def leave_out() -> None:
+    """Have this process find no container: in a copy of the host there is none, and what looks like it isn't."""
+    _left_out.append(True)
 
 
 def _known(project: str, guest: str, place: Found | Absent) -> Found | Absent:
@@ -71,6 +83,16 @@ def refuse_absent(absent: Iterable[Problem], found: Iterable[Found | Absent]) ->
     if problems:
         missing = all(each.missing for each in found if isinstance(each, Absent))
         raise (Unavailable if missing else FileError)(*problems)
+
+
+def without(seen: Picture, names: Iterable[str]) -> Picture:
+    """A picture without some containers, as if it hadn't been looked into them."""
+    away = set(names)
+    left = [value for value in seen if value.netns not in away]
+    cut = (
+        replace(v, peer=(UNKNOWN, v.name)) if isinstance(v, Veth) and v.peer and v.peer[0] in away else v for v in left
+    )
+    return Picture(cut, seen.scope - away)
 
 
 def see_running(wanted: Picture) -> None:

@@ -231,6 +231,7 @@ class Listed:
             "host": self.state.host if self.state else None,
             "file": self.state.file if self.state else None,
             "namespaces": self.guests,
+            "state": "waiting" if self.confirm is not None else "unsettled" if self.unsettled else "up",
             "unsettled": self.unsettled,
             "confirm": self.confirm,
         }
@@ -287,9 +288,12 @@ def _lab_of(holder: rootless.Holder) -> Listed:
 def picture(path: str | None, *, lab: bool = False, netns: str | None = None) -> Picture:
     """What is there of a project: its host and its namespaces."""
     where = situation(usual_file(path, None), lab=lab, project=None, netns=netns)
+    own = [where.host, *related(where.project)]
     with Kernel() as kernel:
-        seen = _with_guests(kernel, observe(kernel, where.host, related(where.project)))
-        return with_domains(kernel, seen, where.host)
+        seen = observe(kernel, where.host, [*own, *namespaces.names()])  # all, to know where our links lead
+        far = {place for value in seen.of(Link) if value.netns in own for place in value.on_links()}
+        drawn = (v for v in seen if v.netns in own or (isinstance(v, Link) and v.place in far))
+        return with_domains(kernel, _with_guests(kernel, Picture(drawn, own)), where.host)
 
 
 def everything(netns: str | None = None) -> Picture:

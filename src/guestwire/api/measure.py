@@ -27,14 +27,19 @@ DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
 def check(
-    path: str | None = None, *, lab: bool = False, netns: str | None = None, progress: Progress | None = None
+    path: str | None = None,
+    *,
+    lab: bool = False,
+    project: str | None = None,
+    netns: str | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Measure every pair of guests, host, lan, gateway and internet, and what the file expects.
 
     What the probes caused is taken back. Raises FileError where the project isn't up, Unavailable where the kernel's
     neighbour table is full.
     """
-    where = situation(usual_file(path, None), lab=lab, project=None, netns=netns)
+    where = situation(usual_file(path, project), lab=lab, project=project, netns=netns)
     if where.state is None:
         raise FileError(f"project {where.project} is not up.", hint="Bring it up first: `guestwire up`.")
     with Kernel() as kernel:
@@ -112,6 +117,8 @@ class _Stations:
     def _guest(self, instance: Instance, agent: str, told: dict[str, list[str]]) -> Station:
         guest, kind = instance.guest, instance.guest.kind
         assert isinstance(guest, BuiltGuest)
+        if instance.name in self.site.absent:
+            return Station(instance.name, None, tuple(Seat(nic.network, nic.link, ()) for nic in guest.nics), kind)
         if not guest.HAS_NAMESPACE:  # its program has the addresses, of which we know what the file says
             seats = tuple(self.site.seats[instance.name, nic.index] for nic in guest.nics)
             known = (tuple(a.partition("/")[0] for a in told.get(seat.mac) or seat.addresses) for seat in seats)

@@ -19,6 +19,7 @@ from typing import Any
 
 from guestwire import rootless
 from guestwire.api.change import up
+from guestwire.api.containers import leave_out, without
 from guestwire.api.loans import to_look_up
 from guestwire.api.measure import check
 from guestwire.api.outcome import Outcome
@@ -90,7 +91,13 @@ class Rehearsal:
         }
 
 
-def rehearse(path: str | None = None, *, netns: str | None = None, progress: Progress | None = None) -> Rehearsal:
+def rehearse(
+    path: str | None = None,
+    *,
+    project: str | None = None,
+    netns: str | None = None,
+    progress: Progress | None = None,
+) -> Rehearsal:
     """Run `up` on a copy of the host, measure, and leave nothing: neither there nor on the host, whatever happens.
 
     Raises FileError where the file is wrong, or wrong for this host, Busy, Unavailable, NotPermitted. That `up` was
@@ -98,13 +105,14 @@ def rehearse(path: str | None = None, *, netns: str | None = None, progress: Pro
     """
     text = sys.stdin.buffer.read() if path == STDIN else None
     _say_again(text)
-    where = situation(path, lab=False, project=None, netns=netns)
+    where = situation(path, lab=False, project=project, netns=netns)
     if where.lab:
         message = f"project {where.project} is up in a lab, and so `up` would change that, not this host."
         raise FileError(message, hint="Take it down first.")
     with Kernel() as kernel:
         see_settled(kernel, where)
         made = where.plan(kernel)
+        where.see_all_there()
         assert where.seen is not None
         assert where.site is not None
         kept = next((v for v in where.site.desired.picture if isinstance(v, Thing) and not v.COPIED), None)
@@ -113,7 +121,7 @@ def rehearse(path: str | None = None, *, netns: str | None = None, progress: Pro
             raise Unavailable(message, hint="`guestwire plan` shows what `up` would do; `up --confirm` takes it back.")
         states = [state for state in map(_state, projects()) if state and state.host == where.host and not state.lab]
         named = [key for state in states for key in to_look_up(state) if key.netns in ("", where.host)]
-        whole = read_whole(kernel, where.host, where.seen, named)
+        whole = read_whole(kernel, where.host, _uncontained(where), named)
         ssh = ssh_connection()
         servers = [address for address in resolvers(where.host) if not is_loopback(address)]
         asked = [*servers, *(each for each in ssh.split(" ")[:1] if each)]
@@ -122,20 +130,21 @@ def rehearse(path: str | None = None, *, netns: str | None = None, progress: Pro
     files = _hidden(where)
 
     def act() -> Rehearsal:
+        leave_out()
         for place, content in files.items():
             os.makedirs(os.path.dirname(place), exist_ok=True)
             Path(place).write_bytes(content)
-        missing = (*copy.missing, *_build(copy, states))
+        missing = (*_contained(where), *copy.missing, *_build(copy, states))
         os.environ["SSH_CONNECTION"] = ssh  # the processes above us can't be looked at from here
         with Kernel() as kernel:
             play(kernel, where.host, whole.census.listeners, [(copy.places.get(each), each) for each in servers])
         outcome = report = None
         try:
             _say_again(text)
-            outcome = up(path, netns=netns)
+            outcome = up(path, project=project, netns=netns, rehearsed=True)
             missing += tuple(_otherwise(made, outcome.plan))
             _say_again(text)
-            report = check(path, netns=netns, progress=progress)
+            report = check(path, project=project, netns=netns, progress=progress)
         except GuestwireError as error:
             return Rehearsal(where.project, made, outcome, report, error, missing)
         return Rehearsal(where.project, made, outcome, report, None, missing)
@@ -145,6 +154,16 @@ def rehearse(path: str | None = None, *, netns: str | None = None, progress: Pro
     except NoPlace as error:
         raise _refused(error) from error
     return found
+
+
+def _uncontained(where: Situation) -> Picture:
+    """What is seen, but for what is in containers."""
+    assert where.seen is not None
+    return without(where.seen, [f"{where.project}-{name}" for name in where.found])
+
+
+def _contained(where: Situation) -> Iterator[tuple[str, str]]:
+    yield from ((f"container {name}", "it isn't plugged in there") for name in where.found)
 
 
 def _refused(error: NoPlace) -> GuestwireError:

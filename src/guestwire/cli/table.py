@@ -17,7 +17,20 @@ from typing import Protocol
 
 from guestwire.errors import UsageError
 
-__all__ = ["EXITS", "FILE", "GLOBALS", "LAB", "Argument", "Verb", "VerbModule", "families", "load", "names", "within"]
+__all__ = [
+    "EXITS",
+    "FILE",
+    "GLOBALS",
+    "LAB",
+    "PROJECT",
+    "Argument",
+    "Verb",
+    "VerbModule",
+    "families",
+    "load",
+    "names",
+    "within",
+]
 
 VERBS = "guestwire.cli.verbs"
 
@@ -99,6 +112,7 @@ GLOBALS = (
 FILE = Argument(
     "FILE", "who plugs into what; `guestwire.yaml` in this folder by default", optional=True, complete="file"
 )
+PROJECT = Argument("--project", "the project's name, in place of the file's", value="NAME")
 LAB = Argument("--lab", "the project's lab; it's found by the project's name also without this")
 
 EXITS = (

@@ -192,8 +192,11 @@ class DhcpClient(Process):
         lease = Lease.read(_record(self.name))
         if lease is not None:
             told = _environment(self.name, self.owner or "", default=False, resolv=lease.resolv)
-            with kernel.inside(self.netns):
-                run_program(("env", *told, f"interface={lease.link}", SCRIPT, "deconfig"), FORGET)
+            try:
+                with kernel.inside(self.netns):
+                    run_program(("env", *told, f"interface={lease.link}", SCRIPT, "deconfig"), FORGET)
+            except FileNotFoundError:  # its container has ended, and the address with it
+                os.unlink(_record(self.name))
 
     def create_commands(self) -> list[str]:
         where = f"ip netns exec {self.netns} " if self.netns else ""

@@ -50,7 +50,7 @@ def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
     listed: set[tuple[type[Thing], str]] = set()
     for key in keys:
         kind = kinds()[key.kind]
-        if key.netns and key.netns not in picture.scope and not kind.OUTLASTS:
+        if key.netns and key.netns not in picture.scope and not kind.OUTLASTS and not _has_ended(picture, key):
             continue
         if kind.NAMED:
             asked.setdefault(kind, []).append(key)
@@ -78,6 +78,11 @@ def look_up_patiently(kernel: Kernel, picture: Picture, keys: Iterable[Key], kno
             unread.update(dict.fromkeys(these, error))
             picture.add(*(value for key in these if (value := known.get(key)) is not None))
     return unread
+
+
+def _has_ended(picture: Picture, key: Key) -> bool:
+    """Whether it is of a container that has ended: a program of ours that was in there runs yet."""
+    return Key("", key.netns, Attachment.KIND, key.netns) in picture and kinds()[key.kind].NAMED
 
 
 class _Reader:

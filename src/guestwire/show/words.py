@@ -31,6 +31,11 @@ __all__ = [
 ]
 
 MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
+TO_DO = {
+    "waiting": "Waiting: `guestwire confirm` keeps it, `rollback` doesn't.",
+    "unsettled": "Unsettled: a change was broken off; `guestwire rollback` takes it back.",
+}
+"""What to do about a project's state."""
 FEW = 8  # changes around a lab's host that are still told one by one
 NAMES = {"fdb": "forwarding entry", "nft": "nft table", "proxy": "proxied address"}
 PLURALS = {
@@ -255,16 +260,15 @@ def listed(documents: Sequence[Mapping[str, Any]]) -> str:
     """The projects on a machine."""
     if not documents:
         return "No project is up.\n"
-    rows = [("PROJECT", "HOST", "NAMESPACES", "FILE")]
+    rows = [("PROJECT", "HOST", "NAMESPACES", "STATE", "FILE")]
     for each in documents:
         host = "lab" if each["lab"] else "-" if each["lab"] is None else each["host"] or "this host"
-        note = each["file"] or "known by its marks alone"
-        if each["confirm"] is not None:
-            note = f"waiting for confirm, {each['confirm']} s left: guestwire confirm, or rollback"
-        elif each["unsettled"]:
-            note = "unsettled journal: guestwire rollback"
-        rows.append((each["project"], host, str(each["namespaces"]), note))
-    return table(rows)
+        file = each["file"] or ("" if each["state"] == "unsettled" else "known by its marks alone")
+        left = f" for confirm, {each['confirm']} s left" if each["state"] == "waiting" else ""
+        rows.append((each["project"], host, str(each["namespaces"]), f"{each['state']}{left}", file))
+    states = {each["state"] for each in documents}
+    hints = [hint for state, hint in TO_DO.items() if state in states]
+    return table(rows) + "".join(f"\n{hint}\n" for hint in hints)
 
 
 def cabled(documents: Sequence[Mapping[str, Any]]) -> str:

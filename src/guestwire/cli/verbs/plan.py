@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import FILE, LAB, Argument, Verb
+from guestwire.cli.table import FILE, LAB, PROJECT, Argument, Verb
 
 __all__ = ["VERB", "run"]
 
@@ -14,6 +14,7 @@ VERB = Verb(
     (
         FILE,
         LAB,
+        PROJECT,
         Argument("--commands", "print it as the commands that do the same, for a shell"),
         Argument("--exit-code", "end with 2 where there is something to do"),
     ),
@@ -31,7 +32,7 @@ def run(args: Namespace) -> int:
     from guestwire.cli.terminal import emit, say
     from guestwire.show.words import planned
 
-    made = api.plan(args.file, lab=args.lab, netns=args.netns)
+    made = api.plan(args.file, lab=args.lab, project=args.project, netns=args.netns)
     for warning in made.warnings:
         say(args, f"warning: {warning}")
     emit(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from guestwire.cli.table import FILE, Verb
+from guestwire.cli.table import FILE, PROJECT, Verb
 
 __all__ = ["VERB", "run"]
 
 VERB = Verb(
     "try",
     "rehearse up on a copy of this host, and leave nothing",
-    (FILE,),
+    (FILE, PROJECT),
     details="""\
 The host's links, addresses, routes, sysctls and nftables are copied into namespaces that nobody else sees. Its NICs
 lead to a make-believe LAN there, with the gateways and neighbours that the host knows now. `up` and `check` run in it,
@@ -35,7 +35,8 @@ def run(args: Namespace) -> int:
     def progress(done: int, total: int) -> None:
         tell(f"\r{done:,} of {total:,} probes" if done < total else "\r\033[K")
 
-    found = api.rehearse(args.file, netns=args.netns, progress=progress if shows_progress(args) else None)
+    shown = progress if shows_progress(args) else None
+    found = api.rehearse(args.file, project=args.project, netns=args.netns, progress=shown)
     for warning in found.outcome.warnings if found.outcome else ():
         say(args, f"warning: {warning}")
     guarded = found.outcome.to_json().get("guard", ()) if found.outcome else ()

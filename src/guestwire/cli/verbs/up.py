@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
 
-from guestwire.cli.table import FILE, Argument, Verb
+from guestwire.cli.table import FILE, PROJECT, Argument, Verb
 
 __all__ = ["VERB", "run"]
 
@@ -23,7 +23,7 @@ VERB = Verb(
     (
         FILE,
         Argument("--lab", "in a lab: private namespaces with a make-believe outside, which can't hurt this machine"),
-        Argument("--project", "the project's name, in place of the file's", value="NAME"),
+        PROJECT,
         Argument(
             "--confirm",
             "take all back after so many seconds, unless `guestwire confirm` comes",
