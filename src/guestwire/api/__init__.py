@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from guestwire.api.ahead import ahead
     from guestwire.api.cables import add_cable, cables, remove_cable
     from guestwire.api.change import plan, up
     from guestwire.api.guest import execute, find_guest, find_nic, pcap
@@ -33,6 +34,7 @@ __all__ = [
     "Watched",
     "add_cable",
     "add_tap",
+    "ahead",
     "cables",
     "check",
     "confirm",
@@ -61,6 +63,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ahead": ("ahead",),
     "cables": ("add_cable", "cables", "remove_cable"),
     "change": ("plan", "up"),
     "guest": ("execute", "find_guest", "find_nic", "pcap"),

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from guestwire.api.loans import claim, give_back, heirs_of, to_look_up, without_us
-from guestwire.api.work import DEFAULT_FILE, get_in, lock_of, named, no_journal, related
+from guestwire.api.work import get_in, lock_of, named, no_journal, related
 from guestwire.apply import State, Store
 from guestwire.compile import BuiltNetwork, Site, compile_file
 from guestwire.errors import FileError, UsageError
@@ -26,6 +26,7 @@ from guestwire.linux.userns import capable
 from guestwire.networks import TYPES
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Key, Picture
+from guestwire.places import DEFAULT_FILE
 from guestwire.plan import Plan, make_plan
 from guestwire.spec import File, load
 from guestwire.spec.report import quote
