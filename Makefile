@@ -30,7 +30,7 @@ lint: ## ruff, mypy and shellcheck: what tests/conventions runs too
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
-	.venv/bin/shellcheck tools/*.sh src/guestwire/kinds/*.sh .ci/run
+	.venv/bin/shellcheck tools/*.sh src/guestwire/kinds/*.sh tests/machine/*.sh .ci/run
 
 format: ## put the code into ruff's format
 	@tools/venv.sh dev
@@ -59,5 +59,5 @@ bench-watch: ## how long guestwire watch takes to repair what breaks, beside raw
 bench: bench-build bench-frames bench-watch ## run all benches
 
 clean: ## remove what make made, the virtual environment too
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

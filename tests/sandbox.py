@@ -25,8 +25,9 @@ SOURCE = Path(__file__).parent.parent / "src"
 _ETC = """mkdir /run/u /run/w && mknod /run/u/netns c 0 0 && : >/run/u/resolv.conf &&
 mount -t overlay none -o lowerdir=/etc,upperdir=/run/u,workdir=/run/w /etc"""
 _RUN = "mount -t tmpfs none /run"  # the second one hides what /etc is made of
+_VAR = "mount -t tmpfs none /var/lib"
 _PS = ("ps", "-e", "-o", "stat=,args=")
-_FIRST = f"{_RUN} && {_ETC} && {_RUN} && ip link set dev lo up && echo ready && exec cat"
+_FIRST = f"{_RUN} && {_ETC} && {_VAR} && {_RUN} && ip link set dev lo up && echo ready && exec cat"
 
 
 class Sandbox:
@@ -95,7 +96,9 @@ class Sandbox:
         """All that guestwire could leave behind, in every namespace, as text to compare."""
         found = {
             "namespaces": self.sh("ls /run/netns 2>/dev/null || true"),
-            "files": self.sh("find /run /etc/netns -mindepth 1 2>/dev/null | grep -v '^/run/netns$' | sort || true"),
+            "files": self.sh(
+                "find /run /etc/netns /var/lib -mindepth 1 2>/dev/null | grep -v '^/run/netns$' | sort || true"
+            ),
             "processes": "\n".join(
                 line for line in self.run(*_PS).stdout.splitlines() if not line.startswith("Z") and _PS[-1] not in line
             ),

@@ -9,7 +9,8 @@ wanted=(nft:nftables dnsmasq:dnsmasq-base)
 case ${1:-} in
     demo) ;;
     test) wanted+=(ip:iproute2 bridge:iproute2 ping:iputils-ping tcpdump:tcpdump udhcpc:udhcpc brctl:bridge-utils
-        busybox:busybox sysctl:procps tunctl:uml-utilities ifconfig:net-tools systemd-analyze:systemd) ;;
+        busybox:busybox sysctl:procps tunctl:uml-utilities ifconfig:net-tools systemd-analyze:systemd
+        qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils depmod:kmod) ;;
     bench) wanted+=(ip:iproute2 iperf3:iperf3) ;;
     *) echo "usage: tools/packages.sh demo|test|bench" >&2; exit 64 ;;
 esac

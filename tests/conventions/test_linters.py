@@ -35,5 +35,6 @@ def test_shellcheck(root: Path) -> None:
     shellcheck = str(beside) if beside.exists() else shutil.which("shellcheck")
     if shellcheck is None:
         pytest.skip("shellcheck isn't installed")
-    scripts = sorted([*(root / "tools").glob("*.sh"), *(root / "src").rglob("*.sh")])
+    places = ("tools", "src", "tests/machine")
+    scripts = sorted(path for place in places for path in (root / place).rglob("*.sh"))
     passes(root, shellcheck, ".ci/run", *(str(path) for path in scripts))

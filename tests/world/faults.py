@@ -43,9 +43,13 @@ WAYS = ("kill", "term", "int", "ENOBUFS", "EBUSY", "ENOSPC")
 CODES = {"kill": -signal.SIGKILL, "term": 130, "int": 130}
 REFUSED = 71
 UNFIT = (65, 69)
-FOLDERS = ("/run", "/etc/netns")
+FOLDERS = ("/run", "/etc/netns", "/var/lib/guestwire")
 NAMED = "/run/netns"
 HOSTS_OWN = (Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
+NUMBERS = r"(?<=fd[=/])[0-9]+"
+"""Of descriptors, in a program's words."""
+PASSING = r'"(until|identity)": (\[[^]]*\]|[0-9.]+)'
+"""What has a lifetime is made again with what is left; a link that is made again has another number."""
 LENT = ("forwarding", "accept_ra", "proxy_ndp")
 
 
@@ -241,16 +245,14 @@ def snapshot() -> dict[str, object]:
         words = process.read_bytes().replace(b"\0", b" ").decode()
         passing = not words or "/dhcp.sh " in words  # a client's script, which ends when it has told of the lease
         if not passing and process.parent.name != str(os.getpid()):
-            found[f"process {words}"] = 1
+            found[f"process {re.sub(NUMBERS, '', words)}"] = 1
     return found
 
 
 def _content(path: Path) -> Any:
-    if not path.is_file() or path.suffix in (".pid", ".lease", ".leases"):
+    if not path.is_file() or path.suffix in (".pid", ".lease", ".leases", ".qcow2") or path.name == "pid":
         return None
-    return re.sub(
-        r'"until": (\[[^]]*\]|[0-9.]+)', "", path.read_text()
-    )  # what has a lifetime is made again with what is left
+    return re.sub(PASSING, "", path.read_text())
 
 
 if __name__ == "__main__":

@@ -117,4 +117,6 @@ def plan(
 
 
 def _outcome(where: Situation, made: Plan) -> Outcome:
-    return Outcome(where.project, made, tuple(where.site.warnings) if where.site else ())
+    warnings = tuple(where.site.warnings) if where.site else ()
+    losses = (where.site.problem(key, loss) for key, loss in made.losses()) if where.site else ()
+    return Outcome(where.project, made, (*warnings, *losses))

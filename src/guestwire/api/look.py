@@ -81,11 +81,14 @@ class Status:
         there = not guest.HAS_NAMESPACE or Key("", netns, Namespace.KIND, netns) in self.seen
         waits = any(isinstance(link, Tap) and not link.carrier for _, link in nics if not guest.HAS_NAMESPACE)
         up = there and all(link is not None and link.up for _, link in nics)
+        own = guest.standing(self.seen, self.where.host, f"{self.where.project}/{instance.name}")
+        more = own.pop("nics", {})
         return {
             "name": instance.name,
             "kind": guest.kind,
             "state": "down" if not up else "starting" if waits else "up",
-            "nics": [document for document, _ in nics],
+            "nics": [document | more.get(nic.link, {}) for nic, (document, _) in zip(guest.nics, nics, strict=True)],
+            **own,
         }
 
     def _nic(self, netns: str, nic: Nic, seat: Seat | None) -> tuple[dict[str, Any], Link | None]:

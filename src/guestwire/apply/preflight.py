@@ -13,14 +13,16 @@ __all__ = ["preflight"]
 
 
 def preflight(kernel: Kernel, plan: Plan) -> None:
-    """Try each kind of thing that the plan makes in a namespace of its own, which nobody sees and which ends at once.
+    """Try each kind of thing that the plan makes, in a namespace of its own, which nobody sees and which ends at once.
+
+    So, too, where a thing is to become what only some kernels make of it.
 
     Raises Unavailable with all that this machine, or these rights, lack.
     """
     wanted = {
         step.value.trial_name(): step.value
         for step in plan.steps
-        if step.action == "create" and type(step.value).lacks is not Thing.lacks
+        if step.makes and type(step.value).lacks is not Thing.lacks
     }
     if not wanted:
         return

@@ -20,7 +20,7 @@ from typing import Any
 from guestwire.errors import Unavailable
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.mark import RUN
-from guestwire.kinds.process import end
+from guestwire.kinds.pidfile import end
 from guestwire.linux.userns import started
 from guestwire.picture import Key
 from guestwire.plan import Plan
@@ -67,7 +67,7 @@ class Entry:
     """What one key was before the change, and of what was to come or go there as much as tells it from a stranger's.
 
     `mac` is that of a link that was to come, `marked` whether what was to come bears our mark, `goes` whether what was
-    there was to go.
+    there was to go. `comes` is what was to come past the point of return, in the place of what was ended there.
     """
 
     key: Key
@@ -75,6 +75,7 @@ class Entry:
     mac: str | None
     marked: bool
     goes: bool
+    comes: Thing | None = None
 
 
 @dataclass(frozen=True)
@@ -198,12 +199,15 @@ class Store:
         }
         steps = [(step.key, step) for step in plan.steps]
         macs = {key: step.value.mac for key, step in steps if isinstance(step.value, Link)}
-        goes = {key for key, step in steps if step.action == "delete" and not step.early}
+        made = {key for key, step in steps if step.action == "create"}
+        late = {key: step.value.to_json() for key, step in steps if step.action == "create" and step.late}
+        goes = {key for key, step in steps if step.action == "delete" and not step.early} - made
         marked = {key for key, step in steps if step.value.MARKED and step.value.owner == plan.project}
         lines = [json.dumps(head)]
         for key, value in plan.touched().items():
             old = None if value is None else value.to_json()
-            lines.append(json.dumps([*key, old, macs.get(key), key in marked, key in goes], separators=(",", ":")))
+            entry = [*key, old, macs.get(key), key in marked, key in goes, late.get(key)]
+            lines.append(json.dumps(entry, separators=(",", ":")))
         self._put(self._journal, "\n".join(lines) + "\n")
 
     def commit(self) -> None:
@@ -243,8 +247,9 @@ class Store:
         deadline = float(said["waiting"]) if "waiting" in said else None
         entries = []
         for line in (line for line in rest if line.startswith("[")):
-            *key, old, mac, marked, goes = json.loads(line)
-            entries.append(Entry(Key(*key), None if old is None else _thing(old), mac, marked, goes))
+            *key, old, mac, marked, goes, comes = json.loads(line)
+            things = (None if each is None else _thing(each) for each in (old, comes))
+            entries.append(Entry(Key(*key), next(things), mac, marked, goes, next(things)))
         before, after = (State.from_json(head[name]) if head[name] else None for name in ("before", "after"))
         made_by = head["pid"], head["start"]
         return Journal(

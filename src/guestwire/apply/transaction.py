@@ -101,12 +101,12 @@ def apply(
 
 
 def _do_what_can_be_undone(kernel: Kernel, acts: Iterator[Act], fault: Fault, stop: Stop) -> Act | None:
-    """Do the acts before the first that ends a namespace, which is returned; raises what the kernel refused."""
+    """Do the acts before the first that can't be undone, which is returned; raises what the kernel refused."""
     end = None
     for act in acts:
         if stop.asked:
             raise Interrupted("interrupted; all was undone.")
-        if act.step.action == "delete" and isinstance(act.step.value, Namespace):
+        if act.final:
             end = act
             break
         fault.strike(kernel)
@@ -258,6 +258,7 @@ def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     desired.borrowed.update(entry.key for entry in journal.entries)
     desired.picture.add(*_beginnings(seen, journal, desired))
     plan = make_plan(seen, desired, store.project, sweep=False)
+    kernel.forced = True
     problems = _told(attempt(kernel, plan))
     again = (step.value for step in plan.steps if step.action == "create")
     without_lease((client for client in again if isinstance(client, DhcpClient)), PATIENCE)
@@ -311,9 +312,9 @@ def _forward(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
         if entry.goes and value is not None and value.owner == store.project:
             desired.absent.add(entry.key)
     _wait_for_end(kernel, (entry.before for entry in journal.entries))
-    for value in _set_down(seen, journal):
-        desired.borrowed.add(value.key)
-        desired.picture.add(value)
+    down = list(_set_down(seen, journal))
+    desired.borrowed.update(value.key for value in down)
+    desired.picture.add(*down, *(entry.comes for entry in journal.entries if entry.comes is not None))
     return _told(attempt(kernel, make_plan(seen, desired, store.project, sweep=False)))
 
 

@@ -8,5 +8,6 @@ from guestwire.compile.gateway import Gateway
 from guestwire.compile.lan import Lan
 from guestwire.compile.parts import BuiltGuest, BuiltNetwork
 from guestwire.compile.site import Seat, Site
+from guestwire.compile.vlans import Segmented
 
-__all__ = ["BuiltGuest", "BuiltNetwork", "Gateway", "Lan", "Seat", "Site", "compile_file"]
+__all__ = ["BuiltGuest", "BuiltNetwork", "Gateway", "Lan", "Seat", "Segmented", "Site", "compile_file"]

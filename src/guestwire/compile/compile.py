@@ -107,7 +107,7 @@ class _Seating:
         assert isinstance(network, BuiltNetwork)
         short, long = site.name(f"{guest}.{nic.index}")
         assert isinstance(instance.guest, BuiltGuest)
-        given = instance.guest.HAS_NAMESPACE
+        given = instance.guest.takes_addresses(network)
         addresses = tuple(self._addresses(netns, nic, network, given))
         seat = Seat(
             guest=guest,
@@ -117,7 +117,7 @@ class _Seating:
             mac=nic.mac or site.mac(guest, str(nic.index)),
             mtu=nic.mtu or network.mtu,
             addresses=addresses,
-            dhcp=given and (nic.dhcp or self._asks(nic, network, addresses)),
+            dhcp=instance.guest.HAS_NAMESPACE and (nic.dhcp or self._asks(nic, network, addresses)),
             host_link=short,
             host_long=long,
             link_local=_has_ipv6(nic, network) and (not network.subnet or any(":" in each for each in addresses)),

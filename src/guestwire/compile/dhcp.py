@@ -20,8 +20,8 @@ from guestwire.daemons import dnsmasq
 from guestwire.errors import Problem
 from guestwire.kinds.file import File as FileOnDisk
 from guestwire.kinds.process import Process
+from guestwire.spec.addresses import Subnet
 from guestwire.spec.file import File
-from guestwire.spec.scalars import Subnet
 
 __all__ = ["check_dhcp", "lease_file", "serve"]
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from guestwire.kinds.address import Address
 from guestwire.kinds.route import Route
 from guestwire.picture import Picture
-from guestwire.spec.scalars import unusable
+from guestwire.spec.addresses import unusable
 
 __all__ = ["Lan"]
 

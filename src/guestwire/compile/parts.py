@@ -5,13 +5,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from guestwire.picture import Key, Picture
 from guestwire.spec.models import Guest, Network
 
 if TYPE_CHECKING:
     from guestwire.compile.site import Seat, Site
+    from guestwire.errors import Problem
+    from guestwire.spec.file import File
+
+FEW_HAVE = frozenset({"queues", "model", "vhost", "link"})
+FIELDS = {"link": "link_state"}
 
 __all__ = ["BuiltGuest", "BuiltNetwork"]
 
@@ -52,6 +57,10 @@ class BuiltNetwork(Network):
         """Where a guest's default route of that family leads, or None."""
         return self.gateways.get(version)
 
+    def gateway_for(self, site: Site, seat: Seat, version: int) -> str | None:
+        """Where the default route of this NIC leads, or None: as `gateway_of` says, where that is in its reach."""
+        return self.gateway_of(site, version)
+
     @cached_property
     def gateways(self) -> dict[int, str]:
         """The host's own address in its subnet of each family, 4 or 6."""
@@ -86,9 +95,30 @@ class BuiltGuest(Guest):
     HAS_NAMESPACE: ClassVar[bool] = True
     """Whether it is a namespace, which can be given addresses, measured from, and run commands in."""
 
+    NIC_KEYS: ClassVar[frozenset[str]] = frozenset()
+    """The keys of a NIC that this kind has a use for, of those that few have."""
+
+    def check(self, file: File) -> Iterable[Problem]:
+        for nic in self.nics:
+            for key in sorted(FEW_HAVE - self.NIC_KEYS):
+                if getattr(nic, FIELDS.get(key, key)) is not None:
+                    message = f"{key} is a virtual machine's, and this guest is a {self.kind}."
+                    yield file.problem(nic.at(key), message, f"Leave {key} out.")
+
+    def takes_addresses(self, network: BuiltNetwork) -> bool:
+        """Whether a NIC on that network has the address that we choose."""
+        return self.HAS_NAMESPACE
+
     def sit(self, site: Site, seat: Seat) -> Seat:
         """One of its NICs as this kind takes it; wrong for this host: `site.refuse`."""
         return seat
+
+    def standing(self, seen: Picture, host: str, whole: str) -> dict[str, Any]:
+        """What only this kind can tell of its guest PROJECT/GUEST as it stands, for `status`: its "state", and more.
+
+        Under "nics" what there is to tell of each NIC, by the NIC's name in the file.
+        """
+        return {}
 
     @abstractmethod
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:

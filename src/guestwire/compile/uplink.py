@@ -11,6 +11,7 @@ from guestwire.kinds import Link
 from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.port import Port
+from guestwire.kinds.vlans import Vlans
 from guestwire.spec.models import Network
 
 __all__ = ["LEAST_MTU_IPV6", "enslave", "find", "raise_up"]
@@ -86,12 +87,12 @@ def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
         site.take(raised)
 
 
-def enslave(site: Site, network: Network, link: Link, bridge: str) -> None:
+def enslave(site: Site, network: Network, link: Link, bridge: str, vlans: Vlans | None) -> None:
     """Make a NIC a port of our bridge, and move there what it has: on a port it would be dead."""
     there = next((other for other in site.seen.of(Link, site.host) if other.name == link.name), None)
     is_port = there is not None and there.master == bridge
     carry(site, network, link, bridge, is_port=is_port)
-    port = replace(link, up=True, master=bridge, port=Port())
+    port = replace(link, up=True, master=bridge, port=Port(), vlans=vlans)
     if not site.lab:
         _name_owners(site, network, link)
         if there is not None and not is_port:

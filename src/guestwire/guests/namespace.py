@@ -43,6 +43,7 @@ class Namespace(BuiltGuest):
     kind: Literal["namespace"] = Field("namespace", description="a network namespace")
 
     def check(self, file: File) -> Iterable[Problem]:
+        yield from super().check(file)
         for nic in self.nics:
             if nic.device == "tun":
                 message = "device tun carries packets without Ethernet, and a namespace's NIC has Ethernet."
@@ -146,7 +147,7 @@ class Namespace(BuiltGuest):
         network = site.file.networks[seat.nic.network]
         assert isinstance(network, BuiltNetwork)
         if not given:
-            return network.gateway_of(site, version)
+            return network.gateway_for(site, seat, version)
         nets = [ip_interface(each).network for each in seat.addresses if (6 if ":" in each else 4) == version]
         if not any(ip_address(given[0]) in net for net in nets):
             message = f"gateway {given[0]} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."

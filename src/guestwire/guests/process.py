@@ -40,6 +40,7 @@ class Process(BuiltGuest):
     queues: Queues = Field(1, description="how many descriptors of each NIC the program opens, 1 to 256")
 
     def check(self, file: File) -> Iterable[Problem]:
+        yield from super().check(file)
         if self.dns:
             yield file.problem(self.at("dns"), "a program has no resolv.conf of its own.", "Leave dns out.")
         for nic in self.nics:

@@ -29,9 +29,9 @@ from guestwire.errors import Problem, Unavailable
 from guestwire.frames import client
 from guestwire.frames.cable import HEADER
 from guestwire.kinds.mark import RUN
-from guestwire.kinds.process import end
+from guestwire.kinds.pidfile import end
 from guestwire.kinds.thing import Thing
-from guestwire.linux import namespaces, tuntap
+from guestwire.linux import tuntap
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
 from guestwire.picture import Key, Value, fact, setting
@@ -105,7 +105,7 @@ class Cable(Thing):
     @classmethod
     def _parse(cls, kernel: Kernel, project: str, told: client.Listed) -> Cable:
         (netns, name, *near), (home, link, device, *far) = told.label
-        plugged = _identity(kernel, netns, name) == near and _identity(kernel, home, link) == far
+        plugged = kernel.identity(netns, name) == tuple(near) and kernel.identity(home, link) == tuple(far)
         return cls(
             netns=netns,
             name=name,
@@ -153,8 +153,8 @@ class Cable(Thing):
             try:
                 _match(near, far)
                 label = (
-                    (self.netns, self.name, *_identity(kernel, self.netns, self.name)),
-                    (*self.end, *_identity(kernel, home, link)),
+                    (self.netns, self.name, *kernel.identity(self.netns, self.name)),
+                    (*self.end, *kernel.identity(home, link)),
                 )
                 client.add(self._socket, self._called, near, far, label)
             finally:
@@ -219,14 +219,6 @@ class Cable(Thing):
 
 def _written(netns: str, link: str) -> str:
     return f"{netns}/{link}" if netns else link
-
-
-def _identity(kernel: Kernel, netns: str, link: str) -> list[int]:
-    """What tells a link from another of its name, before or after it; empty where there is none."""
-    try:
-        return [namespaces.identity(kernel.fd(netns)), kernel.index(netns, link)]
-    except OSError:
-        return []
 
 
 def _match(near: int, far: int) -> None:

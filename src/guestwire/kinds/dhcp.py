@@ -32,6 +32,7 @@ from typing import Any, ClassVar
 from guestwire.errors import Problem
 from guestwire.kinds.address import Address
 from guestwire.kinds.file import File
+from guestwire.kinds.pidfile import end_noted
 from guestwire.kinds.process import Process
 from guestwire.kinds.route import Route
 from guestwire.linux.inotify import Watch
@@ -180,7 +181,7 @@ class DhcpClient(Process):
     def create(self, kernel: Kernel) -> None:
         assert self.command is not None
         kernel.flush()
-        self.end_old()
+        end_noted(self.name)
         os.makedirs(os.path.dirname(self.name), mode=0o700, exist_ok=True)
         with kernel.inside(self.netns):
             start_program(self.command, self.environment)

@@ -15,7 +15,7 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar, TextIO
 
-from guestwire.kinds.process import hang_up
+from guestwire.kinds.pidfile import hang_up
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key, Value, setting

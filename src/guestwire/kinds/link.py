@@ -14,6 +14,7 @@ from guestwire.errors import Problem
 from guestwire.kinds.mark import alias, read_alias
 from guestwire.kinds.port import Port
 from guestwire.kinds.thing import Thing, ip
+from guestwire.kinds.vlans import Vlans
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket, attribute, text, u32
 from guestwire.linux.rtnetlink import (
@@ -46,7 +47,7 @@ class Link(Thing):
     """A link.
 
     `link_local` False keeps the kernel from giving it an IPv6 link-local address; `master` "" is none; `port` counts
-    while there is a master; `long` is the full name, where shortened.
+    while there is a master; `vlans` while that filters them; `long` is the full name, where shortened.
     """
 
     LINK_KINDS: ClassVar[tuple[str, ...]] = ()
@@ -55,11 +56,15 @@ class Link(Thing):
     DETACH_RANK: ClassVar[int] = 21
     """One that is taken from its master may be wanted as a parent: no port can be one."""
 
+    SELF: ClassVar[bool] = False
+    """Whether its VLANs are those of its own, as a bridge's are, and not of a port that it is."""
+
     mac: str | None = setting()
     mtu: int | None = setting()
     up: bool | None = setting(True)
     master: str | None = setting()
     port: Port | None = setting()
+    vlans: Vlans | None = setting()
     long: str | None = setting()
     link_local: bool | None = setting()
     index: int = fact(0)
@@ -73,11 +78,15 @@ class Link(Thing):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        return super(Link, cls).from_json({**data, "port": data.get("port") and Port(*data["port"])})
+        vlans = data.get("vlans") and Vlans(*(each and _runs(each) for each in data["vlans"]))
+        return super(Link, cls).from_json({**data, "port": data.get("port") and Port(*data["port"]), "vlans": vlans})
 
-    def trial_name(self) -> str:
+    def kernel_word(self) -> str:
         """The kernel's word for its kind."""
         return self.LINK_KINDS[0] if self.LINK_KINDS else self.KIND
+
+    def trial_name(self) -> str:
+        return self.kernel_word()
 
     def lacks(self, sock: Socket) -> Problem | None:
         """What this kernel lacks to make one, tried in the socket's namespace, which is empty; None where nothing.
@@ -86,7 +95,7 @@ class Link(Thing):
         itself, and so tells that it is there.
         """
         # A name of its own for each kind: one that is taken would be refused before the kind is looked at.
-        kind = self.trial_name()
+        kind = self.kernel_word()
         if all(error.errno != errno.EOPNOTSUPP for error in sock.transact([create_link(f"t.{kind[:13]}", kind)])):
             return None
         hint = f"Load its module (modprobe {kind}), or use a kernel that has it."
@@ -125,11 +134,24 @@ class Link(Thing):
         options = self.port.attribute(self._port_before(before)) if self.port and self.master else b""
         if options:
             kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), options))
+        if self._changes_vlans(before):
+            assert self.vlans is not None
+            index = kernel.index(self.netns, self.name)
+            for request in self.vlans.requests(index, self.SELF, self._vlans_before(before)):
+                kernel.send(self.netns, request)
 
     def _port_before(self, before: Link | None) -> Port:
         """The options that its port has once it has the wanted master: a new port has those of all new ones."""
         same = before is not None and before.master == self.master
         return (before and same and before.port) or DEFAULT_PORT
+
+    def _vlans_before(self, before: Link | None) -> Vlans | None:
+        """The VLANs that its port has once it has the wanted master; None where it is a new port."""
+        return before.vlans if before is not None and before.master == self.master else None
+
+    def _changes_vlans(self, before: Link | None) -> bool:
+        wanted = self.vlans if self.master or self.SELF else None
+        return wanted is not None and wanted != self._vlans_before(before)
 
     def _changes_link_local(self, before: Link | None) -> bool:
         if self.mtu is not None and self.mtu < LEAST_MTU_IPV6:
@@ -202,6 +224,9 @@ class Link(Thing):
         options = self.port.words(self._port_before(before)) if self.port and self.master else []
         if options:
             found.append(ip(self.netns, "link", "set", "dev", self.name, "type", "bridge_slave", *options))
+        if self._changes_vlans(before):
+            assert self.vlans is not None
+            found += self.vlans.commands(self.netns, self.name, self.SELF, self._vlans_before(before))
         return found
 
     def change_commands(self, seen: Value) -> list[str]:
@@ -217,19 +242,26 @@ class Link(Thing):
 class Seen:
     """A link's message with what its numbers stand for: the master's name, and the peer or parent.
 
-    `beyond_port` says that the peer or parent is a port.
+    `beyond_port` says that the peer or parent is a port; `vlans` are those of a port, or bridge, that filters them.
     """
 
-    __slots__ = ("beyond", "beyond_port", "master", "message", "netns")
+    __slots__ = ("beyond", "beyond_port", "master", "message", "netns", "vlans")
 
     def __init__(
-        self, netns: str, message: LinkMessage, master: str, beyond: tuple[str, str] | None, beyond_port: bool = False
+        self,
+        netns: str,
+        message: LinkMessage,
+        master: str,
+        beyond: tuple[str, str] | None,
+        beyond_port: bool = False,
+        vlans: Vlans | None = None,
     ) -> None:
         self.netns = netns
         self.message = message
         self.master = master
         self.beyond = beyond
         self.beyond_port = beyond_port
+        self.vlans = vlans
 
     def common(self) -> dict[str, Any]:
         """The fields that every kind of link has."""
@@ -246,7 +278,13 @@ class Seen:
             "master": self.master,
             "link_local": message.link_local,
             "port": Port.parse(message.slave_data) if message.slave_kind == "bridge" else None,
+            "vlans": self.vlans,
             "index": message.ifindex,
             "carrier": message.carrier,
             "promiscuity": message.promiscuity,
         }
+
+
+def _runs(value: Any) -> Any:
+    """Runs of VLANs as JSON has them, as tuples again; a number stays."""
+    return tuple(map(tuple, value)) if isinstance(value, list) else value

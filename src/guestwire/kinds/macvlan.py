@@ -30,7 +30,8 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
-from guestwire.kinds.link import Link, Seen, mac_bytes
+from guestwire.kinds.child import Child
+from guestwire.kinds.link import Seen, mac_bytes
 from guestwire.kinds.thing import ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Request, attribute, attributes, nested, text, u32
@@ -39,10 +40,7 @@ from guestwire.linux.rtnetlink import (
     IFLA_IFNAME,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
-    IFLA_LINK,
     IFLA_LINKINFO,
-    IFLA_NET_NS_FD,
-    create_link,
     set_link,
 )
 from guestwire.picture import Value, fixed, setting
@@ -66,8 +64,8 @@ MACVLAN_MACADDR_SET = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Macvlan(Link):
-    """A macvlan or a macvtap (`device`); `parent` is the lower NIC's namespace and name, `macs` the source list.
+class Macvlan(Child):
+    """A macvlan or a macvtap (`device`); `macs` is the source list.
 
     `all_multicast`: it hears every group, not only those that its own namespace has joined.
     """
@@ -77,7 +75,6 @@ class Macvlan(Link):
     LINK_KINDS: ClassVar[tuple[str, ...]] = ("macvlan", "macvtap")
 
     device: str = fixed("macvlan")
-    parent: tuple[str, str] | None = fixed()
     mode: str | None = setting("bridge")
     macs: tuple[str, ...] | None = setting()
     all_multicast: bool | None = setting()
@@ -96,12 +93,7 @@ class Macvlan(Link):
         )
 
     def create(self, kernel: Kernel) -> None:
-        assert self.parent is not None
-        home, name = self.parent
-        parts = [u32(IFLA_LINK, kernel.index(home, name)), *self.own(kernel)]
-        if self.netns != home:
-            parts.append(u32(IFLA_NET_NS_FD, kernel.fd(self.netns)))
-        kernel.send(home, create_link(self.name, self.device, *parts, data=self._data(self.mode, self.macs)))
+        self.beget(kernel, self._data(self.mode, self.macs), *self.own(kernel))
 
     def finish(self, kernel: Kernel) -> None:
         if self.all_multicast:
@@ -126,12 +118,6 @@ class Macvlan(Link):
         if self.parent is None or number not in _WHY:
             return super(Macvlan, self).why_refused(number)
         return _WHY[number].format(parent=self.parent[1])
-
-    def on_links(self) -> tuple[tuple[str, str], ...]:
-        return (self.parent,) if self.parent else ()
-
-    def trial_name(self) -> str:
-        return self.device
 
     def claim(self) -> tuple[object, ...] | None:
         return (self.parent, self.mac) if self.mac is not None else None
@@ -159,11 +145,8 @@ class Macvlan(Link):
 
     def create_commands(self) -> list[str]:
         assert self.parent is not None
-        home, parent = self.parent
-        place = ["netns", self.netns] if self.netns != home else []
-        kind = ["type", self.device, "mode", self.mode]
-        made = ip(home, "link", "add", "link", parent, "name", self.name, *self.own_words(), *place, *kind)
-        return [made, *(self._list_commands() if self.netns == home else ())]
+        made = self.beget_command("mode", self.mode)
+        return [made, *(self._list_commands() if self.netns == self.parent[0] else ())]
 
     def finish_commands(self) -> list[str]:
         assert self.parent is not None

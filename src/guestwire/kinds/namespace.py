@@ -36,6 +36,10 @@ class Namespace(Thing):
         """The namespace of that name, as `project`'s."""
         return cls(netns=name, name=name, owner=project)
 
+    @property
+    def final(self) -> bool:
+        return True
+
     def create(self, kernel: Kernel) -> None:
         kernel.create_namespace(self.name)
         mark = b"" if self.owner is None else text(IFLA_IFALIAS, alias(self.owner, self.name))

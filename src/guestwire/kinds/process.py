@@ -2,9 +2,6 @@
 
 Daemons are run so that they go into the background themselves, which they do once they are ready or not at all; so a
 start that fails is seen, and needs no waiting.
-
-The pid file's path stands in the daemon's command line. So one that has no pid file, since guestwire was killed before
-it was written or somebody removed it, is found in /proc by that path and its namespace.
 """
 
 from __future__ import annotations
@@ -12,22 +9,21 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from guestwire.daemons import dnsmasq
 from guestwire.errors import Problem
+from guestwire.kinds.pidfile import end, end_noted, living
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
-from guestwire.linux.programs import command_line, has_ended, run_program
+from guestwire.linux.programs import run_program
 from guestwire.picture import Key, Value, fact, fixed
 
-__all__ = ["Process", "end", "hang_up"]
+__all__ = ["Process"]
 
-START, STOP = 10, 3  # seconds that a daemon gets to be ready, and to end
+START = 10  # seconds that a daemon gets to be ready
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -44,7 +40,7 @@ class Process(Thing):
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> Process | None:
         owner = os.path.basename(os.path.dirname(key.name))  # the project whose folder the pid file is in
-        pid, command = next(_living(kernel, key), (0, ()))
+        pid, command = next(living(kernel, key.netns, key.name), (0, ()))
         return cls(netns=key.netns, name=key.name, owner=owner, command=command, pid=pid) if pid else None
 
     def trial_name(self) -> str:
@@ -57,7 +53,7 @@ class Process(Thing):
     def create(self, kernel: Kernel) -> None:
         assert self.command is not None
         kernel.flush()
-        self.end_old()
+        end_noted(self.name)
         os.makedirs(os.path.dirname(self.name), mode=0o700, exist_ok=True)
         try:
             with kernel.inside(self.netns):
@@ -67,18 +63,12 @@ class Process(Thing):
                 os.unlink(self.name)
             raise
 
-    def end_old(self) -> None:
-        """End one that its pid file tells of yet: it may be in a namespace that has lost its name."""
-        for pid in _noted(self.name):
-            if any(self.name in word for word in command_line(pid)):
-                end(pid)
-
     def change(self, kernel: Kernel, seen: Value) -> None:
         """A process has no settings: another command is another process."""
 
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
-        for pid, _ in _living(kernel, self.key):
+        for pid, _ in living(kernel, self.netns, self.name):
             end(pid)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.name)
@@ -100,46 +90,3 @@ class Process(Thing):
 
     def namespaces(self) -> tuple[str, ...]:
         return ()  # it outlives its namespace's name
-
-
-def _living(kernel: Kernel, key: Key) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """The process that the pid file tells of, then those that are started with its path; each with its words."""
-    for pid in _candidates(kernel, key):
-        command = command_line(pid)
-        if any(key.name in word for word in command):  # else it has ended, and the pid is another's by now
-            yield pid, command
-
-
-def _candidates(kernel: Kernel, key: Key) -> Iterator[int]:
-    yield from _noted(key.name)
-    yield from kernel.running(key.netns, key.name)
-
-
-def hang_up(pidfile: str) -> None:
-    """Have a daemon read its files again (SIGHUP), where it runs."""
-    for pid in _noted(pidfile):
-        if any(pidfile in word for word in command_line(pid)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGHUP)
-
-
-def _noted(pidfile: str) -> Iterator[int]:
-    """The pid in a file, if there is one."""
-    with contextlib.suppress(FileNotFoundError, ValueError), open(pidfile) as file:
-        yield int(file.read())
-
-
-def end(pid: int) -> None:
-    """End a process: ask, wait for its end up to STOP seconds, then kill. Nothing where it is gone already."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, number)
-            if has_ended(handle, STOP):
-                return
-    finally:
-        os.close(handle)

@@ -48,6 +48,9 @@ class Thing(Value):
     OUTLASTS: ClassVar[bool] = False
     """Whether it must be deleted itself where the links that it is on go."""
 
+    ASKED: ClassVar[bool] = False
+    """Whether nobody tells of its changes, so that who wants to hear of them asks it again and again."""
+
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> Thing | None:
         """What the host has under that key, for kinds that are NAMED."""
@@ -93,6 +96,11 @@ class Thing(Value):
         return bool(self.carries())
 
     @property
+    def final(self) -> bool:
+        """Whether with it goes what nothing brings back: then it is ended last, past the point of return."""
+        return False
+
+    @property
     def fleeting(self) -> bool:
         """Whether it comes and goes by itself, so that nobody need bring it back."""
         return False
@@ -107,6 +115,9 @@ class Thing(Value):
     @abstractmethod
     def change(self, kernel: Kernel, seen: Value) -> None:
         """Make `seen` into this; only settings differ."""
+
+    def announce(self, kernel: Kernel) -> None:
+        """Tell it that it is about to be removed; all that are removed are told before the first is."""
 
     @abstractmethod
     def delete(self, kernel: Kernel) -> None:
@@ -167,6 +178,14 @@ class Thing(Value):
     def on_links(self) -> tuple[tuple[str, str], ...]:
         """The links (namespace, name) without which this is gone."""
         return ()
+
+    def stands_on(self) -> tuple[Key, ...]:
+        """The keys of what, besides links and namespaces, this is gone without."""
+        return ()
+
+    def loss(self, wanted: Thing) -> str | None:
+        """What is lost where this is made anew as `wanted`, in words; None where nothing is."""
+        return None
 
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces without which this is gone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["group_name", "group_number", "user_name", "user_number"]
+__all__ = ["group_name", "group_number", "is_mapped", "primary_group", "user_name", "user_number"]
 
 MOST = 2**32 - 2  # the last number but one: the last means nobody at all to the kernel (uid_valid)
 
@@ -21,6 +21,23 @@ def group_number(word: str) -> int | None:
     import grp
 
     return _number(word, lambda name: grp.getgrnam(name).gr_gid)
+
+
+def primary_group(user: int) -> int:
+    """The group that a user's processes are in first; the number of a user that this machine doesn't know."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(user).pw_gid
+    except KeyError:
+        return user
+
+
+def is_mapped(user: int) -> bool:
+    """Whether our user namespace has that user, so that a process can become it (user_namespaces(7))."""
+    with open("/proc/self/uid_map") as file:
+        spans = [tuple(map(int, line.split())) for line in file]
+    return any(first <= user < first + count for first, _, count in spans)
 
 
 def _number(word: str, find: Callable[[str], int]) -> int | None:

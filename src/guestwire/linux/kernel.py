@@ -35,6 +35,8 @@ class Kernel:
 
     def __init__(self, stock: Stock | None = None) -> None:
         self.token: Any = None
+        self.forced = False
+        """Whether what resists being removed is to go all the same, as far as it can: in an undo."""
         self.failures: list[tuple[Any, OSError]] = []
         self._stock = stock
         self._home = namespaces.current()
@@ -201,6 +203,13 @@ class Kernel:
             self.flush()
             found = self._indexes[netns, name] = link_index(self.socket(netns), name)
         return found
+
+    def identity(self, netns: str, name: str) -> tuple[int, ...]:
+        """What tells a link from another of its name, before or after it; empty where there is none."""
+        try:
+            return (namespaces.identity(self.fd(netns)), self.index(netns, name))
+        except OSError:
+            return ()
 
     # Requests
 

@@ -49,7 +49,7 @@ NFNL_SUBSYS_NFTABLES, NFTA_TABLE_NAME = 10, 1
 """A table's name has the same number in what is told of chains, rules and sets as in what is told of tables."""
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*, as nft(8) calls them
 RTM_NEWNSID, RTM_DELNSID, NETNSA_NSID, NETNSA_FD, ANY = 88, 89, 1, 3, -1
-NETCONFA_IFINDEX, IFLA_PROTINFO = 1, 12
+NETCONFA_IFINDEX = 1
 RTPROT_KERNEL = 2
 SOL_NETLINK, NETLINK_LISTEN_ALL_NSID = 270, 8
 SO_RCVBUFFORCE, SO_ATTACH_FILTER = 33, 26
@@ -72,8 +72,8 @@ class Event(NamedTuple):
 
     Of a LINK `body` is the message that tells what it is now (`parse_link`). DOWN is one that isn't up: IPv4 routes out
     of it have gone then without a word, though it may be up again by the time that somebody looks. GONE is one that is
-    no more, PORT one whose options as a bridge's port are those in `body` (IFLA_PROTINFO). For NETCONF the number is -1
-    for all links, -2 for those to come. For TABLE `body` is its name as nft(8) says it, "inet filter".
+    no more, PORT one whose options and VLANs as a bridge's port, or as a bridge, are those in `body`. For NETCONF the
+    number is -1 for all links, -2 for those to come. For TABLE `body` is its name as nft(8) says it, "inet filter".
     """
 
     netns: str
@@ -239,8 +239,7 @@ def _route_event(netns: str, kind: int, body: bytes) -> Event | None:
 def _link_event(netns: str, kind: int, body: bytes) -> Event | None:
     family, index, flags = _IFINFO.unpack_from(body)
     if family == AF_BRIDGE:  # what goes is told of once more, of the other families
-        options = attributes(body, 16, {IFLA_PROTINFO}).get(IFLA_PROTINFO)
-        return Event(netns, PORT, index, options) if kind == RTM_NEWLINK and options else None
+        return Event(netns, PORT, index, body) if kind == RTM_NEWLINK else None
     if kind != RTM_NEWLINK:
         return Event(netns, GONE, index)
     return Event(netns, LINK if flags & IFF_UP else DOWN, index, body)

@@ -8,7 +8,7 @@ import os
 import select
 from collections.abc import Sequence
 
-__all__ = ["command_line", "has_ended", "run_program", "running", "start_program"]
+__all__ = ["command_line", "has_ended", "launch_program", "run_program", "running", "start_program"]
 
 
 def run_program(command: Sequence[str], seconds: float, text: str | None = None, stdin: int | None = None) -> str:
@@ -52,6 +52,23 @@ def start_program(command: Sequence[str], environment: Sequence[str] = ()) -> No
     nothing = subprocess.DEVNULL
     words, all_told = ("setsid", "--fork", *command), {**os.environ, **told}
     subprocess.run(words, stdin=nothing, stdout=nothing, stderr=nothing, cwd="/", env=all_told, check=False)
+
+
+def launch_program(command: Sequence[str], said: int, fds: Sequence[int]) -> None:
+    """Run a command that puts a program into the background by itself, with these descriptors and nothing else of ours.
+
+    What it says goes to the descriptor `said`. Raises OSError: ENOENT where there is no such program, and EREMOTEIO
+    where it ends with anything but 0.
+    """
+    import subprocess
+
+    path = {"PATH": os.environ.get("PATH", os.defpath)}
+    nothing = subprocess.DEVNULL
+    done = subprocess.run(
+        command, stdin=nothing, stdout=said, stderr=said, cwd="/", env=path, pass_fds=fds, check=False
+    )
+    if done.returncode:
+        raise OSError(errno.EREMOTEIO, f"{command[0]} ended with {done.returncode}")
 
 
 def command_line(pid: int) -> tuple[str, ...]:

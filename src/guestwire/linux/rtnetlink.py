@@ -32,6 +32,7 @@ from guestwire.linux.netlink import (
 __all__ = [
     "AF_BRIDGE",
     "ARPHRD_ETHER",
+    "BRIDGE_FLAGS_SELF",
     "IFA_ADDRESS",
     "IFA_BROADCAST",
     "IFA_CACHEINFO",
@@ -45,6 +46,9 @@ __all__ = [
     "IFF_LOWER_UP",
     "IFF_UP",
     "IFLA_ADDRESS",
+    "IFLA_AF_SPEC",
+    "IFLA_BRIDGE_FLAGS",
+    "IFLA_BRIDGE_VLAN_INFO",
     "IFLA_GROUP",
     "IFLA_IFALIAS",
     "IFLA_IFNAME",
@@ -67,24 +71,29 @@ __all__ = [
     "RTM_NEWNEIGH",
     "AddressMessage",
     "LinkMessage",
+    "VlanInfo",
+    "change_port",
     "create_link",
     "delete_link",
     "dump_addresses",
     "dump_links",
+    "dump_vlans",
     "link_index",
     "link_local",
     "namespace_id",
     "parse_link",
     "read_link",
     "set_link",
+    "told_port",
+    "told_vlans",
 ]
 
-RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK = 1, 3, 4, 5
-IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS = 10, 16, 18, 20
+IFLA_MASTER, IFLA_PROTINFO, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS = 10, 12, 16, 18, 20
 IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_PROMISCUITY = 27, 28, 29, 30
 IFLA_AF_SPEC, IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 26, 31, 32
 IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_PARENT_DEV_NAME = 33, 37, 56
@@ -92,7 +101,8 @@ IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_EUI64, IN6_ADDR_GEN_MODE_NONE = 8, 0
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 LO = 1  # the index of lo in every namespace
 IFF_UP, IFF_ALLMULTI, IFF_LOWER_UP = 0x1, 0x200, 0x10000
-ARPHRD_ETHER, AF_BRIDGE, RTEXT_FILTER_SKIP_STATS = 1, 7, 8
+ARPHRD_ETHER, AF_BRIDGE, RTEXT_FILTER_SKIP_STATS, RTEXT_FILTER_BRVLAN_COMPRESSED = 1, 7, 8, 4
+IFLA_BRIDGE_FLAGS, IFLA_BRIDGE_VLAN_INFO, BRIDGE_FLAGS_SELF = 0, 2, 2
 
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 3, 4, 6, 8, 11
 IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
@@ -100,6 +110,10 @@ IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
 RTM_GETNSID, NETNSA_NSID, NETNSA_FD = 90, 1, 3
 
 _IFINFO, _IFADDR = struct.Struct("=BxHiII"), struct.Struct("=BBBBi")
+
+
+VlanInfo = tuple[int, int]
+"""Flags and number of a VLAN (struct bridge_vlan_info)."""
 
 
 class LinkMessage(NamedTuple):
@@ -210,6 +224,35 @@ def dump_links(sock: Socket) -> list[LinkMessage]:
     return [parse_link(answer) for answer in sock.dump(Request(RTM_GETLINK, 0, body))]
 
 
+def told_port(body: bytes) -> bytes:
+    """The options of a bridge's port in a message of family AF_BRIDGE; b"" of the bridge itself."""
+    return attributes(body, 16, {IFLA_PROTINFO}).get(IFLA_PROTINFO, b"")
+
+
+def told_vlans(body: bytes) -> list[VlanInfo]:
+    """The VLANs of a bridge's port, or of the bridge, in a message of family AF_BRIDGE.
+
+    Several attributes of one number are told, so they are gone through one by one.
+    """
+    data = attributes(body, 16, {IFLA_AF_SPEC}).get(IFLA_AF_SPEC, b"")
+    found, at = [], 0
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from("=HH", data, at)
+        if kind == IFLA_BRIDGE_VLAN_INFO:
+            found.append(struct.unpack_from("=HH", data, at + 4))
+        at += max(4, size + 3 & ~3)
+    return found
+
+
+def dump_vlans(sock: Socket) -> dict[int, list[VlanInfo]]:
+    """The VLANs of all bridges and their ports in the socket's namespace, by the links' indexes."""
+    body = _IFINFO.pack(AF_BRIDGE, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED)
+    found: dict[int, list[VlanInfo]] = {}
+    for answer in sock.dump(Request(RTM_GETLINK, 0, body)):
+        found.setdefault(_IFINFO.unpack_from(answer)[2], []).extend(told_vlans(answer))
+    return found
+
+
 def read_link(sock: Socket, name: str) -> LinkMessage | None:
     """The link called `name` in the socket's namespace, or None."""
     body = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) + text(IFLA_IFNAME, name)
@@ -267,13 +310,18 @@ def namespace_id(sock: Socket, fd: int) -> int | None:
     return None if number < 0 else number
 
 
-def create_link(name: str, kind: str, *parts: bytes, data: bytes = b"", up: bool = False) -> Request:
-    """The request that makes a link; refused (EEXIST) where the name is taken."""
+def create_link(name: str, kind: str, *parts: bytes, data: bytes = b"", up: bool = False, index: int = 0) -> Request:
+    """The request that makes a link, with a number of its own choosing where `index` isn't 0.
+
+    Refused (EEXIST) where the name is taken.
+    """
     info = [text(IFLA_INFO_KIND, kind)]
     if data:
         info.append(nested(IFLA_INFO_DATA, data))
     flag = IFF_UP if up else 0
-    body = _IFINFO.pack(0, 0, 0, flag, flag) + text(IFLA_IFNAME, name) + b"".join(parts) + nested(IFLA_LINKINFO, *info)
+    body = (
+        _IFINFO.pack(0, 0, index, flag, flag) + text(IFLA_IFNAME, name) + b"".join(parts) + nested(IFLA_LINKINFO, *info)
+    )
     return Request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
@@ -286,6 +334,11 @@ def set_link(
         if wanted is not None:
             flags, mask = flags | bit * wanted, mask | bit
     return Request(RTM_NEWLINK, 0, _IFINFO.pack(family, 0, index, flags, mask) + b"".join(parts))
+
+
+def change_port(index: int, *parts: bytes, delete: bool = False) -> Request:
+    """The request that sets, or takes away, what a bridge knows of a port of it, or of itself."""
+    return Request(RTM_DELLINK if delete else RTM_SETLINK, 0, _IFINFO.pack(AF_BRIDGE, 0, index, 0, 0) + b"".join(parts))
 
 
 def delete_link(index: int, *parts: bytes) -> Request:

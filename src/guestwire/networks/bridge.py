@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from guestwire.compile import Gateway, Seat, Site
+from guestwire.compile import Seat, Segmented, Site
 from guestwire.compile.carried import has_link_local, to_look_up
 from guestwire.compile.dhcp import check_dhcp, serve
 from guestwire.compile.firewall import Flow
@@ -24,9 +24,10 @@ from guestwire.kinds.bridge import Bridge as BridgeLink
 from guestwire.kinds.port import Port as PortOptions
 from guestwire.kinds.sysctl import Sysctl
 from guestwire.picture import Key, Picture
+from guestwire.spec.addresses import Host, Hosts, first_usable, unusable
 from guestwire.spec.file import File
 from guestwire.spec.models import Port
-from guestwire.spec.scalars import Flag, Host, Hosts, first_usable, unusable
+from guestwire.spec.scalars import Flag
 
 __all__ = ["Bridge"]
 
@@ -34,7 +35,7 @@ USUAL_MTU = 1500
 NF_CALL = {4: "net/bridge/bridge-nf-call-iptables", 6: "net/bridge/bridge-nf-call-ip6tables"}
 
 
-class Bridge(Gateway):
+class Bridge(Segmented):
     """A Linux bridge. With `uplink` guests are on the host's LAN; with `subnet` the bridge is their gateway."""
 
     devices: ClassVar[tuple[str, ...]] = ("tap",)
@@ -74,6 +75,7 @@ class Bridge(Gateway):
         if self.dhcp:
             yield from check_dhcp(self, file)
         yield from self._check_address(file)
+        yield from self.check_vlans(file)
         taken = file.ports(self.name) + (self.uplink is not None)
         if taken > MOST_PORTS:
             message = f"{taken:,} ports, and the kernel gives a bridge {MOST_PORTS:,} at most (BR_PORT_BITS)."
@@ -102,6 +104,7 @@ class Bridge(Gateway):
             link = find(site, self, self.uplink)
             if isinstance(link, BridgeLink):
                 self._check_room(site, link)
+                self._check_foreign(site, link)
             if link is None or isinstance(link, BridgeLink):
                 return  # a bridge that is there already is the network; guests become its ports
             taken = site.children(self.uplink)
@@ -115,7 +118,7 @@ class Bridge(Gateway):
                 message = f"uplink {self.uplink} is in use by project {site.users[self.uplink]}."
                 site.refuse(self.at("uplink"), message, "Use type macvtap as it does, or another uplink.")
                 return
-            enslave(site, self, link, name)
+            enslave(site, self, link, name, self.vlans_of_uplink(site))
             mac = link.mac or mac
             there = site.seen.get(Key("", site.host, BridgeLink.KIND, name))
             made_so = False if has_link_local(site, link) else None
@@ -131,6 +134,8 @@ class Bridge(Gateway):
                 mac=mac,
                 mtu=self._least_mtu(site),
                 stp=self.stp,
+                vlan_filtering=self.vlans,
+                vlans=self.vlans_of_host(),
                 master="",
                 link_local=link_local,
             )
@@ -182,6 +187,17 @@ class Bridge(Gateway):
             )
             site.refuse(self.at("uplink"), message, "Use another bridge for some of the guests.")
 
+    def _check_foreign(self, site: Site, bridge: BridgeLink) -> None:
+        """Refuse what of VLANs a bridge that isn't ours doesn't do, or is not ours to say."""
+        if self.vlans and not bridge.vlan_filtering:
+            message = f"bridge {bridge.name} tells no VLANs apart (vlan_filtering is off), and isn't ours to change."
+            hint = f"Turn it on where that is made, as `ip link set {bridge.name} type bridge vlan_filtering 1` does."
+            site.refuse(self.at("vlans"), message, hint)
+        for key, value in (("vlan", self.vlan), ("host-vlan", self.host_vlan), ("uplink-vlans", self.uplink_vlans)):
+            if self.vlans and value is not None:
+                message = f"{key}: bridge {bridge.name} isn't ours, and has its own."
+                site.refuse(self.at(key), message, f"Leave {key} out; a NIC's vlan and vlans are for you to say.")
+
     def link(self, site: Site) -> str:
         if self.uplink is not None and isinstance(site.uplink(self.uplink), BridgeLink):
             return self.uplink
@@ -196,7 +212,9 @@ class Bridge(Gateway):
             message = f"mtu {mtu} is under IPv6's 1280, and the bridge, which takes its ports' least, has {six}."
             site.refuse(seat.nic.at("mtu") if seat.nic.mtu else self.at("mtu"), message, "Write 1280 or more.")
         # Nobody talks to a port, so it has no link-local address.
-        plug_in(site, seat, mtu, master=self.link(site), port=self._options(seat))
+        foreign = isinstance(above, BridgeLink)
+        vlans = self.vlans_of(seat, foreign=foreign)
+        plug_in(site, seat, mtu, master=self.link(site), port=self._options(seat), vlans=vlans)
 
     def host_addresses(self, site: Site) -> list[str]:
         if self.uplink is None:

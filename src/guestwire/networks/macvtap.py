@@ -16,9 +16,10 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.route import Route
+from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
 from guestwire.spec.report import quote
-from guestwire.spec.scalars import Flag, Host, LinkName, Macs, first_usable
+from guestwire.spec.scalars import Flag, LinkName, Macs
 
 __all__ = ["Macvtap"]
 

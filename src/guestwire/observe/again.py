@@ -12,14 +12,27 @@ from functools import cache
 
 from guestwire.kinds import Link, Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
+from guestwire.kinds.bridge import Bridge, filters_vlans
 from guestwire.kinds.link import Seen
 from guestwire.kinds.mark import read_alias
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.port import Port
 from guestwire.kinds.route import Route
+from guestwire.kinds.vlans import Vlans
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.rtnetlink import LO, LinkMessage, dump_links, namespace_id, parse_link, read_link
+from guestwire.linux.rtnetlink import (
+    LO,
+    LinkMessage,
+    VlanInfo,
+    dump_links,
+    dump_vlans,
+    namespace_id,
+    parse_link,
+    read_link,
+    told_port,
+    told_vlans,
+)
 from guestwire.observe.observe import PAIR, UNKNOWN, kind_of, look_up, read_inside
 from guestwire.picture import Key, Picture, Value
 
@@ -46,6 +59,7 @@ class Again:
         self._picture = picture
         self._numbers = numbers
         self._names: dict[str, dict[int, str]] = {}
+        self._vlans: dict[str, dict[int, list[VlanInfo]]] = {}
         self.changed: dict[Key, Thing | None] = {}
 
     def links(
@@ -57,8 +71,8 @@ class Again:
         """Take note of links; each that is otherwise, as it was and is.
 
         Of those `told`, by namespace and number, there is the message that the kernel told of it last, b"" where it is
-        gone; those in `names` are read; of those in `ports` the options as a bridge's port were told since
-        (IFLA_PROTINFO). All are known before the first is understood, for they name one another.
+        gone; those in `names` are read; of those in `ports` there is what a bridge has told of them since. All are
+        known before the first is understood, for they name one another.
         """
         found: list[tuple[str, LinkMessage]] = []
         gone: list[Link] = []
@@ -84,11 +98,16 @@ class Again:
         return moved
 
     def _options(self, netns: str, told: Mapping[int, bytes]) -> None:
-        """Take note of ports' options."""
+        """Take note of ports' options, and of their VLANs where those count."""
         for index, body in told.items():
             link = self._at(netns, self._known(netns).get(index, UNKNOWN))
-            if link is not None and link.port is not None and link.port != Port.parse(body):
-                self._note(link.key, replace(link, port=Port.parse(body)))
+            if link is None:
+                continue
+            options, vlans = told_port(body), Vlans.parse(told_vlans(body))
+            new = replace(link, port=Port.parse(options) if link.port is not None and options else link.port)
+            new = replace(new, vlans=vlans if link.vlans is not None else None)
+            if new != link:
+                self._note(link.key, new)
 
     def _understood(self, told: list[tuple[str, LinkMessage]]) -> Iterator[tuple[Link | None, Link | None]]:
         ports = {(netns, message.name) for netns, message in told if message.master}
@@ -121,7 +140,18 @@ class Again:
         if beyond is not None and message.kind == PAIR:
             other = self._at(*beyond, kind_of(message))
             port = beyond in ports or (other is not None and bool(other.master))
-        return kind_of(message).parse(Seen(netns, message, master, beyond, port))
+        return kind_of(message).parse(
+            Seen(netns, message, master, beyond, port, self._vlans_of(netns, message, master))
+        )
+
+    def _vlans_of(self, netns: str, message: LinkMessage, master: str) -> Vlans | None:
+        """The VLANs of a bridge that filters them, or of a port of one: the news of links doesn't tell them."""
+        bridge = self._picture.get(Key("", netns, Bridge.KIND, master)) if master else None
+        if not filters_vlans(message) and not (isinstance(bridge, Bridge) and bridge.vlan_filtering):
+            return None
+        if netns not in self._vlans:
+            self._vlans[netns] = dump_vlans(self._kernel.socket(netns))
+        return Vlans.parse(self._vlans[netns].get(message.ifindex, ()))
 
     def _beyond(self, netns: str, message: LinkMessage, old: Link | None) -> tuple[str, str] | None:
         """What a message's IFLA_LINK stands for: a veth's peer, a macvlan's parent."""

@@ -10,18 +10,20 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from guestwire.kinds import Thing, kinds, link_kinds
 from guestwire.kinds.address import Address
+from guestwire.kinds.bridge import filters_vlans
 from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.mark import read_alias
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic, is_stand_in
 from guestwire.kinds.route import Route, told_apart
+from guestwire.kinds.vlans import Vlans
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
 from guestwire.linux.routes import dump_routes
-from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, namespace_id
+from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, dump_vlans, namespace_id
 from guestwire.picture import Key, Picture
 
-__all__ = ["PAIR", "UNKNOWN", "kind_of", "look_up", "observe", "read_inside"]
+__all__ = ["PAIR", "UNKNOWN", "kind_of", "look_up", "observe", "read_inside", "read_vlans"]
 
 PAIR = "veth"  # the kind of link (IFLA_INFO_KIND) whose other half is a link like itself
 UNKNOWN = "?"
@@ -69,6 +71,7 @@ class _Reader:
                 continue
             self.links[netns] = dump_links(sock)
         self.names = {netns: {link.ifindex: link.name for link in links} for netns, links in self.links.items()}
+        self.vlans = {netns: read_vlans(kernel.socket(netns), links) for netns, links in self.links.items()}
         self.ports = {netns: {link.ifindex for link in links if link.master} for netns, links in self.links.items()}
         self.numbers: dict[str, dict[int, str]] = {}
         self.unasked: dict[str, Iterator[str]] = {}
@@ -96,7 +99,8 @@ class _Reader:
 
     def _link(self, netns: str, message: LinkMessage) -> Link:
         master = self.names[netns].get(message.master, "") if message.master else ""
-        return kind_of(message).parse(Seen(netns, message, master, *self._beyond(netns, message)))
+        vlans = self.vlans[netns].get(message.ifindex)
+        return kind_of(message).parse(Seen(netns, message, master, *self._beyond(netns, message), vlans))
 
     def _beyond(self, netns: str, message: LinkMessage) -> tuple[tuple[str, str] | None, bool]:
         """The link that a message's IFLA_LINK stands for, a veth's peer, a macvlan's parent; whether that is a port."""
@@ -128,6 +132,17 @@ class _Reader:
                 if found == number:
                     break
         return known.get(number)
+
+
+def read_vlans(sock: Socket, links: Iterable[LinkMessage]) -> dict[int, Vlans]:
+    """The VLANs of the bridges among some links that filter them, and of those bridges' ports, by their numbers.
+
+    They cost a dump of their own, so they are asked for only where there is such a bridge.
+    """
+    bridges = {link.ifindex for link in links if filters_vlans(link)}
+    told = dump_vlans(sock) if bridges else {}
+    ports = {link.ifindex for link in links if link.master in bridges} if bridges else set()
+    return {index: Vlans.parse(told.get(index, ())) for index in bridges | ports}
 
 
 def kind_of(message: LinkMessage) -> type[Link]:

@@ -68,6 +68,12 @@ class Plan:
             before[value.key] = value
         return before
 
+    def losses(self) -> list[tuple[Key, str]]:
+        """What is lost by what is ended to be made anew, in words, with its key."""
+        made = {step.key: step.value for step in self.steps if step.action == "create"}
+        ended = [step.value for step in self.steps if step.action == "delete" and step.key in made]
+        return [(value.key, loss) for value in ended if (loss := value.loss(made[value.key])) is not None]
+
     def loans(self) -> dict[Key, Thing]:
         """What the plan touches of somebody else's, as it was."""
         return {
@@ -102,6 +108,8 @@ class _Planner:
         if self.problems:
             raise FileError(*self.problems)
         away = list(self._unwanted(sweep))
+        ended = self._closure([old for old in replaced if old.final])
+        replaced = [old for old in replaced if old.key not in ended]
         replaced = list({old.key: old for old in [*replaced, *self._making_room(values, replaced, away)]}.values())
         replaced += self._users(self._closure(replaced), values)
         lost = self._closure(replaced)
@@ -109,16 +117,21 @@ class _Planner:
         steps = [Step("delete", value, early=True) for value in _roots(replaced)]
         for key, value in wanted:
             have = self.observed.get(key)
-            if have is None or key in lost:
+            if key in ended or not ended.keys().isdisjoint(value.stands_on()):
+                steps += [Step("create", value, late=True)] if value.can_return() else []
+            elif have is None or key in lost:
                 steps += [Step("create", value)] if value.can_return() else []
             elif isinstance(have, Thing) and self._differs(value, have):
                 steps += self._changes(value, have)
-        away = [value for value in away if value.key not in lost]
+        steps += [Step("delete", value) for value in _roots(list(ended.values()))]
+        away = [value for value in away if value.key not in lost and value.key not in ended]
         going = self._closure(away)
-        steps += self._endings(steps, away, going)
+        steps += self._endings(steps, away, {**ended, **going})
         deleted = {step.key for step in steps if step.action == "delete"}
         deleted |= {key for value in self.observed if isinstance(value, Thing) for key in value.carries()}
-        implied = [value for key, value in {**lost, **going}.items() if key not in deleted and not value.fleeting]
+        implied = [
+            value for key, value in {**lost, **ended, **going}.items() if key not in deleted and not value.fleeting
+        ]
         return Plan(self.project, steps, implied)
 
     def _changes(self, value: Thing, have: Thing) -> Iterator[Step]:
@@ -163,7 +176,18 @@ class _Planner:
             foreign = value.key in self.desired.absent and value.owner != self.project
             return foreign and type(value).moved is not Thing.moved and value.RANK < PROCESSES
 
-        yield from (Step("delete", value, moves=moves(value)) for value in roots)
+        # What goes with what is ended last was at work until then.
+        held = {
+            place
+            for value in going.values()
+            if not going.keys().isdisjoint(value.stands_on())
+            for place in value.on_links()
+        }
+
+        def waits(value: Thing) -> bool:
+            return isinstance(value, Link) and value.place in held
+
+        yield from (Step("delete", value, moves=moves(value), final=waits(value)) for value in roots)
         for key, value in going.items():
             if key not in known and value.netns not in ended and moves(value):
                 yield Step("delete", value, moves=True)
@@ -240,16 +264,20 @@ class _Planner:
             return found
         on_link: dict[tuple[str, str], list[Thing]] = defaultdict(list)
         inside: dict[str, list[Thing]] = defaultdict(list)
+        on_key: dict[Key, list[Thing]] = defaultdict(list)
         for value in self.observed:
             assert isinstance(value, Thing)
             for link in value.on_links():
                 on_link[link].append(value)
             for netns in value.namespaces():
                 inside[netns].append(value)
+            for key in value.stands_on():
+                on_key[key].append(value)
         stack = list(going)
         while stack:
             value = stack.pop()
             after = [self.observed.get(key) for key in value.carries()]
+            after += on_key.pop(value.key, [])
             if isinstance(value, Link):
                 after += on_link.pop((value.netns, value.name), [])
             elif isinstance(value, Namespace):
@@ -298,15 +326,14 @@ def _roots(going: list[Thing]) -> list[Thing]:
         if names.isdisjoint(link.on_links()):
             names.add((link.netns, link.name))
     links = {(v.netns, v.name) for v in going if isinstance(v, Link)}
-    return [
-        value
-        for value in outside
-        if (
-            (value.netns, value.name) in names
-            if isinstance(value, Link)
-            else value.OUTLASTS or links.isdisjoint(value.on_links())
-        )
-    ]
+    keys = {value.key for value in going}
+
+    def is_root(value: Thing) -> bool:
+        if isinstance(value, Link):
+            return value.place in names
+        return keys.isdisjoint(value.stands_on()) and (value.OUTLASTS or links.isdisjoint(value.on_links()))
+
+    return [value for value in outside if is_root(value)]
 
 
 def _nowhere(key: Key, message: str, hint: str) -> Problem:

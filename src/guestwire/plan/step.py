@@ -20,6 +20,7 @@ LINKS_MADE = (
     30  # kinds below this rank are made in stage MAKE, so that in stage SET each namespace can be seen to in one go
 )
 AWAY, DETACHED = 57, 59  # in stage SET: what moves to another link is there, then, and goes from where it was
+ANNOUNCED = FINISHED = 99  # before what is ended, and after what is started, in the same stage
 PROCESSES = 60  # kinds from this rank on are started in stage RUN: all that they could talk to is set up then
 
 
@@ -29,15 +30,22 @@ class Act:
 
     order: tuple[int, int | str, int | str]
     step: Step
-    finish: bool = False
+    part: Literal["", "finish", "announce"] = ""
+
+    @property
+    def final(self) -> bool:
+        """Whether what it does can't be undone, nor what comes after it."""
+        return self.order[0] == END
 
     def do(self, kernel: Kernel) -> None:
         """Queue or do it; the kernel's refusals show in `Kernel.refused`, others are raised (OSError)."""
         kernel.token = self.step
         step = self.step
-        if step.action == "delete":
+        if self.part == "announce":
+            step.value.announce(kernel)
+        elif step.action == "delete":
             (step.value.let_go if step.moves else step.value.delete)(kernel)
-        elif self.finish:
+        elif self.part == "finish":
             step.value.finish(kernel)
         elif step.action == "create":
             if isinstance(step.value, Link):
@@ -51,8 +59,8 @@ class Act:
         """The shell commands that do the same."""
         step = self.step
         if step.action == "delete":
-            return step.value.delete_commands()
-        if self.finish:
+            return step.value.delete_commands() if not self.part else []
+        if self.part == "finish":
             return step.value.finish_commands()
         if step.action == "create":
             return step.value.create_commands()
@@ -64,9 +72,9 @@ class Act:
 class Step:
     """What is done to one key.
 
-    `before` is the value that was there; `early` marks a deletion that makes room, `late` a change that has to wait
-    until what was deleted is gone. `moves` marks what ends a move from link to link, right after it is made there: what
-    is taken from the one that was, and a NIC that leaves its bridge.
+    `before` is the value that was there; `early` marks a deletion that makes room, `late` what has to wait until what
+    was deleted is gone; `final` a deletion that waits for one that can't be undone. `moves` marks what ends a move from
+    link to link, right after it is made there: what is taken from the one that was, and a NIC that leaves its bridge.
     """
 
     action: Literal["create", "change", "delete"]
@@ -75,11 +83,18 @@ class Step:
     early: bool = False
     late: bool = False
     moves: bool = False
+    final: bool = False
 
     @property
     def key(self) -> Key:
         """The key of what it makes, changes or deletes."""
         return self.value.key
+
+    @property
+    def makes(self) -> bool:
+        """Whether it makes a thing, or makes one into what has to be tried by itself, as a new one has."""
+        changed = self.before if self.action == "change" else None
+        return self.action == "create" or (changed is not None and changed.trial_name() != self.value.trial_name())
 
     def acts(self) -> list[Act]:
         """The calls it makes, each with its place in the order of the whole plan."""
@@ -90,19 +105,24 @@ class Step:
                 # address is there what is sent may leave by that link, and must know whom to send it to.
                 sooner = isinstance(value, AnyAddress) and value.temporary
                 return [Act((SET, value.netns, AWAY - sooner + isinstance(value, Learnt)), self)]
-            ends = isinstance(value, Namespace)
-            stage = REPLACE if self.early else END if ends else DELETE
-            return [Act((stage, -value.RANK, value.netns), self)]
+            stage = END if value.final or self.final else REPLACE if self.early else DELETE
+            last = Act((stage, -value.RANK, value.netns), self)
+            if type(value).announce is Thing.announce:
+                return [last]
+            return [Act((stage, -ANNOUNCED, value.netns), self, "announce"), last]
         rank = value.rank()
         if self.action == "change":
             assert self.before is not None
             rank = DETACHED if self.moves else value.change_rank(self.before)
-        if self.late:
-            return [Act((REST, rank, value.netns), self)]
-        first = Act(self._place(rank), self)
+        first = Act((REST, rank, value.netns) if self.late else self._place(rank), self)
         if self.action == "create" and type(value).finish is not Thing.finish:
-            return [first, Act((SET, value.netns, rank), self, finish=True)]
+            return [first, Act(self._finished(rank), self, "finish")]
         return [first]
+
+    def _finished(self, rank: int) -> tuple[int, int | str, int | str]:
+        if rank < PROCESSES:
+            return (SET, self.value.netns, rank)
+        return (REST if self.late else RUN, FINISHED, self.value.netns)
 
     def _place(self, rank: int) -> tuple[int, int | str, int | str]:
         if rank < LINKS_MADE:

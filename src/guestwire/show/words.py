@@ -154,7 +154,7 @@ def standing(document: Mapping[str, Any]) -> str:
             rows.append(
                 (*first, nic.get("name", ""), nic.get("network", ""), nic.get("device") or "", addresses, place)
             )
-    text = table(_cut_rows(rows)) + _leases(document)
+    text = table(_cut_rows(rows)) + _machines(document) + _leases(document)
     networks = [("NETWORK", "TYPE", "LINK", "PORTS")]
     for each in document["networks"]:
         # Who shares a parent's cable is no port of it: then the number says nothing.
@@ -189,6 +189,25 @@ def standing(document: Mapping[str, Any]) -> str:
         for each in drift
     ]
     return text + "\nNot as the file says; `guestwire up` would:\n" + "".join(f"{line}\n" for line in _cut(lines))
+
+
+def _machines(document: Mapping[str, Any]) -> str:
+    """The virtual machines and how their frames go, where there are any."""
+    rows: list[tuple[str, ...]] = [("MACHINE", "MEMORY", "CPUS", "ACCELERATOR", "NIC", "MODEL", "QUEUES", "VHOST")]
+    for guest in document["guests"]:
+        machine = guest.get("machine")
+        for i, nic in enumerate([nic for nic in guest["nics"] if "vhost" in nic] or [{}] if machine else []):
+            size = (f"{machine['memory']} MiB", str(machine["cpus"]), machine["accelerator"] or "")
+            vhost = "" if nic.get("vhost") is None else "yes" if nic["vhost"] else f"no: {nic['why']}"
+            own = (nic.get("name", ""), nic.get("model") or "", str(nic.get("queues") or ""), vhost)
+            rows.append((*((guest["name"], *size) if i == 0 else ("",) * 4), *own))
+    notes = [
+        f"{guest['name']}:{nic['name']} has the MAC {nic['guest_mac']} by its guest, and was given {nic['mac']}.\n"
+        for guest in document["guests"]
+        for nic in guest["nics"]
+        if nic.get("guest_mac")
+    ]
+    return "\n" + table(_cut_rows(rows)) + "".join(notes) if len(rows) > 1 else ""
 
 
 def _leases(document: Mapping[str, Any]) -> str:

@@ -4,12 +4,12 @@ Here is what all network types and guest kinds share. What is one type's or kind
 which this package never imports: `load` takes them as registries. Nothing here asks the host; it reads the file only.
 """
 
+from guestwire.spec.addresses import Address, Host, Subnet, bare, first_usable, unusable
 from guestwire.spec.expect import Expectation
 from guestwire.spec.file import File, Instance, Plug
 from guestwire.spec.loading import load, loads
 from guestwire.spec.models import Guest, Lab, Network, Nic, Part, Port
 from guestwire.spec.registry import Registry
-from guestwire.spec.scalars import Address, Host, Subnet, bare, first_usable, unusable
 
 __all__ = [
     "Address",

@@ -10,11 +10,12 @@ from functools import partial
 from itertools import islice
 
 from guestwire.places import PLACES
+from guestwire.spec.addresses import Address, Host, Subnet, bare, unusable
 from guestwire.spec.expect import Expectation
 from guestwire.spec.file import File, numbered
 from guestwire.spec.models import Guest, Network, Nic
+from guestwire.spec.registry import keys
 from guestwire.spec.report import Report, Where, meant, quote
-from guestwire.spec.scalars import Address, Host, Subnet, bare, unusable
 
 __all__ = ["check"]
 
@@ -68,6 +69,7 @@ def _nics(file: File, guest: Guest, report: Report, networks: set[str]) -> None:
             can = " or ".join(network.devices)
             message = f"device {nic.device} doesn't fit network {quote(network.name)} of type {network.type}."
             report.at(nic.at("device"), message, f"It can be {can}." if can else "Leave device out.")
+        _vlans(network, nic, report)
         if network and nic.mtu and network.mtu and nic.mtu > network.mtu:
             message = f"mtu {nic.mtu} is over the {network.mtu} of network {quote(network.name)}."
             report.at(nic.at("mtu"), message, f"Write {network.mtu} or less, or raise the network's.")
@@ -87,6 +89,16 @@ def _nics(file: File, guest: Guest, report: Report, networks: set[str]) -> None:
                 message = f"{key}: {guest.count} guests can't share one {key.upper() if key == 'mac' else key}."
                 hint_ = f"Leave {key} out, or write a guest of its own for it."
                 report.at(nic.at(key), message, hint_)
+
+
+def _vlans(network: Network | None, nic: Nic, report: Report) -> None:
+    if network is None or network.segmented:
+        return
+    for key in ("vlan", "vlans"):
+        if getattr(nic, key) is not None:
+            message = f"{key}: network {quote(network.name)} of type {network.type} tells no VLANs apart."
+            can = "vlans" in keys(type(network))
+            report.at(nic.at(key), message, "Write vlans: true there." if can else f"Leave {key} out.")
 
 
 def _network(nic: Nic, networks: set[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -73,6 +74,12 @@ class File(Part):
             return Problem(message, hint)
         mark = source.place(where)
         return Problem(message, hint, source.file, mark.line, mark.column)
+
+    @property
+    def folder(self) -> str:
+        """The folder that paths in the file are from: the file's own; the current one where it has none."""
+        source: Places | None = getattr(self, "_source", None)
+        return os.path.dirname(source.file) if source is not None else ""
 
     def error(self, where: Where, message: str, hint: str | None = None) -> FileError:
         """The same as an error to raise, for a stage that finds one thing at a time."""

@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from guestwire.errors import Problem
+from guestwire.spec.addresses import Address, Addresses, Host, Hosts, NicAddresses, Subnets
 from guestwire.spec.report import Where
 from guestwire.spec.scalars import (
-    Address,
-    Addresses,
     Count,
     Flag,
     GroupMask,
-    Host,
-    Hosts,
     LinkName,
     Mac,
     Mtu,
-    NicAddresses,
     PortNumber,
-    Subnets,
+    Queues,
+    VlanId,
+    VlanIds,
     Word,
     fail,
     listed,
@@ -121,7 +119,22 @@ class Nic(Part):
     name: LinkName | None = Field(None, description="the link's name inside the guest; else eth0, eth1 … in order")
     default_route: Flag | None = Field(None, description="the guest's default route goes here; else by its first NIC")
     gateway: Hosts | None = Field(None, description="where its default route leads; else the network's gateway")
+    queues: Queues | None = Field(None, description="how many queues a machine's NIC has, 1 to 256; else the guest's")
+    model: Literal["virtio", "e1000", "rtl8139"] | None = Field(
+        None, description="what a machine's NIC is; else the guest's"
+    )
+    vhost: Flag | None = Field(None, description="the kernel carries a machine's frames; else as the guest says")
+    link_state: Literal["up", "down"] | None = Field(
+        None, alias="link", description="whether a machine's NIC has its cable in"
+    )
     port: Port | None = Field(None, description="how a bridge treats its port, over what the network says")
+    vlan: VlanId | None = Field(
+        None, description="on a bridge with vlans: the VLAN of its untagged frames, 1 to 4094; else the network's"
+    )
+    vlans: VlanIds | None = Field(
+        None,
+        description="the VLANs whose frames come and go with a tag, as [10, 20-30]; then untagged ones only by vlan",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -173,6 +186,11 @@ class Network(Part):
     def why_exclusive(self) -> str | None:
         """Why no second network can use this one's uplink, or None where one can."""
         return None
+
+    @property
+    def segmented(self) -> bool:
+        """Whether its NICs may name VLANs."""
+        return False
 
     def answers_dhcp(self) -> bool:
         """Whether somebody on the network may answer a DHCP client: on a LAN that is taken for granted."""

@@ -1,21 +1,11 @@
-"""What a text in the file means: flags, numbers, names, MACs, addresses. Python values of the right type pass."""
+"""What a text in the file means: flags, numbers, names, MACs. Python values of the right type pass."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import (
-    IPv4Address,
-    IPv4Interface,
-    IPv4Network,
-    IPv6Address,
-    IPv6Interface,
-    IPv6Network,
-    ip_address,
-    ip_interface,
-    ip_network,
-)
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -23,43 +13,40 @@ from pydantic_core import PydanticCustomError
 from guestwire.spec.report import quote
 
 __all__ = [
+    "DECIMAL",
+    "JSON_TEXT",
     "NAME",
     "Account",
-    "Address",
-    "Addresses",
     "Count",
     "Flag",
     "GroupMask",
-    "Host",
-    "Hosts",
     "LinkName",
     "Mac",
     "Macs",
+    "Memory",
     "Mtu",
-    "NicAddresses",
     "PortNumber",
+    "Processors",
     "Queues",
-    "Subnet",
-    "Subnets",
+    "Text",
+    "VlanId",
+    "VlanIds",
     "Word",
-    "bare",
     "fail",
-    "first_usable",
+    "json_type",
     "listed",
     "name_fault",
+    "once",
     "one_or_many",
-    "unusable",
+    "text_of",
 ]
-
-Address = IPv4Address | IPv6Address
-Subnet = IPv4Network | IPv6Network
-Host = IPv4Interface | IPv6Interface
-"""An address with its prefix. Python makes it a kind of Address too: ask for Host first."""
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
 _NAME = re.compile(NAME)
-_DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
+DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?:([:-])[0-9A-Fa-f]{1,2})(?:\1[0-9A-Fa-f]{1,2}){4}")
+_MEMORY = re.compile(r"([1-9][0-9]{0,8})\s*([MmGg]?)(?:[iI]?[bB])?")
+LEAST_MEMORY, MOST_MEMORY = 16, 1 << 23  # MiB
 MAC_PAUSE = 2  # bit 1 of a port's group_fwd_mask, 01-80-C2-00-00-01: net/bridge/br_netlink.c answers EINVAL
 
 
@@ -78,7 +65,8 @@ def name_fault(name: str, what: str) -> tuple[str, str] | None:
     return f"{quote(name)} is no name for a {what}.", hint
 
 
-def _text(value: Any, what: str) -> str:
+def text_of(value: Any, what: str) -> str:
+    """A text that isn't empty; `what` says in words what was expected."""
     if not isinstance(value, str):
         raise fail(f"expected {what}, not a {'mapping' if isinstance(value, dict) else 'list'}.")
     if not value:
@@ -89,7 +77,7 @@ def _text(value: Any, what: str) -> str:
 def _flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    text = _text(value, "true or false").lower()
+    text = text_of(value, "true or false").lower()
     if text in ("true", "false"):
         return text == "true"
     guess = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}.get(text)
@@ -103,8 +91,8 @@ def _whole(least: int, most: int, hexadecimal: bool = False) -> Callable[[Any], 
         if isinstance(value, int) and not isinstance(value, bool):
             number = value
         else:
-            text = _text(value, what)
-            if _DECIMAL.fullmatch(text):
+            text = text_of(value, what)
+            if DECIMAL.fullmatch(text):
                 number = int(text)
             elif hexadecimal and re.fullmatch(r"0[xX][0-9A-Fa-f]{1,8}", text):
                 number = int(text, 16)
@@ -117,6 +105,9 @@ def _whole(least: int, most: int, hexadecimal: bool = False) -> Callable[[Any], 
     return parse
 
 
+_vlan = _whole(1, 4094)  # 0 and 4095 are reserved (IEEE 802.1Q): the kernel answers EINVAL
+
+
 def _group_mask(value: Any) -> int:
     mask = _whole(0, 65535, hexadecimal=True)(value)
     if mask & MAC_PAUSE:
@@ -125,16 +116,51 @@ def _group_mask(value: Any) -> int:
     return mask
 
 
+def _vlans(value: Any) -> tuple[int, int]:
+    """A VLAN, or several in a row as 20-30: the first and the last."""
+    first, dash, last = str(value).partition("-") if isinstance(value, str) else (value, "", "")
+    found = _vlan(first), _vlan(last if dash else first)
+    if found[0] > found[1]:
+        raise fail(f"{value} runs backwards.", f"Write {found[1]}-{found[0]}.")
+    return found
+
+
+def _apart(values: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Ranges in order, of which no two have a VLAN in common."""
+    if not values:
+        raise fail("has no VLAN in it.", "Name one at least, or leave the key out.")
+    ordered = tuple(sorted(values))
+    for (_, last), (first, _) in pairwise(ordered):
+        if first <= last:
+            raise fail(f"VLAN {first} is given twice.", "Leave one out.")
+    return ordered
+
+
+def _memory(value: Any) -> int:
+    """Mebibytes, of a number of them or of one with its unit."""
+    example = "Write it as 512M or 2G."
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    else:
+        found = _MEMORY.fullmatch(text_of(value, "an amount of memory"))
+        if not found:
+            raise fail(f"{quote(value)} is no amount of memory.", example)
+        number = int(found[1]) * (1024 if found[2].upper() == "G" else 1)
+    if not LEAST_MEMORY <= number <= MOST_MEMORY:
+        raise fail(f"{number} MiB is out of range.", f"Write {LEAST_MEMORY}M or more.")
+    return number
+
+
 def _word(value: Any) -> str:
-    return _text(value, "a word")
+    return text_of(value, "a word")
 
 
 def _account(value: Any) -> str:
-    return str(value) if type(value) is int and value >= 0 else _text(value, "a name or number")
+    return str(value) if type(value) is int and value >= 0 else text_of(value, "a name or number")
 
 
 def _link(value: Any) -> str:
-    name = _text(value, "the name of a link")
+    name = text_of(value, "the name of a link")
     if len(name.encode(errors="replace")) > 15:
         raise fail(f"{quote(name)} is longer than 15 characters, the kernel's limit for a link.", "Shorten it.")
     if name in (".", "..", "all", "default"):  # the last two are folders in /proc/sys/net, which the kernel keeps free
@@ -145,7 +171,7 @@ def _link(value: Any) -> str:
 
 
 def _mac(value: Any) -> str:
-    text = _text(value, "a MAC")
+    text = text_of(value, "a MAC")
     example = "Write six pairs of hexadecimal digits, as 52:54:00:12:34:56."
     if not _MAC.fullmatch(text):
         raise fail(f"{quote(text)} is not a MAC.", example)
@@ -161,109 +187,6 @@ def _mac(value: Any) -> str:
 
 def _mac_text(octets: list[int]) -> str:
     return ":".join(f"{octet:02x}" for octet in octets)
-
-
-def _subnet(value: Any) -> Subnet:
-    if isinstance(value, IPv4Network | IPv6Network):
-        return value
-    text = _text(value, "a subnet")
-    address, slash, prefix = text.partition("/")
-    try:
-        net = ip_network(text, strict=False)
-    except ValueError:
-        hint = "Write it as 10.77.0.0/24 or fd00:77::/64."
-        raise fail(f"{quote(text)} is not a subnet.", hint) from None
-    if not slash:
-        wide = f"{net.network_address}/{24 if net.version == 4 else 64}"
-        raise fail(f"{quote(text)} has no prefix length.", f"Write it as {wide}.")
-    if not _DECIMAL.fullmatch(prefix):
-        raise fail(f"{quote(text)} has no prefix length.", f"Write {net}.")
-    if net.network_address != ip_address(address):
-        raise fail(f"{quote(text)} has host bits set.", f"The network is {net}.")
-    if why := _unfit(net.network_address):
-        raise fail(
-            f"{quote(text)} is {why}: no subnet for guests.", "Use a private one, as 10.77.0.0/24 or fd00:77::/64."
-        )
-    if net.version == 6 and net.network_address.is_link_local:
-        raise fail(f"{quote(text)} is link-local, which every link has already.", "Use one as fd00:77::/64.")
-    return net
-
-
-def _address(value: Any) -> Address:
-    if isinstance(value, IPv4Address | IPv6Address):
-        return value
-    text = _text(value, "an address")
-    try:
-        address = ip_address(text)
-    except ValueError:
-        hint = "Leave the prefix out." if "/" in text else "Write it as 10.77.0.20 or fd00:77::20."
-        raise fail(f"{quote(text)} is not an address.", hint) from None
-    if isinstance(address, IPv6Address) and address.scope_id:
-        raise fail(f"{quote(text)} names a link.", "Leave % and what follows out.")
-    return address
-
-
-def _host(value: Any) -> Address:
-    """An address that a host can have."""
-    address = _address(value)
-    if why := _unfit(address):
-        raise fail(f"{address} is {why}: no address for a guest.", "Use another.")
-    return address
-
-
-def _nic_address(value: Any) -> Address | Host | Literal["dhcp"]:
-    if isinstance(value, IPv4Address | IPv6Address):  # a Host is one too
-        return value
-    text = _text(value, "an address, or dhcp")
-    if text == "dhcp":
-        return "dhcp"
-    address, slash, prefix = text.partition("/")
-    try:
-        plain = _host(address)
-    except PydanticCustomError as error:
-        if "not an address" in str(error):
-            hint = "Write it as 10.77.0.20, 10.77.0.20/24 or fd00:77::20, or write dhcp."
-            raise fail(f"{quote(text)} is not an address.", hint) from None
-        raise
-    if not slash:
-        return plain
-    if not _DECIMAL.fullmatch(prefix) or int(prefix) > plain.max_prefixlen:
-        most = plain.max_prefixlen
-        raise fail(f"{quote(prefix)} is no prefix length.", f"Write a number from 0 to {most}, or leave it out.")
-    return ip_interface(text)
-
-
-def _unfit(address: Address) -> str | None:
-    if address.is_multicast:
-        return "multicast"
-    if address.is_loopback:
-        return "loopback"
-    if address.is_unspecified or (address.version == 4 and int(address) >> 24 == 0):
-        return "unspecified"
-    if address.version == 4 and int(address) >> 28 == 0xF:
-        return "reserved"
-    return None
-
-
-def bare(given: Address | Host) -> tuple[Address, int | None]:
-    """An address without its prefix, and the prefix's length, None where none was given."""
-    if isinstance(given, Host):
-        return given.ip, given.network.prefixlen
-    return given, None
-
-
-def first_usable(subnet: Subnet) -> Host:
-    """The first address of a subnet that a host can have, with its prefix."""
-    return ip_interface(f"{next(iter(subnet.hosts()))}/{subnet.prefixlen}")
-
-
-def unusable(address: Address, subnet: Subnet) -> str | None:
-    """What this address of the subnet is where no host can have it: the network's, the broadcast address; else None."""
-    if subnet.num_addresses <= 2:
-        return None
-    if address == subnet.network_address:
-        return "the network's own" if address.version == 4 else "the subnet-router anycast"
-    return "the broadcast" if address.version == 4 and address == subnet.broadcast_address else None
 
 
 def one_or_many(value: Any) -> Any:
@@ -287,15 +210,8 @@ def listed(value: Any) -> Any:
     raise fail("expected a list.", hint)
 
 
-def _one_per_family(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    for version in (4, 6):
-        same = [v for v in values if v.version == version]
-        if len(same) > 1:
-            raise fail(f"{same[0]} and {same[1]} are both IPv{version}.", "Give at most one of each family.")
-    return values
-
-
-def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Values of which none is given twice."""
     seen: set[Any] = set()
     for value in values:
         if value in seen:
@@ -304,7 +220,7 @@ def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def _json(title: str, schema: dict[str, Any], many: bool = False) -> WithJsonSchema:
+def json_type(title: str, schema: dict[str, Any], many: bool = False) -> WithJsonSchema:
     """The JSON Schema of a type, with `many` also of a list of it. The title is what the reference page says."""
     if not many:
         return WithJsonSchema({"title": title, **schema})
@@ -312,42 +228,36 @@ def _json(title: str, schema: dict[str, Any], many: bool = False) -> WithJsonSch
 
 
 def _range(least: int, most: int) -> WithJsonSchema:
-    return _json(f"{least} to {most}", {"type": "integer", "minimum": least, "maximum": most})
+    return json_type(f"{least} to {most}", {"type": "integer", "minimum": least, "maximum": most})
 
 
-_TEXT: dict[str, Any] = {"type": "string"}
+JSON_TEXT: dict[str, Any] = {"type": "string"}
 _JSON_LINK: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 15, "pattern": r"^[^/:%\s]+$"}
 _JSON_MAC: dict[str, Any] = {"type": "string", "pattern": "^[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}$"}
 _JSON_MASK: dict[str, Any] = {"type": ["integer", "string"], "pattern": "^0[xX][0-9A-Fa-f]+$", "maximum": 65535}
-_JSON_SUBNET: dict[str, Any] = {"type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0-9]+$"}
+_JSON_VLANS: dict[str, Any] = {"type": ["integer", "string"], "pattern": "^[0-9]+(-[0-9]+)?$", "maximum": 4094}
 
-Flag = Annotated[bool, PlainValidator(_flag), _json("true or false", {"type": "boolean"})]
+Flag = Annotated[bool, PlainValidator(_flag), json_type("true or false", {"type": "boolean"})]
 Count = Annotated[int, PlainValidator(_whole(1, 10000)), _range(1, 10000)]
 PortNumber = Annotated[int, PlainValidator(_whole(1, 65535)), _range(1, 65535)]
 Mtu = Annotated[int, PlainValidator(_whole(68, 65535)), _range(68, 65535)]
 Queues = Annotated[int, PlainValidator(_whole(1, 256)), _range(1, 256)]
-GroupMask = Annotated[int, PlainValidator(_group_mask), _json("0 to 65535, or hexadecimal as 0x4000", _JSON_MASK)]
-Word = Annotated[str, PlainValidator(_word), _json("a name", _TEXT)]
-Account = Annotated[str, PlainValidator(_account), _json("a name or number", {"type": ["string", "integer"]})]
-LinkName = Annotated[str, PlainValidator(_link), _json("a link's name", _JSON_LINK)]
-Mac = Annotated[str, PlainValidator(_mac), _json("a MAC", _JSON_MAC)]
-Macs = Annotated[tuple[Mac, ...], BeforeValidator(one_or_many), AfterValidator(_once), _json("a MAC", _JSON_MAC, True)]
-Subnets = Annotated[
-    tuple[Annotated[Subnet, PlainValidator(_subnet)], ...],
+GroupMask = Annotated[int, PlainValidator(_group_mask), json_type("0 to 65535, or hexadecimal as 0x4000", _JSON_MASK)]
+VlanId = Annotated[int, PlainValidator(_vlan), _range(1, 4094)]
+VlanIds = Annotated[
+    tuple[Annotated[tuple[int, int], PlainValidator(_vlans)], ...],
     BeforeValidator(one_or_many),
-    AfterValidator(_one_per_family),
-    _json("a subnet", _JSON_SUBNET, True),
+    AfterValidator(_apart),
+    json_type("a VLAN, or several as 20-30", _JSON_VLANS, True),
 ]
-Addresses = Annotated[
-    tuple[Annotated[Address, PlainValidator(_host)], ...],
-    BeforeValidator(one_or_many),
-    AfterValidator(_once),
-    _json("an address", _TEXT, True),
-]
-Hosts = Annotated[Addresses, AfterValidator(_one_per_family), _json("an address", _TEXT, True)]
-NicAddresses = Annotated[
-    tuple[Annotated[Address | Host | Literal["dhcp"], PlainValidator(_nic_address)], ...],
-    BeforeValidator(one_or_many),
-    AfterValidator(_once),
-    _json("an address, with its prefix or not, or dhcp", _TEXT, True),
+"""The first and the last of each run, in order."""
+Processors = Annotated[int, PlainValidator(_whole(1, 255)), _range(1, 255)]
+Memory = Annotated[int, PlainValidator(_memory), json_type("MiB, or as 512M or 2G", {"type": ["integer", "string"]})]
+Text = Annotated[str, PlainValidator(lambda value: text_of(value, "a text")), json_type("a text", JSON_TEXT)]
+Word = Annotated[str, PlainValidator(_word), json_type("a name", JSON_TEXT)]
+Account = Annotated[str, PlainValidator(_account), json_type("a name or number", {"type": ["string", "integer"]})]
+LinkName = Annotated[str, PlainValidator(_link), json_type("a link's name", _JSON_LINK)]
+Mac = Annotated[str, PlainValidator(_mac), json_type("a MAC", _JSON_MAC)]
+Macs = Annotated[
+    tuple[Mac, ...], BeforeValidator(one_or_many), AfterValidator(once), json_type("a MAC", _JSON_MAC, True)
 ]

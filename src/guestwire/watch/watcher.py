@@ -394,6 +394,6 @@ class Watcher:
 
 
 def _is_silent(value: Thing) -> bool:
-    """Whether the kernel doesn't tell when it changes: files, most sysctls, proxied addresses."""
+    """Whether nobody tells when it changes: files, most sysctls, proxied addresses, what goes on in a machine."""
     kind = kinds()[value.KIND]
-    return (kind.NAMED or kind.DUMPED) and not hasattr(value, "pid") and not isinstance(value, Nft)
+    return kind.ASKED or ((kind.NAMED or kind.DUMPED) and not hasattr(value, "pid") and not isinstance(value, Nft))

@@ -30,9 +30,9 @@ ip -n access.switch link add name gateway.0 address 52:9b:b5:2b:1a:90 numtxqueue
 ip -n access.switch link set dev gateway.0 master lan0 alias guestwire:access:gateway.0 up
 ip -n access.switch link add name eth0 address c2:ce:ff:7e:ef:0d numtxqueues 1 numrxqueues 1 type veth peer name eth0 numtxqueues 1 numrxqueues 1 netns access-host
 ip -n access.switch link set dev eth0 master lan0 alias guestwire:access:eth0 up
-ip -n access-host link add link eth0 name eth0 address d6:63:c6:0a:51:26 netns access-db type macvlan mode bridge
+ip -n access-host link add link eth0 name eth0 address d6:63:c6:0a:51:26 index 1122593698 netns access-db type macvlan mode bridge
 ip -n access-host link add link eth0 name access-direct.h address e2:a0:f1:ee:35:85 type macvlan mode bridge
-ip -n access-host link add link eth0 name eth0 address 7a:c6:13:bd:dd:82 netns access-web type macvlan mode bridge
+ip -n access-host link add link eth0 name eth0 address 7a:c6:13:bd:dd:82 index 1122593698 netns access-web type macvlan mode bridge
 printf %s 'table inet guestwire
 delete table inet guestwire
 table inet guestwire {

@@ -70,9 +70,9 @@ ip -n three-ways-vm tuntap add dev eth0 mode tap user 0
 ip -n three-ways-web tuntap add dev eth0 mode tap user 0
 ip -n three-ways-host link add link eth1 name 'three-way~85471' address 16:3e:82:18:d4:d7 type macvlan mode bridge
 ip -n three-ways-host link add link eth1 name three-ways-vm.0 address 92:60:30:4a:33:39 type macvtap mode bridge
-ip -n three-ways-host link add link eth1 name eth0 address a2:8a:12:dc:de:88 netns three-ways-many-1 type macvlan mode bridge
-ip -n three-ways-host link add link eth1 name eth0 address 5e:51:a4:d2:a2:84 netns three-ways-many-2 type macvlan mode bridge
-ip -n three-ways-host link add link eth1 name eth0 address 6e:e3:62:b6:d1:57 netns three-ways-many-3 type macvlan mode bridge
+ip -n three-ways-host link add link eth1 name eth0 address a2:8a:12:dc:de:88 index 1122593698 netns three-ways-many-1 type macvlan mode bridge
+ip -n three-ways-host link add link eth1 name eth0 address 5e:51:a4:d2:a2:84 index 1122593698 netns three-ways-many-2 type macvlan mode bridge
+ip -n three-ways-host link add link eth1 name eth0 address 6e:e3:62:b6:d1:57 index 1122593698 netns three-ways-many-3 type macvlan mode bridge
 printf %s 'table inet guestwire
 delete table inet guestwire
 table inet guestwire {

@@ -1,0 +1,257 @@
+"""The guest kind `qemu`: a virtual machine, from a disk image or a kernel; guestwire runs its QEMU and plugs it in.
+
+What its NICs are on the host follows from the network: a tap on a bridge or a routed one, a macvtap on an uplink.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
+from guestwire.daemons import diskimage, qemu
+from guestwire.errors import Problem
+from guestwire.kinds import Link
+from guestwire.kinds.overlay import Overlay, overlay_file
+from guestwire.kinds.tap import NOBODY
+from guestwire.kinds.vm import Disk, Vm
+from guestwire.kinds.vmnic import VmNic
+from guestwire.linux.accounts import is_mapped, primary_group, user_number
+from guestwire.linux.machine import memory
+from guestwire.picture import Key, Picture
+from guestwire.spec.file import File
+from guestwire.spec.models import Nic
+from guestwire.spec.report import quote
+from guestwire.spec.scalars import Account, Flag, Memory, Processors, Queues, Text
+
+__all__ = ["Qemu"]
+
+ORDINARY = "nobody"
+"""Who QEMU runs as where the file says nobody else: it needs no rights, as all it uses is handed to it."""
+SLOW = {"e1000": 3, "rtl8139": 3}
+"""How many times the time of virtio a NIC that plays a real card takes for what it carries."""
+USUAL_MTU = 1500
+
+
+class Qemu(BuiltGuest):
+    """A virtual machine that guestwire runs."""
+
+    HAS_NAMESPACE: ClassVar[bool] = False
+    NIC_KEYS: ClassVar[frozenset[str]] = frozenset({"queues", "model", "vhost", "link"})
+
+    kind: Literal["qemu"] = Field(description="a virtual machine, which guestwire runs by QEMU")
+    image: Text | None = Field(None, description="its disk's image; a path is from the file's folder")
+    format: Literal["qcow2", "raw"] | None = Field(None, description="the image's format; else as its header says")
+    write: Flag = Field(False, description="the guest writes to the image itself; else to a copy that `down` removes")
+    kernel: Text | None = Field(None, description="a kernel that it boots in place of what its disk has")
+    initramfs: Text | None = Field(None, description="the kernel's initramfs")
+    append: Text | None = Field(None, description="the kernel's command line")
+    memory: Memory = Field(512, description="its memory in MiB, or as 512M, 2G")
+    cpus: Processors = Field(1, description="how many processors it has, 1 to 255")
+    user: Account | None = Field(None, description="the user that its QEMU runs as; else nobody")
+    queues: Queues = Field(1, description="how many queues each of its NICs has, 1 to 256")
+    model: Literal["virtio", "e1000", "rtl8139"] = Field(
+        "virtio", description="what its NICs are: virtio, or slower e1000 or rtl8139"
+    )
+    vhost: Flag | None = Field(None, description="the kernel carries its frames: true demands it; else where it can")
+
+    # What is wrong with the file
+
+    def check(self, file: File) -> Iterable[Problem]:
+        yield from super().check(file)
+        if self.dns:
+            yield file.problem(self.at("dns"), "a machine has a resolv.conf of its own.", "Leave dns out.")
+        if not self.image and not self.kernel:
+            message = "a machine needs an image or a kernel to boot."
+            yield file.problem(self.path, message, "Write image: FILE, or kernel: FILE.")
+        yield from self._check_keys(file)
+        if len(self.nics) > qemu.MOST_NICS:
+            message = f"{len(self.nics)} NICs, and its board has {qemu.MOST_NICS} slots for them."
+            yield file.problem(self.at("nics"), message, "Spread them over several guests.")
+        for nic in self.nics:
+            yield from self._check_nic(file, nic)
+
+    def _check_keys(self, file: File) -> Iterator[Problem]:
+        for key in ("initramfs", "append"):
+            if getattr(self, key) and not self.kernel:
+                yield file.problem(self.at(key), f"{key} is a kernel's, and none is given.", "Write kernel: FILE too.")
+        for key in ("format", "write"):
+            if getattr(self, key) and not self.image:
+                yield file.problem(self.at(key), f"{key} is an image's, and none is given.", f"Leave {key} out.")
+        if self.write and self.number > 1:
+            message = f"{self.count} guests would write to one image, and spoil it."
+            yield file.problem(self.at("write"), message, "Leave write out: then each has a copy of its own.")
+        others = [guest for guest in file.guests.values() if isinstance(guest, Qemu) and guest is not self]
+        sharing = [guest.name for guest in others if self.write and guest.image == self.image]
+        if sharing:
+            message = f"guest {sharing[0]} uses the image that this one writes to."
+            yield file.problem(self.at("write"), message, "Leave write out: then each has a copy of its own.")
+
+    def _check_nic(self, file: File, nic: Nic) -> Iterator[Problem]:
+        network = file.networks.get(nic.network)
+        if network and not self._devices(network.devices):
+            message = f"network {quote(network.name)} of type {network.type} has no device that a machine can open."
+            yield file.problem(nic.at("network"), message, "Use one of another type.")
+        if nic.device == "tun":
+            message = "device tun carries packets without Ethernet, and a machine's NIC has Ethernet."
+            yield file.problem(nic.at("device"), message, "Leave device out.")
+        for key, given in (("default-route", nic.default_route), ("gateway", nic.gateway)):
+            if given:
+                message = f"{key} is the guest's own affair: guestwire gives it frames, no routes."
+                yield file.problem(nic.at(key), message, f"Leave {key} out.")
+        if self._model(nic) != "virtio":
+            if self._queues(nic) > 1:
+                message = f"a NIC of model {self._model(nic)} has one queue."
+                yield file.problem(nic.path, message, "Leave queues out, or use model virtio.")
+            if self._vhost(nic):
+                message = f"vhost is for model virtio, and this NIC is {self._model(nic)}."
+                yield file.problem(nic.path, message, "Leave one of the two out.")
+
+    def _devices(self, devices: tuple[str, ...]) -> list[str]:
+        return [device for device in devices if device != "tun"]
+
+    def _queues(self, nic: Nic) -> int:
+        return nic.queues or self.queues
+
+    def _model(self, nic: Nic) -> str:
+        return nic.model or self.model
+
+    def _vhost(self, nic: Nic) -> bool | None:
+        return self.vhost if nic.vhost is None else nic.vhost
+
+    # What it makes
+
+    def takes_addresses(self, network: BuiltNetwork) -> bool:
+        """Whether the network's own server gives it the address that we choose."""
+        return bool(network.name_servers())
+
+    def sit(self, site: Site, seat: Seat) -> Seat:
+        device = seat.nic.device or self._devices(site.file.networks[seat.nic.network].devices)[0]
+        model = self._model(seat.nic)
+        if model in SLOW:
+            message = f"model {model} takes about {SLOW[model]} times the time that virtio does for each frame."
+            site.warn(seat.nic.path, message, "Leave model out where the guest has a driver for virtio.")
+        return replace(
+            seat,
+            netns=site.host,
+            link=seat.host_link,
+            device=device,
+            user=0,
+            group=NOBODY,
+            queues=self._queues(seat.nic),
+        )
+
+    def build(self, site: Site, name: str, seats: list[Seat]) -> None:
+        whole = f"{site.project}/{name}"
+        user = self._user(site)
+        site.add(
+            Vm(
+                netns=site.host,
+                name=whole,
+                owner=site.project,
+                memory=self._memory(site),
+                cpus=self.cpus,
+                accelerator=("-accel", "tcg", "-cpu", "max"),
+                disks=tuple(self._disks(site, name)),
+                kernel=self._file(site, "kernel"),
+                initramfs=self._file(site, "initramfs"),
+                append=self.append or "",
+                user=user,
+                group=primary_group(user),
+                more=(),
+                state="running",
+            )
+        )
+        for seat in seats:
+            network = site.file.networks[seat.nic.network]
+            assert isinstance(network, BuiltNetwork)
+            network.plug(site, seat)
+            self._plug(site, whole, seat, network)
+
+    def standing(self, seen: Picture, host: str, whole: str) -> dict[str, Any]:
+        vm = seen.get(Key("", host, Vm.KIND, whole))
+        if not isinstance(vm, Vm):
+            return {"state": "down", "machine": None}
+        nics = {nic.link: seen.get(Key("", host, VmNic.KIND, f"{whole}:{nic.link}")) for nic in self.nics}
+        told = {name: nic.told() if isinstance(nic, VmNic) else {"name": name} for name, nic in nics.items()}
+        opened = [nic.opened for nic in nics.values() if isinstance(nic, VmNic)]
+        state = str(vm.state)
+        if state == "running":
+            state = "starting" if opened and all(each is False for each in opened) else "up"
+        return {"state": state, "machine": vm.told(), "nics": told}
+
+    def _plug(self, site: Site, whole: str, seat: Seat, network: BuiltNetwork) -> None:
+        links = site.desired.picture
+        end = next(link for link in links.of(Link, site.host) if link.name == seat.host_link)
+        parent = site.uplink(network.uplink) if network.uplink else None
+        # A macvtap hands on what is for its own MAC. In mode passthru, where none was given, that is its parent's.
+        mac = seat.mac if seat.device == "tap" else end.mac or (parent.mac if parent else None)
+        site.add(
+            VmNic(
+                netns=site.host,
+                name=f"{whole}:{seat.nic.link}",
+                owner=site.project,
+                end=(seat.host_link, seat.device or "tap"),
+                mac=mac,
+                mtu=end.mtu or (parent.mtu if parent else None) or USUAL_MTU,
+                model=self._model(seat.nic),
+                queues=seat.queues,
+                slot=seat.nic.index,
+                vhost=self._vhost(seat.nic),
+                deaf=False if seat.device == "macvtap" else None,
+                up=seat.nic.link_state != "down",
+                addresses=seat.addresses,
+            )
+        )
+
+    def _memory(self, site: Site) -> int:
+        most = memory()
+        if most and self.memory > most:
+            message = f"memory {self.memory} MiB is more than this machine's {most} MiB."
+            site.refuse(self.at("memory"), message, "Give it less.")
+        return self.memory
+
+    def _user(self, site: Site) -> int:
+        number = user_number(self.user or ORDINARY)
+        if self.user is None and (number is None or not is_mapped(number)):
+            return 0  # in a lab without root there is one user only, who has no rights outside
+        if number is None:
+            site.refuse(self.at("user"), f"there is no user {quote(self.user)} on this machine.", "Write another.")
+        elif not is_mapped(number):
+            message = f"QEMU can't run as {quote(self.user)}: in a lab without root there is one user only."
+            site.refuse(self.at("user"), message, "Leave user out.")
+        return number or 0
+
+    def _file(self, site: Site, key: str) -> str:
+        """The whole path of a file that it names, "" where it names none."""
+        given = getattr(self, key)
+        if not given:
+            return ""
+        path = os.path.join(site.file.folder, os.path.expanduser(given))
+        try:
+            os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            site.refuse(self.at(key), f"{key} {path} can't be opened: {error.strerror}.", "Write another path.")
+        return os.path.abspath(path)
+
+    def _disks(self, site: Site, name: str) -> Iterator[Disk]:
+        if not self.image:
+            return
+        path = os.path.abspath(os.path.join(site.file.folder, os.path.expanduser(self.image)))
+        try:
+            found = diskimage.examine(path, self.format, written=self.write, boots=not self.kernel)
+            if self.write:
+                yield Disk(path, found.format, True)
+                return
+            over = overlay_file(site.project, name, path)
+        except diskimage.Unfit as error:
+            site.refuse(self.at("image"), error.message, error.hint)
+            return
+        site.add(
+            Overlay(netns=site.host, name=over, owner=site.project, backing=path, size=found.size, format=found.format)
+        )
+        yield Disk(over, "qcow2", True, path, found.format)

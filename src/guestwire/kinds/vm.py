@@ -1,0 +1,367 @@
+"""A virtual machine: a QEMU process with a disk or a kernel, a console and no NIC; each NIC is a thing of its own.
+
+QEMU is started stopped (daemons/qemu.py has its words); its NICs are plugged in by QMP, and then it is let run. What it
+was started as lies in its folder, /run/guestwire/PROJECT/GUEST.vm, beside its pid and sockets: of memory, disks and
+the like none can be changed in a QEMU that runs, so where one is to be otherwise the machine is ended and made anew.
+
+What runs in a machine is lost with its QEMU. So it is ended last of all, past the point of return. First it is asked
+to (`system_powerdown`, as by its power button), where its guest listens for that: it has then set bit 8 of the PC's
+PM1 enable register (ACPI 6.5, 4.8.3.1.2, which Linux does once its `button` driver is there). All that are to end are
+asked before the first is waited for.
+
+QEMU's process may be there and say nothing on QMP, stopped by somebody, say: that is `hung`. One that has died leaves
+its folder: that is `dead`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shlex
+import shutil
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+from guestwire.daemons import diskimage, qemu
+from guestwire.errors import Problem
+from guestwire.kinds.mark import RUN
+from guestwire.kinds.pidfile import end_noted, living
+from guestwire.kinds.thing import Thing
+from guestwire.linux.kernel import Kernel
+from guestwire.linux.lending import lend
+from guestwire.linux.netlink import Socket
+from guestwire.linux.programs import has_ended, launch_program
+from guestwire.linux.unixsocket import listening
+from guestwire.picture import Key, Value, fact, fixed, setting
+
+if TYPE_CHECKING:
+    from guestwire.daemons.qmp import Monitor
+
+__all__ = ["LOOK", "START", "Disk", "Vm", "folder_of", "monitor", "told"]
+
+START = 30.0  # seconds that a QEMU gets until it greets, with many of them starting at once
+POWERDOWN = 10.0  # seconds that a guest gets to end after its power button was pressed
+QUIT, KILL = 3.0, 5.0  # seconds that QEMU gets to write its disks and end; and the kernel to end it
+LOOK = 1.0  # seconds of silence on QMP that say that a QEMU is hung
+NOTE, ASKED = "vm.json", "asked-to-end"
+PM1_ENABLE = (0x602, 0xB002)  # as SeaBIOS, and as OVMF lay out the PC's power management
+POWER_BUTTON = 0x100
+UNMAPPED = 0xFFFF
+
+
+class Disk(NamedTuple):
+    """A disk: its file, that one's format, whether it is written to; and the image that lies under it, or ""."""
+
+    file: str
+    format: str
+    writable: bool
+    backing: str = ""
+    backing_format: str = ""
+
+
+def folder_of(name: str) -> str:
+    """The folder of the machine, or of the machine's NIC, that is called so: PROJECT/GUEST, PROJECT/GUEST:NIC."""
+    project, _, guest = name.partition(":")[0].partition("/")
+    return f"{RUN}/{project}/{guest}.vm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Vm(Thing):
+    """A machine, called PROJECT/GUEST. `memory` is in MiB, `user` is who QEMU runs as; `more` are words of QEMU's.
+
+    `state` is as QMP tells it, "running" is what is wanted; also "hung" and "dead".
+    """
+
+    KIND: ClassVar[str] = "vm"
+    RANK: ClassVar[int] = 62
+    NAMED: ClassVar[bool] = True
+    ASKED: ClassVar[bool] = True
+
+    memory: int | None = fixed()
+    cpus: int | None = fixed()
+    accelerator: tuple[str, ...] | None = fixed()
+    disks: tuple[tuple[str, str, bool, str, str], ...] | None = fixed()
+    kernel: str | None = fixed()
+    initramfs: str | None = fixed()
+    append: str | None = fixed()
+    user: int | None = fixed()
+    group: int | None = fixed()
+    more: tuple[str, ...] | None = fixed()
+    state: str | None = setting()
+    pid: int = fact(0)
+
+    # What is there
+
+    @classmethod
+    def read_all(cls, kernel: Kernel, keys: Iterable[Key]) -> Iterator[Thing]:
+        found = [vm for key in keys if (vm := cls._noted(kernel, key)) is not None]
+        asked: list[tuple[str, dict[str, Any]]] = [("query-status", {})]
+        sockets = {vm.socket: asked for vm in found if vm.pid}
+        told: dict[str, Any] = {}
+        if sockets:
+            from guestwire.daemons.qmp import survey
+
+            told = survey(sockets, LOOK)
+        for vm in found:
+            yield replace(vm, state=_state(told[vm.socket])) if vm.pid else vm
+
+    @classmethod
+    def _noted(cls, kernel: Kernel, key: Key) -> Self | None:
+        """A machine as its folder and /proc tell of it; None where there is none."""
+        folder = folder_of(key.name)
+        pid, _ = next(living(kernel, key.netns, f"{folder}/{qemu.PIDFILE}"), (0, ()))
+        if not pid and not os.path.isdir(folder):
+            return None
+        state = "hung" if pid else "dead"
+        try:
+            with open(f"{folder}/{NOTE}") as file:
+                return replace(cls.from_json(json.load(file)), netns=key.netns, name=key.name, state=state, pid=pid)
+        except (OSError, TypeError, ValueError):  # of another version, or somebody removed it
+            owner = key.name.partition("/")[0]
+            return cls(netns=key.netns, name=key.name, owner=owner, state=state, pid=pid)
+
+    @property
+    def folder(self) -> str:
+        """Where its pid, its sockets, its log and the notes of its NICs are."""
+        return folder_of(self.name)
+
+    @property
+    def socket(self) -> str:
+        """The path of its QMP socket."""
+        return f"{self.folder}/{qemu.QMP}"
+
+    @property
+    def guest(self) -> str:
+        """The guest's name."""
+        return self.name.partition("/")[2]
+
+    @property
+    def final(self) -> bool:
+        return self.state != "dead"
+
+    def can_return(self) -> bool:
+        return self.state != "dead"
+
+    def namespaces(self) -> tuple[str, ...]:
+        return ()  # it outlives its namespace's name
+
+    def loss(self, wanted: Thing) -> str | None:
+        if not self.final:
+            return None
+        differs = {name: pair for name, pair in wanted.differs(self).items() if name != "state"}
+        plain = {name: f" ({old} → {new})" if isinstance(new, int) else "" for name, (old, new) in differs.items()}
+        what = ", ".join(f"{name}{change}" for name, change in sorted(plain.items()))
+        return f"it restarts, since a machine that runs keeps what it was started with: {what}."
+
+    def told(self) -> dict[str, Any]:
+        """What it is and runs as, as JSON knows it."""
+        return {
+            "pid": self.pid or None,
+            "memory": self.memory,
+            "cpus": self.cpus,
+            "accelerator": self.accelerator[1] if self.accelerator else None,
+            "user": self.user,
+            "folder": self.folder,
+        }
+
+    def must_be_anew(self, seen: Value) -> bool:
+        """Besides what can't be changed in a QEMU that runs: one that has died is begun anew."""
+        dead = isinstance(seen, Vm) and seen.state == "dead"
+        return dead or super(Vm, self).must_be_anew(seen)
+
+    # Starting
+
+    def lacks(self, sock: Socket) -> Problem | None:
+        for program, package in ((qemu.PROGRAM, "qemu-system-x86"), ("setpriv", "util-linux")):
+            if problem := self.without(program, package):
+                return problem
+        for disk in (Disk(*told) for told in self.disks or ()):
+            with contextlib.suppress(OSError):
+                users = diskimage.users(disk.backing or disk.file, write=disk.writable and not disk.backing)
+                if users:
+                    message = f"{disk.backing or disk.file}, the disk of guest {self.guest}, is in use by {users[0]}."
+                    return Problem(message, "End that first, or give the guest an image of its own.")
+        return None
+
+    def trial_name(self) -> str:
+        return f"{self.KIND} {self.name}"
+
+    def create(self, kernel: Kernel) -> None:
+        kernel.flush()
+        end_noted(f"{self.folder}/{qemu.PIDFILE}")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder, mode=0o700)
+        with open(f"{self.folder}/{NOTE}", "w") as file:
+            json.dump({**self.to_json(), "state": None}, file)
+        with contextlib.ExitStack() as opened, kernel.inside(self.netns):
+            sockets = [opened.enter_context(listening(f"{self.folder}/{name}")) for name in qemu.SOCKETS]
+            fds = dict(zip(qemu.SOCKETS, (sock.fileno() for sock in sockets), strict=True))
+            said = _open(opened, f"{self.folder}/{qemu.STDERR}", os.O_WRONLY | os.O_CREAT)
+            fds[qemu.LOG] = _open(opened, f"{self.folder}/{qemu.LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            for name, path in self._boot.items():
+                fds[name] = lend(path, int(self.user or 0), int(self.group or 0))
+                opened.callback(os.close, fds[name])
+            drives = [_opened(opened, drive) for drive in self._drives]
+            under = [drive.backing for drive in drives if drive.backing]
+            given = [*fds.values(), *(drive.fd for drive in (*drives, *under) if drive.fd is not None)]
+            launch_program(self._words(fds, drives), said, given)
+
+    @property
+    def _boot(self) -> dict[str, str]:
+        """The files of a kernel and an initramfs, where it boots by them."""
+        files = {"kernel": self.kernel, "initramfs": self.initramfs}
+        return {name: path for name, path in files.items() if path}
+
+    @property
+    def _drives(self) -> list[qemu.Drive]:
+        drives = []
+        for disk in (Disk(*told) for told in self.disks or ()):
+            under = qemu.Drive(disk.backing, disk.backing_format, writable=False) if disk.backing else None
+            drives.append(qemu.Drive(disk.file, disk.format, disk.writable, backing=under))
+        return drives
+
+    def _words(self, fds: dict[str, int], drives: list[qemu.Drive]) -> list[str]:
+        return qemu.start(
+            self.guest,
+            self.folder,
+            memory=int(self.memory or 0),
+            cpus=int(self.cpus or 1),
+            accelerator=self.accelerator or (),
+            files=self._boot,
+            fds=fds,
+            drives=drives,
+            append=self.append,
+            more=self.more or (),
+            user=int(self.user or 0),
+            group=int(self.group or 0),
+        )
+
+    def finish(self, kernel: Kernel) -> None:
+        """Let it run: its NICs are plugged in."""
+        with monitor(self.name, START) as qmp:
+            qmp.ask("cont")
+
+    def change(self, kernel: Kernel, seen: Value) -> None:
+        """Let it run: somebody has stopped the machine, or its QEMU."""
+        assert isinstance(seen, Vm)
+        if seen.state == "hung":
+            os.kill(seen.pid, signal.SIGCONT)
+        with monitor(self.name) as qmp:
+            qmp.ask("cont")
+
+    def why_refused(self, number: int) -> str | None:
+        if number == errno.ETIMEDOUT:
+            return f"Its QEMU hangs: `kill -9 $(cat {self.folder}/{qemu.PIDFILE})`, and `up` starts it anew."
+        return None
+
+    # Ending
+
+    def announce(self, kernel: Kernel) -> None:
+        """Press its power button, where its guest listens for it."""
+        if self.state != "running":
+            return
+        with contextlib.suppress(OSError), monitor(self.name) as qmp:
+            if _hears_power_button(qmp):
+                qmp.ask("system_powerdown")
+                with open(f"{self.folder}/{ASKED}", "w"):
+                    pass
+
+    def delete(self, kernel: Kernel) -> None:
+        kernel.flush()
+        for pid, _ in living(kernel, self.netns, f"{self.folder}/{qemu.PIDFILE}"):
+            with contextlib.suppress(ProcessLookupError):
+                handle = os.pidfd_open(pid)
+                try:
+                    self._end(handle)
+                finally:
+                    os.close(handle)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self, handle: int) -> None:
+        """Wait for its guest to end where it was asked to; then have QEMU quit, and where it doesn't, kill it."""
+        with contextlib.suppress(FileNotFoundError):
+            asked = os.stat(f"{self.folder}/{ASKED}").st_mtime
+            if has_ended(handle, max(0.0, asked + POWERDOWN - time.time())):
+                return
+        if self.state != "hung":
+            with contextlib.suppress(OSError), monitor(self.name, QUIT) as qmp:
+                qmp.ask("quit")
+                if has_ended(handle, QUIT):
+                    return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        if not has_ended(handle, KILL):
+            raise OSError(errno.ETIMEDOUT, "the kernel doesn't end its QEMU")
+
+    # In words
+
+    def create_commands(self) -> list[str]:
+        return [f"mkdir -p -m 700 {shlex.quote(self.folder)}", shlex.join(self._words({}, self._drives))]
+
+    def finish_commands(self) -> list[str]:
+        return [told(self.name, ("cont", {}))]
+
+    def change_commands(self, seen: Value) -> list[str]:
+        return self.finish_commands()
+
+    def delete_commands(self) -> list[str]:
+        return [told(self.name, ("quit", {})), f"rm -r {shlex.quote(self.folder)}"]
+
+
+def monitor(name: str, seconds: float | None = None) -> Monitor:
+    """A conversation with the QEMU of a machine, or of a machine's NIC, that is called so.
+
+    Raises OSError; where it has ended as it started, with its own words.
+    """
+    from guestwire.daemons.qmp import ANSWER, Monitor
+
+    folder = folder_of(name)
+    try:
+        return Monitor(f"{folder}/{qemu.QMP}", seconds or ANSWER)
+    except (ConnectionError, FileNotFoundError) as error:
+        said = ""
+        with contextlib.suppress(OSError), open(f"{folder}/{qemu.STDERR}", errors="replace") as file:
+            said = " ".join(file.read(4096).split())
+        if not said:
+            raise
+        raise OSError(errno.EREMOTEIO, f"QEMU ended as it started: {said}") from error
+
+
+def told(name: str, *questions: tuple[str, dict[str, Any]]) -> str:
+    """The shell command that tells a machine's QEMU so."""
+    words: list[dict[str, Any]] = [{"execute": "qmp_capabilities"}]
+    words += [{"execute": each, **({"arguments": given} if given else {})} for each, given in questions]
+    said = "".join(f"{json.dumps(word)}\n" for word in words)
+    return f"printf %s {shlex.quote(said)} | socat -t 2 - UNIX-CONNECT:{folder_of(name)}/{qemu.QMP}"
+
+
+def _state(answers: list[Any] | OSError) -> str:
+    if isinstance(answers, OSError) or not answers[0]:
+        return "hung"
+    status = str(answers[0]["status"])
+    return {"prelaunch": "paused", "suspended": "running"}.get(status, status)
+
+
+def _hears_power_button(qmp: Monitor) -> bool:
+    for port in PM1_ENABLE:
+        said = str(qmp.ask("human-monitor-command", {"command-line": f"i/h {port:#x}"}))
+        value = int(said.partition("=")[2] or "0", 16)
+        if value != UNMAPPED:
+            return bool(value & POWER_BUTTON)
+    return False
+
+
+def _open(opened: contextlib.ExitStack, path: str, flags: int) -> int:
+    fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    opened.callback(os.close, fd)
+    return fd
+
+
+def _opened(opened: contextlib.ExitStack, drive: qemu.Drive) -> qemu.Drive:
+    under = _opened(opened, drive.backing) if drive.backing else None
+    return replace(drive, fd=_open(opened, drive.path, os.O_RDWR if drive.writable else os.O_RDONLY), backing=under)

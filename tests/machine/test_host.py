@@ -1,0 +1,35 @@
+"""The other host: it runs a command and leaves nothing; and in it the tests that need it, and a sample of all."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.machine.debian import CACHE
+from tests.machine.host import run
+
+SAMPLE = (
+    "tests/world/test_kinds.py::test_a_learnt_router_is_one_by_the_commands_too",
+    "tests/world/test_lab.py::test_up_again_does_nothing_and_down_leaves_nothing",
+)
+"""Tests that run on any kernel, and in there too."""
+
+
+def _left() -> list[str]:
+    """Our folders, mounts and processes."""
+    mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(CACHE) in line]
+    ps = subprocess.run(["ps", "-e", "-o", "args="], capture_output=True, text=True, check=True).stdout
+    return [*map(str, CACHE.glob("host-*/")), *mounts, *(line for line in ps.splitlines() if str(CACHE) in line)]
+
+
+@pytest.mark.timeout(600)
+def test_guestwire_in_a_host_with_another_kernel() -> None:
+    before = _left()
+    ended = run(["sh", "-c", "echo here; sleep 60"], 8)
+    assert ended == (None, "here\n")
+    assert _left() == before
+    words = ["python", "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", "--color=no", "--durations=10"]
+    ended = run([*words, "tests/machine/inside", *SAMPLE], 500)
+    assert ended.code == 0, ended.said
