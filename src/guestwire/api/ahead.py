@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from guestwire.linux import namespaces
 from guestwire.linux.stock import Stock
@@ -26,7 +26,10 @@ def ahead(path: str | None) -> Iterator[Stock | None]:
     It is a guess: what is missing is made when it is wanted, and what is left over goes unnoticed. Raises nothing.
     """
     number = min(_guess(path or DEFAULT_FILE), MOST)
-    stock = Stock(number) if number >= FEW and capable() and len(os.listdir("/proc/self/task")) == 1 else None
+    stock = None
+    if number >= FEW and capable() and len(os.listdir("/proc/self/task")) == 1:
+        with suppress(OSError):  # no process to be had, nor a socket: it goes without
+            stock = Stock(number)
     try:
         yield stock
     finally:

@@ -26,13 +26,19 @@ PARCEL = 16  # namespaces that are sent at once: 3 ms of work
 class Stock:
     """So many namespaces in the making, like the one that the calling thread is in; each with a socket in it.
 
-    To be made while the process has one thread. Closing it ends the process beside us, and what wasn't taken is gone.
+    To be made while the process has one thread; raises OSError where there is no process to be had. Closing it ends the
+    process beside us, and what wasn't taken is gone.
     """
 
     def __init__(self, number: int) -> None:
-        self._here, there = socket.socketpair()
         self._ready: deque[tuple[int, int]] = deque()
-        self._pid = os.fork()
+        self._here, there = socket.socketpair()
+        try:
+            self._pid = os.fork()
+        except OSError:
+            self._here.close()
+            there.close()
+            raise
         if self._pid == 0:
             self._here.close()
             _make(there, number)
