@@ -1,9 +1,10 @@
-"""The places of a lab beside its guests, and the names of their namespaces."""
+"""The names that go without saying: of the file, and of the places of a lab beside its guests."""
 
 from __future__ import annotations
 
-__all__ = ["PLACES", "SWITCH", "is_lab_namespace"]
+__all__ = ["DEFAULT_FILE", "PLACES", "SWITCH", "is_lab_namespace"]
 
+DEFAULT_FILE = "guestwire.yaml"
 PLACES = ("host", "lan", "gateway", "internet")
 SWITCH = "switch"  # its namespace is PROJECT.switch: no guest's can have a dot in its name
 

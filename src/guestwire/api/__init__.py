@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from guestwire.api.ahead import ahead
     from guestwire.api.cables import add_cable, cables, remove_cable
     from guestwire.api.change import plan, up
     from guestwire.api.exporting import export
@@ -37,6 +38,7 @@ __all__ = [
     "Wish",
     "add_cable",
     "add_tap",
+    "ahead",
     "attach",
     "cables",
     "check",
@@ -70,6 +72,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ahead": ("ahead",),
     "cables": ("add_cable", "cables", "remove_cable"),
     "change": ("plan", "up"),
     "exporting": ("export",),

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from guestwire.api.domains import with_domains
 from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_up
 from guestwire.api.outcome import Outcome
-from guestwire.api.work import DEFAULT_FILE, at_work, get_in, related
+from guestwire.api.work import at_work, get_in, related
 from guestwire.apply import Store, apply, projects
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Picture
+from guestwire.places import DEFAULT_FILE
 from guestwire.plan import Plan, make_plan
 
 if TYPE_CHECKING:

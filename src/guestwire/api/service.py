@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from guestwire.api.situation import situation
-from guestwire.api.work import DEFAULT_FILE
 from guestwire.daemons import systemd
 from guestwire.errors import FileError, NotPermitted, Refused, UsageError
 from guestwire.guests import KINDS
 from guestwire.linux.programs import run_program
 from guestwire.linux.userns import capable
 from guestwire.networks import TYPES
+from guestwire.places import DEFAULT_FILE
 from guestwire.spec import load
 
 __all__ = ["Service", "install_service", "remove_service"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from guestwire.api.containers import led_to, refuse_absent
 from guestwire.api.loans import claim, give_back, heirs_of, to_look_up, without_us
-from guestwire.api.work import DEFAULT_FILE, get_in, lock_of, named, no_journal, related
+from guestwire.api.work import get_in, lock_of, named, no_journal, related
 from guestwire.apply import State, Store
 from guestwire.compile import BuiltGuest, BuiltNetwork, Site, compile_file
 from guestwire.compile.whereabouts import Absent, Found
@@ -28,6 +28,7 @@ from guestwire.linux.userns import capable
 from guestwire.networks import TYPES
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Key, Picture
+from guestwire.places import DEFAULT_FILE
 from guestwire.plan import Plan, make_plan
 from guestwire.spec import File, load
 from guestwire.spec.report import quote

@@ -13,11 +13,12 @@ from guestwire.errors import Busy
 from guestwire.kinds import kinds
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.stock import Stock
 from guestwire.linux.userns import capable
 from guestwire.picture import Key, Picture
+from guestwire.places import DEFAULT_FILE
 
 __all__ = [
-    "DEFAULT_FILE",
     "at_work",
     "get_in",
     "is_some_project",
@@ -27,8 +28,6 @@ __all__ = [
     "related",
     "usual_file",
 ]
-
-DEFAULT_FILE = "guestwire.yaml"
 
 
 def get_in(project: str, *, lab: bool, changes: bool) -> str | None:
@@ -60,9 +59,9 @@ def usual_file(path: str | None, project: str | None) -> str:
 
 
 @contextmanager
-def at_work(project: str, host: str, lab: bool, *, brief: bool = False) -> Iterator[Kernel]:
+def at_work(project: str, host: str, lab: bool, *, brief: bool = False, stock: Stock | None = None) -> Iterator[Kernel]:
     """A kernel, with the host locked and no journal unsettled; raises Busy else."""
-    with Kernel() as kernel, lock_of(kernel, project, host, lab, brief=brief):
+    with Kernel(stock) as kernel, lock_of(kernel, project, host, lab, brief=brief):
         no_journal(project, host)
         yield kernel
 

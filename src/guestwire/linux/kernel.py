@@ -20,6 +20,7 @@ from guestwire.linux.libc import CLONE_NEWNET, setns
 from guestwire.linux.netlink import BATCH, Request, Socket, u32
 from guestwire.linux.programs import running
 from guestwire.linux.rtnetlink import IFLA_GROUP, delete_link, dump_links, link_index, set_link
+from guestwire.linux.stock import Stock
 
 __all__ = ["Kernel"]
 
@@ -29,14 +30,16 @@ T = TypeVar("T")
 class Kernel:
     """The kernel, as seen by one thread. A namespace is named as `ip netns` lists it; "" is the one we started in.
 
-    Not for use by several threads at once: it moves the calling thread between namespaces and back.
+    New ones are taken from the `stock` while that lasts. Not for use by several threads at once: it moves the calling
+    thread between namespaces and back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stock: Stock | None = None) -> None:
         self.token: Any = None
         self.forced = False
         """Whether what resists being removed is to go all the same, as far as it can: in an undo."""
         self.failures: list[tuple[Any, OSError]] = []
+        self._stock = stock
         self._home = namespaces.current()
         self._fds: dict[str, int] = {"": self._home}
         self._sockets = {"": Socket()}  # at home, where we are; to enter it again would take rights
@@ -139,13 +142,26 @@ class Kernel:
         if not self._prepared:
             namespaces.prepare()
             self._prepared = True
-        namespaces.create(name, self._home)
-        try:
-            self._fds[name] = namespaces.current()
-            self._sockets[name] = Socket()
-        finally:
-            setns(self._home, CLONE_NEWNET)
+        found = self._stock.take() if self._stock else None
+        if found is not None:
+            self._name(name, *found)
+        else:
+            namespaces.create(name, self._home)
+            try:
+                self._fds[name] = namespaces.current()
+                self._sockets[name] = Socket()
+            finally:
+                setns(self._home, CLONE_NEWNET)
         self._make_room()
+
+    def _name(self, name: str, fd: int, sock: Socket) -> None:
+        try:
+            namespaces.name_it(name, fd)
+        except BaseException:
+            sock.close()
+            os.close(fd)
+            raise
+        self._fds[name], self._sockets[name] = fd, sock
 
     def is_held(self, netns: str) -> bool:
         """Whether a process is in the namespace, as far as /proc shows it; looked at once, when first asked."""

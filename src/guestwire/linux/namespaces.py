@@ -32,6 +32,7 @@ __all__ = [
     "entered",
     "exists",
     "identity",
+    "name_it",
     "names",
     "open_file",
     "open_namespace",
@@ -136,8 +137,7 @@ def create(name: str, back: int) -> None:
     That spares a way in to a caller who opens a socket there next. Raises FileExistsError where the name is taken.
     After any failure the thread is in `back` and nothing of the name remains.
     """
-    file = path(name)
-    os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+    file = _place(name)
     try:
         unshare(CLONE_NEWNET)
         mount(SELF, file, None, MS_BIND)
@@ -145,6 +145,23 @@ def create(name: str, back: int) -> None:
         setns(back, CLONE_NEWNET)
         os.unlink(file)
         raise
+
+
+def name_it(name: str, fd: int) -> None:
+    """Give a namespace that has none yet its name. Raises as `create`, and nothing of the name remains then."""
+    file = _place(name)
+    try:
+        mount(f"/proc/thread-self/fd/{fd}", file, None, MS_BIND)
+    except BaseException:
+        os.unlink(file)
+        raise
+
+
+def _place(name: str) -> str:
+    """A new empty file for a namespace to be mounted on."""
+    file = path(name)
+    os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+    return file
 
 
 def delete(name: str) -> None:

@@ -181,6 +181,14 @@ class Socket:
         self._socket.bind((0, groups))
         self._sequence = 0
 
+    @classmethod
+    def adopt(cls, fd: int) -> Socket:
+        """One that another process has made and handed over; nothing may have been asked by it."""
+        adopted = cls.__new__(cls)
+        adopted._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE, fileno=fd)
+        adopted._sequence = 0
+        return adopted
+
     def close(self) -> None:
         self._socket.close()
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
+from typing import TYPE_CHECKING
 
 from guestwire.cli.table import FILE, PROJECT, Argument, Verb
+
+if TYPE_CHECKING:
+    from guestwire.linux.stock import Stock
 
 __all__ = ["VERB", "run"]
 
@@ -63,6 +67,13 @@ else one that is detached from terminal and login. Meanwhile other commands that
 def run(args: Namespace) -> int:
     """Build it, and say what was done."""
     from guestwire import api
+
+    with api.ahead(args.file) as stock:
+        return _build(args, stock)
+
+
+def _build(args: Namespace, stock: Stock | None) -> int:
+    from guestwire import api
     from guestwire.cli.terminal import emit, say, shows_progress, tell
     from guestwire.show.words import accepted, done, waits
 
@@ -74,7 +85,7 @@ def run(args: Namespace) -> int:
 
     judged = {"confirm": args.confirm, "keep": args.keep, "guard": not args.no_guard, "tell": doing}
     try:
-        made = api.up(args.file, lab=args.lab, project=args.project, netns=args.netns, **judged)
+        made = api.up(args.file, lab=args.lab, project=args.project, netns=args.netns, stock=stock, **judged)
     finally:
         doing("")
     judgement = made.judgement()
