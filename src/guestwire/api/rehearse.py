@@ -115,10 +115,7 @@ def rehearse(
         where.see_all_there()
         assert where.seen is not None
         assert where.site is not None
-        kept = next((v for v in where.site.desired.picture if isinstance(v, Thing) and not v.COPIED), None)
-        if kept is not None:
-            message = f"{kept.KIND} {kept.name} is kept by a daemon that the copy would share with this host."
-            raise Unavailable(message, hint="`guestwire plan` shows what `up` would do; `up --confirm` takes it back.")
+        _see_that_nothing_is_shared(where.site.desired.picture)
         states = [state for state in map(_state, projects()) if state and state.host == where.host and not state.lab]
         named = [key for state in states for key in to_look_up(state) if key.netns in ("", where.host)]
         whole = read_whole(kernel, where.host, _uncontained(where), named)
@@ -154,6 +151,13 @@ def rehearse(
     except NoPlace as error:
         raise _refused(error) from error
     return found
+
+
+def _see_that_nothing_is_shared(wanted: Picture) -> None:
+    kept = next((value for value in wanted.of(Thing) if not value.COPIED), None)
+    if kept is not None:
+        message = f"{kept.KIND} {kept.name} is kept by a daemon that the copy would share with this host."
+        raise Unavailable(message, hint="`guestwire plan` shows what `up` would do; `up --confirm` takes it back.")
 
 
 def _uncontained(where: Situation) -> Picture:
