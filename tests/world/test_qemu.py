@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.machine.guest import disk
 from tests.sandbox import Sandbox
 from tests.world.consoles import Console, folder, logged, machine
@@ -43,11 +45,12 @@ def _status(sandbox: Sandbox, guest: str) -> Any:
     return next(each for each in sandbox.json("status")["guests"] if each["name"] == guest)
 
 
+@pytest.mark.timeout(300)
 def test_machines_on_every_network(sandbox: Sandbox) -> None:
     """Booted once, and looked at from all sides."""
     before = sandbox.snapshot()
     sandbox.write(FILE)
-    image = disk("qcow2").stat()
+    image = disk("qcow2").read_bytes()
     assert "model e1000 takes about 3 times the time" in sandbox.guestwire("up", "--lab", "--keep").stderr
     for guest in ("leased", "fixed", "image"):
         logged(sandbox, guest, "guest: up\n")
@@ -61,7 +64,7 @@ def test_machines_on_every_network(sandbox: Sandbox) -> None:
     sandbox.guestwire("down")
     assert time.monotonic() - began < 5, "all were asked to power down at the same time"
     assert sandbox.snapshot() == before
-    assert disk("qcow2").stat() == image, "what it wrote is gone with its overlay"
+    assert disk("qcow2").read_bytes() == image, "what it wrote is gone with its overlay"
 
 
 def _status_says_what_each_is(sandbox: Sandbox) -> None:
@@ -131,6 +134,7 @@ ONE = machine("[{network: lan, address: 10.77.0.11}]", "nic=eth0,10.77.0.11/24",
 TWO = machine("[{network: direct, address: 192.0.2.222}]", "nic=eth0,192.0.2.222/24")
 
 
+@pytest.mark.timeout(300)
 def test_a_change_changes_no_more_than_it_says(sandbox: Sandbox) -> None:
     """Two machines, one on a bridge, one by a macvtap; booted once, and changed in one way after the other."""
     before = sandbox.snapshot()

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.sandbox import Sandbox
 from tests.world.consoles import Console, logged, machine
 
@@ -91,6 +93,7 @@ def _measured(sandbox: Sandbox, console: Console) -> tuple[dict[str, bool], dict
         return namespace.result(), _answered(console.run, targets)
 
 
+@pytest.mark.timeout(300)
 def test_machines_reach_whom_namespaces_reach(sandbox: Sandbox) -> None:
     before = sandbox.snapshot()
     sandbox.write(_file(relay=False))
