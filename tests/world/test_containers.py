@@ -246,8 +246,8 @@ def test_a_number_that_comes_again_is_another_process(sandbox: Sandbox) -> None:
     assert sandbox.snapshot() == before
 
 
-@pytest.mark.parametrize("points", [range(6), range(6, 12), range(12, 20)], ids=str)
-def test_wherever_it_is_broken_off_the_container_is_as_before(sandbox: Sandbox, points: range) -> None:
+@pytest.mark.parametrize("points", [(1, 3, 5), (7, 9, 11)], ids=str)
+def test_wherever_it_is_broken_off_the_container_is_as_before(sandbox: Sandbox, points: tuple[int, ...]) -> None:
     pid = process(sandbox, OWN)
     before = sandbox.snapshot(), has(sandbox, pid)
     sandbox.write(FILE % (f"pid: {pid}", ""))
