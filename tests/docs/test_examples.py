@@ -9,7 +9,7 @@ import pytest
 from guestwire.guests import KINDS
 from guestwire.networks import TYPES
 from guestwire.spec import load
-from tests.examples import ELSEWHERE, EXAMPLES
+from tests.examples import EXAMPLES, FOLDER
 from tests.sandbox import Sandbox
 
 
@@ -29,7 +29,7 @@ def test_example_holds_and_leaves_nothing(sandbox: Sandbox, example: Path) -> No
 
 
 def test_each_way_has_an_example() -> None:
-    files = [load(str(example), networks=TYPES, guests=KINDS) for example in (*EXAMPLES, *ELSEWHERE)]
+    files = [load(str(example), networks=TYPES, guests=KINDS) for example in FOLDER.rglob("*.yaml")]
     networks = [network for file in files for network in file.networks.values()]
     assert {network.type for network in networks} == set(TYPES) - {"macvlan"}
     modes = {str(getattr(network, "mode", "")) for network in networks}

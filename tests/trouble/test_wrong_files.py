@@ -26,7 +26,7 @@ WRONG = {
     "a text for a number": ("guests:\n  web: {count: «many}\n", "not a whole number", "1 to 10000"),
     "a word for a truth value": ("lab: {relay: «on}\n", "neither true nor false", "Write true"),
     "a text for a mapping": ("networks:\n  lan: «bridge\n", "expected keys and values", "{type: bridge}"),
-    "no type": ("networks:\n  «lan: {}\n", 'missing key "type"', "bridge, macvtap"),
+    "no type": ("networks:\n  «lan: {}\n", 'missing key "type"', "bridge, ipvlan, libvirt, macvtap"),
     "unknown type": ("networks: {lan: {type: «brigde}}\n", "is not a type of network", '"bridge"?'),
     "unknown mode": ("networks: {a: {type: macvtap, uplink: e, mode: «vapa}}\n", "is not known here", '"vepa"?'),
     "a text for an address": (LAN + ON % "address: «ten", "is not an address", "10.77.0.20"),

@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guestwire.api.ahead import ahead
     from guestwire.api.cables import add_cable, cables, remove_cable
     from guestwire.api.change import plan, up
     from guestwire.api.exporting import export
+    from guestwire.api.foreseen import ahead
     from guestwire.api.guest import execute, find_guest, find_nic, pcap
     from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
     from guestwire.api.machine import attach, find_machine, log
@@ -72,7 +72,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ahead": ("ahead",),
+    "foreseen": ("ahead",),
     "cables": ("add_cable", "cables", "remove_cable"),
     "change": ("plan", "up"),
     "exporting": ("export",),

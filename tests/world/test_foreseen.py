@@ -14,7 +14,7 @@ guests:
   g: {count: 60, nics: [n]}
 """
 GUESSED = (
-    "from guestwire.api.ahead import ahead\nwith ahead('guestwire.yaml') as stock:\n    print(stock is not None)\n"
+    "from guestwire.api.foreseen import ahead\nwith ahead('guestwire.yaml') as stock:\n    print(stock is not None)\n"
 )
 
 
