@@ -12,7 +12,7 @@ from tests.machine.host import run
 
 SAMPLE = (
     "tests/world/test_kinds.py::test_a_learnt_router_is_one_by_the_commands_too",
-    "tests/world/test_lab.py::test_up_again_does_nothing_and_down_leaves_nothing",
+    "tests/linux/test_netlink.py",
 )
 """Tests that run on any kernel, and in there too."""
 
