@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SOURCE", "Sandbox", "ended", "sandboxed"]
+__all__ = ["LEARNT", "SOURCE", "Sandbox", "ended", "sandboxed"]
 
 SECONDS = 120  # the most that one command gets
 SOURCE = Path(__file__).parent.parent / "src"
@@ -26,7 +26,8 @@ _ETC = """mkdir /run/u /run/w && mknod /run/u/netns c 0 0 && : >/run/u/resolv.co
 mount -t overlay none -o lowerdir=/etc,upperdir=/run/u,workdir=/run/w /etc"""
 _RUN = "mount -t tmpfs none /run"  # the second one hides what /etc is made of
 _VAR = "mount -t tmpfs none /var/lib"
-_LEARNT = "/run/guestwire-accelerator.json"  # of the machine, which a command needn't find out again
+LEARNT = "/run/guestwire-accelerator.json"
+"""Of the machine, which a command needn't find out again."""
 _PS = ("ps", "-e", "-o", "stat=,args=")
 _FIRST = f"{_RUN} && {_ETC} && {_VAR} && {_RUN} && ip link set dev lo up && echo ready && exec cat"
 
@@ -99,7 +100,7 @@ class Sandbox:
             "namespaces": self.sh("ls /run/netns 2>/dev/null || true"),
             "files": self.sh(
                 "find /run /etc/netns /var/lib -mindepth 1 2>/dev/null | "
-                f"grep -vx -e /run/netns -e {_LEARNT} | sort || true"
+                f"grep -vx -e /run/netns -e {LEARNT} | sort || true"
             ),
             "processes": "\n".join(
                 line for line in self.run(*_PS).stdout.splitlines() if not line.startswith("Z") and _PS[-1] not in line

@@ -35,6 +35,7 @@ from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.programs import run_program
 from guestwire.observe import observe
+from tests.sandbox import LEARNT
 
 __all__ = ["WAYS", "Done", "Job", "forked", "load", "main", "snapshot"]
 
@@ -240,7 +241,8 @@ def snapshot() -> dict[str, object]:
     found["nft tables"] = run_program(["nft", "list", "tables"], 5)
     found |= {f"promiscuity of {link.netns} {link.name}": link.promiscuity for link in picture.of(Link)}
     for folder in FOLDERS:
-        found |= {str(path): _content(path) for path in Path(folder).rglob("*") if not path.is_relative_to(NAMED)}
+        left = (path for path in Path(folder).rglob("*") if not path.is_relative_to(NAMED) and str(path) != LEARNT)
+        found |= {str(path): _content(path) for path in left}
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         words = process.read_bytes().replace(b"\0", b" ").decode()
         passing = not words or "/dhcp.sh " in words  # a client's script, which ends when it has told of the lease

@@ -102,7 +102,9 @@ def test_it_takes_no_port_but_on_its_own_bridge(sandbox: Sandbox) -> None:
     """Another dnsmasq, such as libvirt's, and a name server of the host's for itself stand beside it."""
     sandbox.sh("ip link add virbr0 type bridge; ip address add 192.168.122.1/24 dev virbr0; ip link set virbr0 up")
     other = "dnsmasq --conf-file=/dev/null --user=root --group= --bind-interfaces --interface=virbr0"
-    start = f"{other} --dhcp-range=192.168.122.2,192.168.122.9 --pid-file=/run/other.pid"
+    start = (
+        f"{other} --dhcp-range=192.168.122.2,192.168.122.9 --dhcp-leasefile=/run/other.leases --pid-file=/run/other.pid"
+    )
     up(sandbox, FILE)
     sandbox.sh(start)
     assert ask(sandbox, "web")["address"] == "10.77.0.2"

@@ -20,11 +20,11 @@ def check_subnets(site: Site, network: Network, but: str | None = None) -> None:
     there = [
         (ip_interface(a.interface).network, f"the host has {a.interface} on {a.link}")
         for a in site.base.of(Address, site.host)
-        if a.link != but
+        if but is None or a.link != but
     ] + [
         (ip_network(r.destination), f"the host has a route to {r.destination}{f' by {r.link}' if r.link else ''}")
         for r in site.base.of(Route, site.host)
-        if not r.destination.endswith("/0") and r.link != but
+        if not r.destination.endswith("/0") and (but is None or r.link != but)
     ]
     there += [(ip_network(net), f"{net} is {whose}") for net, whose in site.elsewhere]
     for net in network.subnet:
