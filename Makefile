@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 export PATH := $(PATH):/usr/sbin:/sbin
-.PHONY: help demo test test-machine fault lint format docs bench bench-build bench-frames bench-watch clean
+.PHONY: help demo test test-slow test-machine fault lint format docs bench bench-build bench-frames bench-watch clean
 
 help: ## list these targets
 	@echo "make TARGET, with TARGET one of:"
@@ -14,10 +14,17 @@ demo: ## build three ways to network a guest in a lab, check and draw them, take
 	@tools/venv.sh demo
 	@tools/demo.sh
 
-test: ## run all tests (ARGS="-k word" for some); as root it installs what is missing
+test: ## run all tests but the slow ones (ARGS="-k word" for some); as root it installs what is missing
 	@tools/packages.sh test
 	@tools/venv.sh dev
-	$(PYTHON) -m pytest $(ARGS)
+	@# One more at once than processors: half of the time a test waits, mostly for the kernel to end namespaces.
+	$(PYTHON) -m pytest -n $$(($$(nproc) + 1)) $(ARGS)
+
+test-slow: ## run the slow tests: virtual machines on every network and in every mode, Open vSwitch, faults in the other host
+	@tools/packages.sh test
+	@tools/venv.sh dev
+	$(PYTHON) -m pytest -m slow -o timeout=600 $(ARGS)
+	$(PYTHON) -m tests.machine.host python -m pytest -p no:cacheprovider -m slow -o timeout=1200 tests/machine/inside
 
 test-machine: ## the same on Debian's kernel, in a guest over this machine's files (ARGS="tests/machine/inside" for some)
 	@tools/packages.sh test

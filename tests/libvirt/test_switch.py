@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.libvirt import switch
 from tests.libvirt.daemon import Libvirtd
 
@@ -32,6 +34,7 @@ ip link set ovsbr0 up
 """
 
 
+@pytest.mark.slow
 def test_domains_on_open_vswitch(libvirtd: Libvirtd) -> None:
     sandbox = libvirtd.sandbox
     switch.start(sandbox)

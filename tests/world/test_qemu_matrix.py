@@ -93,6 +93,7 @@ def _measured(sandbox: Sandbox, console: Console) -> tuple[dict[str, bool], dict
         return namespace.result(), _answered(console.run, targets)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_machines_reach_whom_namespaces_reach(sandbox: Sandbox) -> None:
     before = sandbox.snapshot()

@@ -43,6 +43,7 @@ def test_a_trunk_reaches_its_vlans_and_what_is_otherwise_is_repaired(sandbox: Sa
     assert sandbox.json("plan")["changes"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_nothing_is_left_where_it_is_broken_off(sandbox: Sandbox) -> None:
     file = str(sandbox.write(FILE, "0.yaml"))
