@@ -28,7 +28,10 @@ for place in proc sys dev; do
     mount --move "/$place" "$place"
 done
 mount -t tmpfs run run
-mount -t tmpfs -o mode=1777 tmp tmp
+case $folder in
+    /tmp/*) ;; # the checkout is in there
+    *) mount -t tmpfs -o mode=1777 tmp tmp ;;
+esac
 mkdir -p dev/pts dev/shm
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 pts dev/pts
 mount -t tmpfs shm dev/shm

@@ -186,8 +186,9 @@ def _a_person_types_at_the_console(sandbox: Sandbox) -> None:
         second = sandbox.guestwire("console", "vm", check=False)
         assert second.returncode == 75
         assert "in use: it has room for one" in second.stderr
-        first.type("sleep 60\r")
-        first.type("\x03")  # Ctrl-C is the guest's
+        first.type("echo be''gun; sleep 60\r")
+        first.until("begun\n")  # sooner Ctrl-C would be a character for the shell's own line
+        first.type("\x03")  # it is the guest's
         first.until("guest# ")
         first.type("\x1d")
         first.until("vm runs on.\n")
