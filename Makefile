@@ -35,7 +35,7 @@ fault: ## break guestwire off at every step of every example, not at a sample (m
 	@tools/packages.sh test
 	@tools/venv.sh dev
 	@# More at once than processors: most of the time they wait for the kernel to end namespaces, which it does in batches.
-	GUESTWIRE_ALL_FAULTS=1 $(PYTHON) -m pytest -n 8 -o timeout=1300 tests/world/test_faults.py tests/world/test_qemu_faults.py tests/world/test_strangers.py tests/world/test_concurrency.py $(ARGS)
+	GUESTWIRE_ALL_FAULTS=1 $(PYTHON) -m pytest -n 8 -o timeout=4000 tests/world/test_faults.py tests/world/test_qemu_faults.py tests/world/test_strangers.py tests/world/test_concurrency.py $(ARGS)
 
 lint: ## ruff, mypy and shellcheck: what tests/conventions runs too
 	@tools/venv.sh dev

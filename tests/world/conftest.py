@@ -12,7 +12,7 @@ import pytest
 from tests.sandbox import Sandbox
 from tests.world.faults import Done, Job
 
-STRIKES = 1200  # seconds that the strikes of one test get
+STRIKES = 3600  # seconds that the strikes of one test get
 
 
 @pytest.fixture
