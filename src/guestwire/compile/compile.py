@@ -8,9 +8,9 @@ from itertools import chain
 
 from guestwire.compile.parts import BuiltGuest, BuiltNetwork
 from guestwire.compile.site import Seat, Site
-from guestwire.compile.uplink import LEAST_MTU_IPV6
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
+from guestwire.kinds.link import LEAST_MTU_IPV6
 from guestwire.kinds.nft import Nft
 from guestwire.kinds.vmnic import VmNic
 from guestwire.spec.file import Instance

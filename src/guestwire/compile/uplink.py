@@ -9,14 +9,13 @@ from guestwire.compile.site import Site
 from guestwire.daemons.owners import nic_owners
 from guestwire.kinds import Link
 from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.link import USUAL_MTU
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.port import Port
 from guestwire.kinds.vlans import Vlans
 from guestwire.spec.models import Network
 
-__all__ = ["LEAST_MTU_IPV6", "enslave", "find", "raise_up"]
-
-USUAL_MTU, LEAST_MTU_IPV6 = 1500, 1280
+__all__ = ["enslave", "find", "raise_up"]
 
 
 def find(site: Site, network: Network, name: str, *, one_mac: bool = False) -> Link | None:

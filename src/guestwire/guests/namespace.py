@@ -9,21 +9,15 @@ from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
 from guestwire.compile.inside import add_addresses, ask_servers, default_routes
+from guestwire.compile.plug import held_as
 from guestwire.errors import Problem
-from guestwire.kinds import Link
 from guestwire.kinds.cable import Cable
 from guestwire.kinds.file import File as FileOnDisk
-from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.namespace import Namespace as NamespaceThing
 from guestwire.kinds.tap import Tap
-from guestwire.picture import Key
 from guestwire.spec.file import File
 
 __all__ = ["Namespace"]
-
-USUAL_MTU = 1500
-HELD = {"tap": Tap.KIND, "macvtap": Macvlan.KIND}
-"""The kinds of the links that a descriptor can be had of, by what a file calls them."""
 
 
 def _resolv(netns: str) -> str:
@@ -64,12 +58,7 @@ class Namespace(BuiltGuest):
     def _cable(self, site: Site, seat: Seat, network: BuiltNetwork) -> None:
         """The guest's NIC, and the cable to the link that the network has plugged in for it on the host."""
         assert seat.device is not None
-        links = site.desired.picture
-        end = links.get(Key("", site.host, HELD[seat.device], seat.host_link))
-        parent = site.uplink(network.uplink) if network.uplink else None
-        assert isinstance(end, Link)
-        # A macvtap hands on what is for its own MAC. In mode passthru, where none was given, that is its parent's.
-        mac = seat.mac if seat.device == "tap" else end.mac or (parent.mac if parent else None)
+        mac, mtu = held_as(site, seat, network)
         site.add(
             Tap(
                 netns=seat.netns,
@@ -78,7 +67,7 @@ class Namespace(BuiltGuest):
                 mac=mac,
                 user=seat.user,
                 group=seat.group,
-                mtu=end.mtu or (parent.mtu if parent else None) or USUAL_MTU,
+                mtu=mtu,
                 link_local=seat.link_local,
                 master="",
             ),

@@ -15,9 +15,9 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
 from guestwire.compile.cloudinit import CloudInit, add_seed, seed_file
+from guestwire.compile.plug import held_as
 from guestwire.daemons import accelerator, diskimage, firmware, qemu
 from guestwire.errors import Problem
-from guestwire.kinds import Link
 from guestwire.kinds.mark import RUN
 from guestwire.kinds.overlay import Overlay, overlay_file
 from guestwire.kinds.tap import NOBODY
@@ -38,7 +38,6 @@ ORDINARY = "nobody"
 ACCELERATORS = {"kvm": ("-accel", "kvm", "-cpu", "host"), "tcg": ("-accel", "tcg", "-cpu", "max")}
 SLOW = {"e1000": 3, "rtl8139": 3}
 """How many times the time of virtio a NIC that plays a real card takes for what it carries."""
-USUAL_MTU = 1500
 
 
 AMOUNT = re.compile(r"([1-9][0-9]{0,8})\s*([MmGg]?)(?:[iI]?[bB])?")
@@ -237,11 +236,7 @@ class Qemu(BuiltGuest):
         return {"state": state, "machine": vm.told(), "nics": told}
 
     def _plug(self, site: Site, whole: str, seat: Seat, network: BuiltNetwork) -> None:
-        links = site.desired.picture
-        end = next(link for link in links.of(Link, site.host) if link.name == seat.host_link)
-        parent = site.uplink(network.uplink) if network.uplink else None
-        # A macvtap hands on what is for its own MAC. In mode passthru, where none was given, that is its parent's.
-        mac = seat.mac if seat.device == "tap" else end.mac or (parent.mac if parent else None)
+        mac, mtu = held_as(site, seat, network)
         site.add(
             VmNic(
                 netns=site.host,
@@ -249,7 +244,7 @@ class Qemu(BuiltGuest):
                 owner=site.project,
                 end=(seat.host_link, seat.device or "tap"),
                 mac=mac,
-                mtu=end.mtu or (parent.mtu if parent else None) or USUAL_MTU,
+                mtu=mtu,
                 model=self._model(seat.nic),
                 queues=seat.queues,
                 slot=seat.nic.index,

@@ -31,10 +31,13 @@ from guestwire.linux.rtnetlink import (
 )
 from guestwire.picture import Value, fact, setting
 
-__all__ = ["Link", "Seen", "mac_bytes"]
+__all__ = ["LEAST_MTU_IPV6", "USUAL_MTU", "Link", "Seen", "mac_bytes"]
 
 DEFAULT_PORT = Port()
+USUAL_MTU = 1500
+"""Of Ethernet, in bytes: what a link has that nobody gave another."""
 LEAST_MTU_IPV6 = 1280
+"""Below this the kernel takes IPv6 away from a link (RFC 8200, 5)."""
 
 
 def mac_bytes(mac: str) -> bytes:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from guestwire.errors import Problem
-from guestwire.kinds.link import Link, Seen, mac_bytes
+from guestwire.kinds.link import USUAL_MTU, Link, Seen, mac_bytes
 from guestwire.kinds.thing import ip
 from guestwire.linux import tuntap
 from guestwire.linux.kernel import Kernel
@@ -32,8 +32,6 @@ __all__ = ["NOBODY", "Tap"]
 
 NOBODY = -1
 """The user or group of a tap that has none. One that has neither is open to all whom /dev/net/tun lets in."""
-
-USUAL_MTU = 1500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

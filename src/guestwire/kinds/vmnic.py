@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from guestwire.daemons import qemu
 from guestwire.errors import Problem
+from guestwire.kinds.link import USUAL_MTU
 from guestwire.kinds.pidfile import living
 from guestwire.kinds.thing import Thing
 from guestwire.kinds.vm import LOOK, START, Vm, folder_of, monitor, told
@@ -47,7 +48,6 @@ MODELS = {"virtio": "virtio-net-pci", "e1000": "e1000", "rtl8139": "rtl8139"}
 """QEMU's names of the devices, by ours."""
 VHOST = "/dev/vhost-net"
 LET_GO = 5.0  # seconds that a guest gets to let go of a NIC: it takes one that has booted .3 s
-USUAL_MTU = 1500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

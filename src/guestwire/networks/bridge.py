@@ -16,13 +16,14 @@ from guestwire.compile.gateway import guard, host_forwards
 from guestwire.compile.plug import plug_in
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.tolibvirt import NAT_IPV6, libvirt_ips, libvirt_link
-from guestwire.compile.uplink import LEAST_MTU_IPV6, enslave, find
+from guestwire.compile.uplink import enslave, find
 from guestwire.daemons.dnsmasq import Lease, leases
 from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import MOST_PORTS
 from guestwire.kinds.bridge import Bridge as BridgeLink
+from guestwire.kinds.link import LEAST_MTU_IPV6, USUAL_MTU
 from guestwire.kinds.port import Port as PortOptions
 from guestwire.kinds.sysctl import Sysctl
 from guestwire.picture import Key, Picture
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Bridge"]
 
-USUAL_MTU = 1500
 NF_CALL = {4: "net/bridge/bridge-nf-call-iptables", 6: "net/bridge/bridge-nf-call-ip6tables"}
 
 

@@ -22,6 +22,7 @@ from guestwire.daemons.libvirt import SYSTEM, libvirt_leases
 from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.libvirtnetwork import LibvirtNetwork
+from guestwire.kinds.link import USUAL_MTU
 from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
 from guestwire.spec.models import Part
@@ -32,7 +33,6 @@ __all__ = ["Libvirt", "Portgroup"]
 
 MAKES_BRIDGE = ("nat", "route", "open", "isolated")
 BY_MACVTAP = ("vepa", "private", "passthrough")
-USUAL_MTU = 1500
 
 
 class Portgroup(Part):

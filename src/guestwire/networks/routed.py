@@ -21,6 +21,7 @@ from guestwire.compile.tolibvirt import NAT_IPV6, libvirt_ips, libvirt_link
 from guestwire.compile.uplink import find, raise_up
 from guestwire.errors import Problem
 from guestwire.kinds.address import Address
+from guestwire.kinds.link import USUAL_MTU
 from guestwire.kinds.proxy import Proxy
 from guestwire.kinds.route import RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, Route
 from guestwire.kinds.sysctl import Sysctl
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Routed"]
 
 NEXT_HOP = {4: "169.254.1.1", 6: "fe80::1"}
-USUAL_MTU = 1500
 
 
 class Routed(Gateway):

@@ -234,17 +234,17 @@ _JSON_VLANS: dict[str, Any] = {"type": ["integer", "string"], "pattern": "^[0-9]
 
 Flag = Annotated[bool, PlainValidator(_flag), json_type("true or false", {"type": "boolean"})]
 Count = Annotated[int, PlainValidator(_whole(1, 10000)), _range(1, 10000)]
-VlanNumbers = Annotated[
-    tuple[Annotated[int, PlainValidator(_whole(1, 4094)), _range(1, 4094)], ...],
-    BeforeValidator(one_or_many),
-    AfterValidator(once),
-    json_type("a VLAN's number, 1 to 4094", {"type": "integer", "minimum": 1, "maximum": 4094}, True),
-]
 PortNumber = Annotated[int, PlainValidator(_whole(1, 65535)), _range(1, 65535)]
 Mtu = Annotated[int, PlainValidator(_whole(68, 65535)), _range(68, 65535)]
 Queues = Annotated[int, PlainValidator(_whole(1, 256)), _range(1, 256)]
 GroupMask = Annotated[int, PlainValidator(_group_mask), json_type("0 to 65535, or hexadecimal as 0x4000", _JSON_MASK)]
 VlanId = Annotated[int, PlainValidator(_vlan), _range(1, 4094)]
+VlanNumbers = Annotated[
+    tuple[VlanId, ...],
+    BeforeValidator(one_or_many),
+    AfterValidator(once),
+    json_type("a VLAN's number, 1 to 4094", {"type": "integer", "minimum": 1, "maximum": 4094}, True),
+]
 VlanIds = Annotated[
     tuple[Annotated[tuple[int, int], PlainValidator(_vlans)], ...],
     BeforeValidator(one_or_many),
