@@ -115,7 +115,7 @@ class Sandbox:
                 f"ip {where} -o address show | grep -v ' fe80:' | sed 's/valid_lft.*//'"
             )
             routes = f"(ip {where} -4 route show table all; ip {where} -6 route show table all)"
-            passing = "s/ expires [0-9]*sec//"
+            passing = "s/ expires [0-9]*sec//; s/ linkdown//"  # the carrier's echo, which comes some ms later
             found[f"routes of {netns}"] = self.sh(f"{routes} | grep -v -e fe80: -e ff00: | sed '{passing}' | sort")
             found[f"policy of {netns}"] = self.sh(
                 f"ip {where} rule; ip {where} -6 rule; ip {where} neighbour show nud permanent; "
