@@ -206,8 +206,13 @@ def test_down_after_a_reboot(off: Libvirtd) -> None:
     """The project's state is gone, as are its links; what libvirt keeps is known by its marks."""
     domain = off.virsh("dumpxml", "web")
     off.sandbox.guestwire("up")
-    off.sandbox.sh("rm -r /run/guestwire")
-    off.sandbox.guestwire("down")
+    off.sandbox.sh("rm -r /run/guestwire; ip netns delete demo-ns; ip link delete demo-lan")
+    off.virsh("net-destroy", "demo-nat")
+    (listed,) = off.sandbox.json("list")["projects"]
+    assert (listed["project"], listed["state"]) == ("demo", "kept")
+    assert "only libvirt has something of it yet" in off.sandbox.guestwire("list").stdout
+    assert "What was known of it is lost, as after a reboot" in off.sandbox.guestwire("status").stdout
+    off.sandbox.guestwire("down", "--project", "demo")
     assert off.virsh("dumpxml", "web") == domain
     assert off.virsh("net-list", "--all") == ""
 
