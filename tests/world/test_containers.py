@@ -122,7 +122,7 @@ expect: [host reaches db]
     assert sandbox.snapshot() == before
 
 
-def test_lxc_and_podman_are_asked_by_name(sandbox: Sandbox) -> None:
+def test_lxc_is_asked_by_name(sandbox: Sandbox) -> None:
     lxc(sandbox)
     sandbox.write(FILE % ("lxc: db", ""))
     done = sandbox.guestwire("up", check=False)
@@ -133,6 +133,8 @@ def test_lxc_and_podman_are_asked_by_name(sandbox: Sandbox) -> None:
     assert sandbox.json("check")["held"] is True
     sandbox.sh("lxc-stop -n db -k; lxc-start -n db")  # another process, another namespace
     assert {step["kind"] for step in sandbox.json("status")["drift"]} >= {"attachment", "veth"}
+    said = sandbox.guestwire("check", check=False).stdout
+    assert said.count('guest "db": its container was started anew. `guestwire up` plugs it in.') == 2
     sandbox.guestwire("up")
     assert sandbox.json("check")["held"] is True
     sandbox.guestwire("down")
@@ -205,7 +207,14 @@ def test_one_that_ends_is_told_and_nothing_of_it_is_left(sandbox: Sandbox) -> No
     assert "p-db.0" not in sandbox.sh("ip link")  # it went with its namespace: our name keeps nothing
     done = sandbox.guestwire("up", check=False)
     assert done.returncode == 65
-    assert [each["held"] for each in sandbox.json("check", code=69)["expectations"]] == [None, None]
+    why = f'guest "db": there is no process {pid}. Say a running one\'s number. `guestwire up` then plugs it in.'
+    checked = sandbox.json("check", code=69)
+    assert [(each["held"], each["why"]) for each in checked["expectations"]] == [(None, why)] * 2
+    assert {(each["measured"], each["why"]) for each in checked["pairs"] if "db" in (each["from"], each["to"])} == {
+        (None, why)
+    }
+    sandbox.write((FILE % (f"pid: {pid}", "")).partition("expect")[0])
+    assert why in sandbox.guestwire("check").stdout
     sandbox.guestwire("down")
     after = sandbox.snapshot()
     assert (after["namespaces"], after["files"], after["links of "]) == (
