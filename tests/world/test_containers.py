@@ -224,6 +224,40 @@ def test_one_that_ends_is_told_and_nothing_of_it_is_left(sandbox: Sandbox) -> No
     )
 
 
+LAN = """
+ip netns add lan; ip link add up0 type veth peer name eth0 netns lan; ip link set up0 up
+ip -n lan link set lo up; ip -n lan address add 192.0.2.1/24 dev eth0; ip -n lan link set eth0 up
+ip netns exec lan dnsmasq --port=0 --interface=eth0 --dhcp-range=192.0.2.100,192.0.2.150 --leasefile-ro \\
+    --conf-file=/dev/null --pid-file=/run/lan.pid
+"""
+LEASED = """
+name: p
+networks: {net: {type: bridge, uplink: up0}}
+guests: {db: {kind: container, pid: %d, nics: [{network: net, address: dhcp}]}}
+"""
+
+
+def test_a_dhcp_client_ends_with_its_container(sandbox: Sandbox) -> None:
+    """At once by a watch, at its next renewal (which SIGUSR1 asks for) by itself; `status` says that it goes on."""
+    sandbox.sh(LAN)
+    client = "/run/guestwire/p/client-db.eth0.pid"
+    ends = f"while [ -e {client} ]; do sleep 0.05; done; while ip link show p-db.0 >/dev/null 2>&1; do sleep 0.05; done"
+    for by in ("watch", "renewal"):
+        pid = process(sandbox)
+        sandbox.write(LEASED % pid)
+        sandbox.guestwire("up")
+        sandbox.sh(f"kill {pid}; while [ -e /proc/{pid}/ns/net ]; do sleep 0.01; done")
+        assert "Its DHCP client keeps the namespace that it had" in sandbox.guestwire("status").stdout
+        if by == "watch":
+            with watching(sandbox):
+                sandbox.sh(ends)
+        else:
+            sandbox.sh(f"kill -USR1 $(cat {client}); {ends}")
+    assert "keeps" not in sandbox.guestwire("status").stdout
+    sandbox.guestwire("down")
+    assert "client" not in sandbox.sh("ls -R /run/guestwire 2>/dev/null || true")
+
+
 AGAIN = """
 import pathlib, subprocess, sys
 def guestwire(*words):

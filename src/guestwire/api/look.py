@@ -37,6 +37,11 @@ from guestwire.spec.models import Nic
 
 __all__ = ["Listed", "Status", "everything", "host", "list_projects", "picture", "status"]
 
+KEPT = (
+    " Its DHCP client keeps the namespace that it had, and so its address answers: `guestwire down` or `watch` ends "
+    "that, else the client's next renewal."
+)
+
 
 @dataclass(frozen=True)
 class Status:
@@ -103,7 +108,12 @@ class Status:
     def _absence(self, guest: str) -> dict[str, str]:
         """Why a container can't be plugged in, where it can't."""
         absent = self.where.site.absent if self.where.site else {}
-        return {"why": absent[guest].message} if guest in absent else {}
+        if guest not in absent:
+            return {}
+        asks = any(
+            client.pid and netns == f"{self.where.project}-{guest}" for (netns, _), client in self._clients.items()
+        )
+        return {"why": absent[guest].message + (KEPT if asks else "")}
 
     def _nic(self, netns: str, nic: Nic, seat: Seat | None) -> tuple[dict[str, Any], Link | None]:
         """A NIC's document, and its link. Of a program's NIC the file says MAC and addresses, if anybody does."""
