@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 
 from guestwire import reach
+from guestwire.api.copied import is_copy
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import usual_file
 from guestwire.compile import BuiltGuest, BuiltNetwork, Gateway
@@ -134,7 +135,9 @@ class _Stations:
         return Station(instance.name, netns, tuple(self._nic(instance.name, netns, n) for n in guest.nics), kind)
 
     def _absence(self, instance: Instance) -> str:
-        """Why a container isn't there to be asked, and what to do; "" where it is plugged in, or a guest is none."""
+        """Why a container, in a copy a domain, isn't there to be asked, and what to do; "" where a guest is there."""
+        if is_copy() and isinstance(instance.guest, BuiltGuest) and not instance.guest.COPIED:
+            return f"guest {quote(instance.name)}: it isn't part of the copy."
         gone = self.site.absent.get(instance.name)
         if gone is not None:
             return " ".join(filter(None, (gone.message, gone.hint, "`guestwire up` then plugs it in.")))

@@ -33,6 +33,7 @@ class Domain(Thing):
     KIND: ClassVar[str] = "domain"
     RANK: ClassVar[int] = 60
     NAMED: ClassVar[bool] = True
+    COPIED: ClassVar[bool] = False
 
     uuid: str = fact("")
     running: bool = fact(False)
