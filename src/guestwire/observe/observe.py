@@ -19,6 +19,7 @@ from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic, is_stand_in
 from guestwire.kinds.route import Route, told_apart
 from guestwire.kinds.vlans import Vlans
+from guestwire.linux import namespaces, signposts
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
 from guestwire.linux.routes import dump_routes
@@ -90,8 +91,9 @@ class _Reader:
         self.kernel = kernel
         self.links: dict[str, list[LinkMessage]] = {}
         self.attached: dict[str, Attachment] = {}
+        links = signposts.links_in(namespaces.FOLDER)
         for netns in dict.fromkeys((host, *others)):
-            if netns and (attachment := Attachment.named(netns)) is not None:
+            if netns in links and (attachment := Attachment.named(netns)) is not None:
                 self.attached[netns] = attachment
             try:
                 sock = kernel.socket(netns)

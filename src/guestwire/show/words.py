@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
-TO_DO = {
+WAY_ON = {
     "waiting": "Waiting: `guestwire confirm` keeps it, `rollback` doesn't.",
     "unsettled": "Unsettled: a change was broken off; `guestwire rollback` takes it back.",
 }
@@ -267,7 +267,7 @@ def listed(documents: Sequence[Mapping[str, Any]]) -> str:
         left = f" for confirm, {each['confirm']} s left" if each["state"] == "waiting" else ""
         rows.append((each["project"], host, str(each["namespaces"]), f"{each['state']}{left}", file))
     states = {each["state"] for each in documents}
-    hints = [hint for state, hint in TO_DO.items() if state in states]
+    hints = [hint for state, hint in WAY_ON.items() if state in states]
     return table(rows) + "".join(f"\n{hint}\n" for hint in hints)
 
 
