@@ -92,9 +92,9 @@ class _Reader:
         self.links: dict[str, list[LinkMessage]] = {}
         self.inside: dict[str, Reading] = {}
         self.attached: dict[str, Attachment] = {}
-        links = signposts.links_in(namespaces.FOLDER)
+        signs = signposts.links_in(namespaces.FOLDER)
         for netns in dict.fromkeys((host, *others)):
-            if netns in links and (attachment := Attachment.named(netns)) is not None:
+            if netns in signs and (attachment := Attachment.named(netns)) is not None:
                 self.attached[netns] = attachment
             with contextlib.suppress(FileNotFoundError):
                 self.inside[netns] = kernel.reading(netns)
