@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from guestwire.api.acceptance import Trial, guard_of
+from guestwire.api.bystanders import cut_off
 from guestwire.api.containers import see_running
 from guestwire.api.foreseen import NOTHING, Foreseen
 from guestwire.api.leases import Leases
@@ -16,6 +16,7 @@ from guestwire.api.outcome import Outcome
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import at_work
 from guestwire.apply import Confirm, apply, preflight
+from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel
 from guestwire.plan import Plan
 from guestwire.spec import Expectation
@@ -58,6 +59,7 @@ def up(
             where.see_all_there()
         after = where.after(made)
         hand_over(where.returned, where.heirs)
+        warnings = _warnings(kernel, where, made)
         leases = Leases(where, made)
         waiting = _waiting(where.project, confirm) if made and confirm else None
         trial = _trial(kernel, where, made, leases, guard=guard)
@@ -69,9 +71,8 @@ def up(
             apply(kernel, made, where.store, where.host, after, partial(_judge, where, trial), asks)
         elif after != where.state:
             where.store.write(after)
-    outcome = replace(_outcome(where, made), acceptance=trial.result, confirm=waiting)
     said = (*waiting.warnings, *leases.missing()) if waiting else tuple(leases.missing())
-    return replace(outcome, warnings=(*outcome.warnings, *said))
+    return Outcome(where.project, made, (*warnings, *said), acceptance=trial.result, confirm=waiting)
 
 
 def _judge(where: Situation, trial: Trial) -> None:
@@ -127,10 +128,12 @@ def plan(
         see_settled(kernel, where)
         made = where.plan(kernel)
         where.see_all_there()
-        return _outcome(where, made)
+        return Outcome(where.project, made, _warnings(kernel, where, made))
 
 
-def _outcome(where: Situation, made: Plan) -> Outcome:
-    warnings = tuple(where.site.warnings) if where.site else ()
-    losses = (where.site.problem(key, loss) for key, loss in made.losses()) if where.site else ()
-    return Outcome(where.project, made, (*warnings, *losses))
+def _warnings(kernel: Kernel, where: Situation, made: Plan) -> tuple[Problem, ...]:
+    """What may surprise, before it is done."""
+    assert where.site is not None
+    assert where.seen is not None
+    losses = [where.site.problem(key, loss) for key, loss in made.losses()]
+    return (*where.site.warnings, *losses, *cut_off(kernel, made, where.seen))
