@@ -23,11 +23,11 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
-from guestwire.daemons import accelerator, diskimage, firmware, qemu
+from guestwire.daemons import accelerator, diskimage, firmware, qemu, typed
 from guestwire.errors import Problem
 from guestwire.kinds.mark import RUN
 from guestwire.kinds.pidfile import end_noted, living, noted
@@ -41,8 +41,9 @@ from guestwire.picture import Key, Value, fact, fixed, passing, setting
 
 if TYPE_CHECKING:
     from guestwire.daemons.qmp import Monitor
+    from guestwire.kinds.vmnic import VmNic
 
-__all__ = ["LOOK", "START", "Disk", "Vm", "folder_of", "monitor", "told"]
+__all__ = ["LOOK", "START", "Disk", "Vm", "folder_of", "monitor"]
 
 START = 30.0  # seconds that a QEMU gets until it greets, with many of them starting at once
 POWERDOWN = 10.0  # seconds that a guest gets to end after its power button was pressed
@@ -218,7 +219,7 @@ class Vm(Thing):
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder, mode=0o700)
         with open(f"{self.folder}/{NOTE}", "w") as file:
-            json.dump({**self.to_json(), "state": None}, file)
+            file.write(self._note())
         with contextlib.ExitStack() as opened, kernel.inside(self.netns):
             sockets = [opened.enter_context(listening(f"{self.folder}/{name}")) for name in qemu.SOCKETS]
             fds = dict(zip(qemu.SOCKETS, (sock.fileno() for sock in sockets), strict=True))
@@ -233,7 +234,10 @@ class Vm(Thing):
             drives = [_opened(opened, drive) for drive in self._drives]
             under = [drive.backing for drive in drives if drive.backing]
             given = [*fds.values(), *(drive.fd for drive in (*flash, *drives, *under) if drive.fd is not None)]
-            launch_program(self._words(fds, drives, flash), said, given)
+            launch_program(qemu.start(self._machine(drives, flash), fds), said, given)
+
+    def _note(self) -> str:
+        return json.dumps({**self.to_json(), "state": None})
 
     @property
     def _boot(self) -> dict[str, str]:
@@ -256,15 +260,14 @@ class Vm(Thing):
         variables = f"{self.folder}/{qemu.VARIABLES}"
         return [qemu.Drive(self.firmware[0], "raw", writable=False), qemu.Drive(variables, "raw", writable=True)]
 
-    def _words(self, fds: dict[str, int], drives: list[qemu.Drive], flash: list[qemu.Drive]) -> list[str]:
-        return qemu.start(
-            self.guest,
-            self.folder,
+    def _machine(self, drives: list[qemu.Drive], flash: list[qemu.Drive]) -> qemu.Machine:
+        return qemu.Machine(
+            name=self.guest,
+            folder=self.folder,
             memory=int(self.memory or 0),
             cpus=int(self.cpus or 1),
             accelerator=self.accelerator or (),
             files=self._boot,
-            fds=fds,
             drives=drives,
             flash=flash,
             append=self.append,
@@ -334,16 +337,30 @@ class Vm(Thing):
     # In words
 
     def create_commands(self) -> list[str]:
-        return [f"mkdir -p -m 700 {shlex.quote(self.folder)}", shlex.join(self._words({}, self._drives, self._flash))]
+        return self.joint_commands(())
 
-    def finish_commands(self) -> list[str]:
-        return [told(self.name, ("cont", {}))]
+    def joint_commands(self, parts: Sequence[Thing]) -> list[str]:
+        nics = cast("Sequence[VmNic]", parts)
+        folder = shlex.quote(self.folder)
+        words = qemu.typed(self._machine(self._drives, self._flash))
+        return [
+            f"mkdir -p -m 700 {folder}",
+            f"printf %s {shlex.quote(self._note())} > {folder}/{NOTE}",
+            *([shlex.join(["cp", self.firmware[1], f"{self.folder}/{qemu.VARIABLES}"])] if self.firmware else []),
+            *typed.command(words, self.netns, [nic.plug() for nic in nics]),
+            *(line for nic in nics for line in nic.plugged_commands()),
+        ]
 
     def change_commands(self, seen: Value) -> list[str]:
-        return self.finish_commands()
+        assert isinstance(seen, Vm)
+        woken = [f"kill -CONT {seen.pid}"] if seen.state == "hung" else []
+        return [*woken, typed.asked(self.socket, typed.ask("cont"))]
 
     def delete_commands(self) -> list[str]:
-        return [told(self.name, ("quit", {})), f"rm -r {shlex.quote(self.folder)}"]
+        """Its power button, and QEMU's end where the guest doesn't mind that."""
+        ended = [typed.powered_down(self.socket)] if self.state not in ("dead", "hung") else []
+        killed = [f"kill -9 {self.pid}"] if self.state == "hung" else []
+        return [*ended, *killed, f"rm -r {shlex.quote(self.folder)}"]
 
 
 def monitor(name: str, seconds: float | None = None) -> Monitor:
@@ -363,14 +380,6 @@ def monitor(name: str, seconds: float | None = None) -> Monitor:
         if not said:
             raise
         raise OSError(errno.EREMOTEIO, f"QEMU ended as it started: {said}") from error
-
-
-def told(name: str, *questions: tuple[str, dict[str, Any]]) -> str:
-    """The shell command that tells a machine's QEMU so."""
-    words: list[dict[str, Any]] = [{"execute": "qmp_capabilities"}]
-    words += [{"execute": each, **({"arguments": given} if given else {})} for each, given in questions]
-    said = "".join(f"{json.dumps(word)}\n" for word in words)
-    return f"printf %s {shlex.quote(said)} | socat -t 2 - UNIX-CONNECT:{folder_of(name)}/{qemu.QMP}"
 
 
 def _state(answers: list[Any] | OSError) -> str:
