@@ -60,7 +60,7 @@ ENDED = (
 class Plug:
     """A NIC for QEMU's words: its link on the host, and the device that the guest has.
 
-    `backend` is what QEMU knows its descriptors by; `vhost` is "", "on" where it can be had, "force" where it must.
+    `backend` is what QEMU knows its descriptors by; with `vhost` it is to have that or not to start.
     """
 
     netns: str
@@ -68,7 +68,7 @@ class Plug:
     device: str
     queues: int
     backend: str
-    vhost: str
+    vhost: bool
     card: Mapping[str, Any]
 
     @property
@@ -90,8 +90,7 @@ class Plug:
         else:
             net |= {"ifname": self.link, "script": "no", "downscript": "no"}
             net |= {"queues": str(self.queues)} if self.queues > 1 else {}
-        net |= {"vhost": "on"} if self.vhost else {}
-        net |= {"vhostforce": "on"} if self.vhost == "force" else {}
+        net |= {"vhost": "on", "vhostforce": "on"} if self.vhost else {}
         card = {**self.card}
         return ["-netdev", f"tap,{_told(net)}", "-device", f"{card.pop('driver')},{_told(card)}"]
 

@@ -230,11 +230,12 @@ class Vm(Thing):
                 opened.callback(os.close, fds[name])
             if self.firmware:
                 shutil.copyfile(self.firmware[1], f"{self.folder}/{qemu.VARIABLES}")
-            flash = [_opened(opened, chip) for chip in self._flash]
-            drives = [_opened(opened, drive) for drive in self._drives]
+            machine = self._machine
+            flash = [_opened(opened, chip) for chip in machine.flash]
+            drives = [_opened(opened, drive) for drive in machine.drives]
             under = [drive.backing for drive in drives if drive.backing]
             given = [*fds.values(), *(drive.fd for drive in (*flash, *drives, *under) if drive.fd is not None)]
-            launch_program(qemu.start(self._machine(drives, flash), fds), said, given)
+            launch_program(qemu.start(replace(machine, drives=drives, flash=flash), fds), said, given)
 
     def _note(self) -> str:
         return json.dumps({**self.to_json(), "state": None})
@@ -246,21 +247,12 @@ class Vm(Thing):
         return {name: path for name, path in files.items() if path}
 
     @property
-    def _drives(self) -> list[qemu.Drive]:
+    def _machine(self) -> qemu.Machine:
         drives = []
         for disk in (Disk(*told) for told in self.disks or ()):
             under = qemu.Drive(disk.backing, disk.backing_format, writable=False) if disk.backing else None
             drives.append(qemu.Drive(disk.file, disk.format, disk.writable, backing=under))
-        return drives
-
-    @property
-    def _flash(self) -> list[qemu.Drive]:
-        if not self.firmware:
-            return []
-        variables = f"{self.folder}/{qemu.VARIABLES}"
-        return [qemu.Drive(self.firmware[0], "raw", writable=False), qemu.Drive(variables, "raw", writable=True)]
-
-    def _machine(self, drives: list[qemu.Drive], flash: list[qemu.Drive]) -> qemu.Machine:
+        chips = ((self.firmware[0], False), (f"{self.folder}/{qemu.VARIABLES}", True)) if self.firmware else ()
         return qemu.Machine(
             name=self.guest,
             folder=self.folder,
@@ -269,7 +261,7 @@ class Vm(Thing):
             accelerator=self.accelerator or (),
             files=self._boot,
             drives=drives,
-            flash=flash,
+            flash=[qemu.Drive(path, "raw", writable) for path, writable in chips],
             append=self.append,
             more=self.more or (),
             user=int(self.user or 0),
@@ -342,12 +334,11 @@ class Vm(Thing):
     def joint_commands(self, parts: Sequence[Thing]) -> list[str]:
         nics = cast("Sequence[VmNic]", parts)
         folder = shlex.quote(self.folder)
-        words = qemu.typed(self._machine(self._drives, self._flash))
         return [
             f"mkdir -p -m 700 {folder}",
             f"printf %s {shlex.quote(self._note())} > {folder}/{NOTE}",
             *([shlex.join(["cp", self.firmware[1], f"{self.folder}/{qemu.VARIABLES}"])] if self.firmware else []),
-            *typed.command(words, self.netns, [nic.plug() for nic in nics]),
+            *typed.command(qemu.typed(self._machine), self.netns, [nic.plug() for nic in nics]),
             *(line for nic in nics for line in nic.plugged_commands()),
         ]
 

@@ -27,6 +27,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from guestwire.daemons import qemu, typed
@@ -234,14 +235,8 @@ class VmNic(Thing):
         replace(self, vhost=why is None, why=why, up=self.up is not False)._write(identity)
 
     def _opener(self, link: str, device: str) -> Callable[[], int]:
-        several = (self.queues or 1) > 1
-
-        def opened() -> int:
-            if device == "macvtap":
-                return tuntap.open_macvtap(link, vnet_header=True, multi_queue=several, blocking=False)
-            return tuntap.attach(link, vnet_header=True, multi_queue=several, blocking=False)
-
-        return opened
+        opened: Callable[..., int] = tuntap.open_macvtap if device == "macvtap" else tuntap.attach
+        return partial(opened, link, vnet_header=True, multi_queue=(self.queues or 1) > 1, blocking=False)
 
     def _add_backend(self, qmp: Monitor, queues: list[int], opened: contextlib.ExitStack) -> str | None:
         """Hand the descriptors over; why without vhost, None where with it."""
@@ -357,10 +352,7 @@ class VmNic(Thing):
 
     def why_refused(self, number: int) -> str | None:
         if number == errno.EBUSY:
-            return (
-                "A guest lets go of a NIC once it has booted, by ACPI: try again then. Where it never does, take the "
-                "machine down first."
-            )
+            return "A guest lets go by ACPI, once it has booted: try again then. Where it never does, take it down."
         if number in (errno.EMFILE, errno.ENFILE):
             return "A NIC takes an open file for each queue: raise the limit (`ulimit -Hn`)."
         return None
@@ -370,8 +362,7 @@ class VmNic(Thing):
     def plug(self) -> Plug:
         """It for QEMU's words."""
         assert self.end is not None
-        vhost = "" if self._why_no_vhost() else "force" if self.vhost else "on"
-        return Plug(self.netns, *self.end, self.queues or 1, self.backend, vhost, self._device())
+        return Plug(self.netns, *self.end, self.queues or 1, self.backend, self._why_no_vhost() is None, self._device())
 
     def plugged_commands(self) -> list[str]:
         """The commands for what is left to do once its machine has it."""
@@ -380,18 +371,16 @@ class VmNic(Thing):
         return [*pulled, replace(self, vhost=why is None, why=why, up=self.up is not False)._note_command()]
 
     def _set_link_command(self) -> str:
-        return typed.asked(
-            f"{self.folder}/{qemu.QMP}", f"ask('set_link', {{'name': '{self.device}', 'up': {self.up}}})"
-        )
+        return typed.asked(self._socket, typed.ask("set_link", {"name": self.device, "up": self.up}))
 
     def _note_command(self) -> str:
         """Note what it is, and on which link: the one that has its name now."""
         assert self.end is not None
         namespace = f"stat -c %i /run/netns/{self.netns}" if self.netns else "stat -Lc %i /proc/self/ns/net"
         numbers = f'"$({namespace})" "$({ip(self.netns, "-o", "link", "show", "dev", self.end[0])} | cut -d: -f1)"'
-        text = json.dumps({**self.to_json(), "deaf": False, "identity": []}).replace("%", "%%")
-        text = text.replace('"identity": []', '"identity": [%s, %s]')
-        return f"printf {shlex.quote(text)} {numbers} > {shlex.quote(f'{self.folder}/{_note(self.name)}')}"
+        text = json.dumps({**self.to_json(), "deaf": False}).replace("\\", r"\\").replace("%", "%%")
+        told = shlex.quote(text[:-1] + ', "identity": [%s, %s]}')
+        return f"printf {told} {numbers} > {shlex.quote(f'{self.folder}/{_note(self.name)}')}"
 
     def create_commands(self) -> list[str]:
         return [*typed.plugged_in(self.plug(), self._socket), *self.plugged_commands()]
