@@ -11,8 +11,8 @@ import pytest
 from guestwire.guests import KINDS
 from guestwire.networks import TYPES
 from guestwire.spec import load
-from tests.docs.pages import ROOT, WRITTEN, Block, blocks, commands, furnish, matches, play, transcripts
-from tests.examples import ELSEWHERE, EXAMPLES
+from tests.docs.pages import ROOT, WRITTEN, Block, blocks, commands, matches, play, transcripts
+from tests.examples import ELSEWHERE, EXAMPLES, furnish
 from tests.sandbox import Sandbox, sandboxed
 
 each_page = pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
@@ -89,7 +89,7 @@ def planned(example: str) -> tuple[str, ...]:
     """The commands that an example's plan says, trimmed."""
     import tempfile
 
-    furnish(example)
+    furnish(ROOT / example)
     with tempfile.TemporaryDirectory() as folder, sandboxed(Path(folder)) as sandbox:
         text = sandbox.guestwire("plan", str(ROOT / example), "--lab", "--commands").stdout
     return tuple(_plain(line) for line in text.splitlines())
