@@ -47,7 +47,6 @@ TOLD = """
     kind: qemu
     image: /run/images/disk
     memory: 16M
-    firmware: uefi
     nics: [net]
     cloud-init: {user: alice}
     user-data: mine
@@ -138,7 +137,9 @@ def test_commands_that_take_a_guest_to_agree(twins: tuple[Sandbox, Sandbox]) -> 
     """NICs unplugged, a machine begun anew with other memory and user-data, all of it taken down."""
     sandbox, second = twins
     before = [each.snapshot() for each in twins]
-    vm = machine(f"[{FIXED}, {DIRECT}]", "nic=eth0,10.77.0.9/24", more="user-data: mine")
+    vm = machine(f"[{FIXED}, {DIRECT}]", "nic=eth0,10.77.0.9/24", more="user-data: mine, firmware: uefi").replace(
+        "128M", "256M"
+    )
     sandbox.write(f"{NET.format(name='three')}  vm: {vm}")
     replay(second, sandbox.guestwire("plan", "--lab", "--commands").stdout)
     sandbox.guestwire("up", "--lab")
@@ -146,7 +147,7 @@ def test_commands_that_take_a_guest_to_agree(twins: tuple[Sandbox, Sandbox]) -> 
         logged(each, "vm", "guest: up\n", project="three")
         each.sh("ip netns exec three-ns ping -c1 -w20 10.77.0.9")
     (sandbox.folder / "mine").write_text("#cloud-config\nhostname: other\n")
-    for changed in (vm.replace("queues: 2", "model: rtl8139"), vm.replace("128M", "160M").replace(f", {DIRECT}", "")):
+    for changed in (vm.replace("queues: 2", "model: rtl8139"), vm.replace("256M", "288M").replace(f", {DIRECT}", "")):
         sandbox.write(f"{NET.format(name='three')}  vm: {changed}")
         replay(second, sandbox.guestwire("plan", "--commands").stdout)
         sandbox.guestwire("up")

@@ -202,7 +202,7 @@ class VmNic(Thing):
         if self.vhost:
             why = self._why_no_vhost()
             if why is not None:
-                message = f"vhost is demanded, and isn't to be had ({why})."
+                message = f"vhost is demanded, and {VHOST} can't be opened: {why.removeprefix(f'{VHOST}: ')}."
                 return Problem(message, "Load its module (modprobe vhost_net), or leave vhost out.")
         return None
 
