@@ -10,7 +10,7 @@ case ${1:-} in
     demo) ;;
     test) wanted+=(ip:iproute2 bridge:iproute2 ping:iputils-ping tcpdump:tcpdump udhcpc:udhcpc brctl:bridge-utils
         busybox:busybox as:binutils sysctl:procps tunctl:uml-utilities ifconfig:net-tools systemd-analyze:systemd
-        qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils depmod:kmod
+        qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils genisoimage:genisoimage depmod:kmod
         # The daemon's program alone: no unit that starts it, and no network of its own (libvirt-daemon-system has those).
         libvirtd:libvirt-daemon virsh:libvirt-clients xmllint:libxml2-utils iptables:iptables gcc:gcc
         pkg-config:pkg-config podman:podman crun:crun lxc-start:lxc) ;;

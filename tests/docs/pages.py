@@ -7,7 +7,6 @@ printed into the pages.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shlex
 import sys
@@ -17,12 +16,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.examples import ELSEWHERE
+from tests.examples import ELSEWHERE, furnish
 from tests.sandbox import Sandbox, sandboxed
 
 ROOT = Path(__file__).resolve().parents[2]
-IMAGE = ROOT / "docs" / "guest.qcow2"
-"""The image of the pages' virtual machines, which people have of their own: here it is that of the tests."""
 WRITTEN = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + [
     page for page in sorted((ROOT / "docs").rglob("*.md")) if "reference" not in page.parts
 ]
@@ -70,21 +67,13 @@ def commands(transcript: str) -> Iterator[tuple[list[str], list[str]]]:
         yield shlex.split(lines[start].removeprefix("$ "), comments=True), lines[start + 1 : end]
 
 
-def furnish(file: str | None) -> None:
-    """Have the image there that a file of the pages' names."""
-    if file and IMAGE.name in (ROOT / file).read_text(encoding="utf-8") and not IMAGE.exists():
-        from tests.machine.guest import disk
-
-        with contextlib.suppress(FileExistsError):
-            IMAGE.symlink_to(disk("qcow2"))
-
-
 def play(sandbox: Sandbox, transcript: str) -> list[list[str]]:
     """Run the commands of a transcript; the lines that each prints. What it shows as up is brought up before."""
     sandbox.sh("rm -f /etc/resolv.conf; echo nameserver 192.168.7.1 >/etc/resolv.conf")  # not this machine's
     all_words = [words for words, _ in commands(transcript)]
     file = next((word for words in all_words for word in words if word.endswith(".yaml")), None)
-    furnish(file)
+    if file:
+        furnish(ROOT / file)
     changes = next(words[1] for words in all_words if words[0] == "guestwire") in ("up", "plan", "try")
     if file and not changes:
         sandbox.guestwire("up", file, "--lab")

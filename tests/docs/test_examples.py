@@ -9,17 +9,20 @@ import pytest
 from guestwire.guests import KINDS
 from guestwire.networks import TYPES
 from guestwire.spec import load
-from tests.examples import EXAMPLES, FOLDER
+from tests.examples import EXAMPLES, FOLDER, furnish
 from tests.sandbox import Sandbox
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example_holds_and_leaves_nothing(sandbox: Sandbox, example: Path) -> None:
     file = str(example)
+    boots = furnish(example)
     before = sandbox.snapshot()
     assert sandbox.json("up", file, "--lab")["changes"]
     assert sandbox.json("up", file, "--lab")["changes"] == []
     assert sandbox.json("status", file)["drift"] == []
+    if boots:
+        sandbox.guestwire("exec", "--wait", "90", "vm", "--", "true")
     checked = sandbox.json("check", file)
     assert checked["expectations"]
     assert checked["held"], [each for each in checked["expectations"] if not each["held"]]

@@ -11,8 +11,8 @@ import pytest
 from guestwire.guests import KINDS
 from guestwire.networks import TYPES
 from guestwire.spec import load
-from tests.docs.pages import ROOT, WRITTEN, Block, blocks, commands, furnish, matches, play, transcripts
-from tests.examples import ELSEWHERE, EXAMPLES
+from tests.docs.pages import ROOT, WRITTEN, Block, blocks, commands, matches, play, transcripts
+from tests.examples import ELSEWHERE, EXAMPLES, furnish
 from tests.sandbox import Sandbox, sandboxed
 
 each_page = pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
@@ -68,7 +68,10 @@ def test_transcripts_are_true(sandbox: Sandbox, block: Block) -> None:
 
 
 def _plain(command: str) -> str:
-    """A command without what pages leave out: MACs, marks, queues, and in which namespace of the lab it runs."""
+    """A command without what pages leave out: MACs, marks, queues, and in which namespace of the lab it runs.
+
+    And without what another machine or image has otherwise.
+    """
     for left_out in (
         r" address [0-9a-f]{2}(:[0-9a-f]{2}){5}",
         r" alias guestwire:\S+",
@@ -79,9 +82,12 @@ def _plain(command: str) -> str:
         r" metric 1024",
         r"(?<=^ip) -n \S+-host\b",
         r"(?<=^bridge) -n \S+-host\b",
+        r"\.[0-9a-f]{8}(?=\.qcow2)",
+        r",vhost=on,vhostforce=on",
     ):
         command = re.sub(left_out, "", command)
-    return command
+    command = re.sub(r"ip netns exec \S+-host sh -c '([^']*)'", r"\1", command)
+    return command.replace("-accel tcg -cpu max", "-accel kvm -cpu host").strip()
 
 
 @cache
@@ -89,7 +95,7 @@ def planned(example: str) -> tuple[str, ...]:
     """The commands that an example's plan says, trimmed."""
     import tempfile
 
-    furnish(example)
+    furnish(ROOT / example)
     with tempfile.TemporaryDirectory() as folder, sandboxed(Path(folder)) as sandbox:
         text = sandbox.guestwire("plan", str(ROOT / example), "--lab", "--commands").stdout
     return tuple(_plain(line) for line in text.splitlines())
@@ -101,6 +107,6 @@ def test_commands_are_those_of_the_plan(page: Path) -> None:
     for example, text in _MARKED.findall(page.read_text(encoding="utf-8")):
         real = iter(planned(example))
         for line in text.splitlines():
-            words = re.sub(r"\s+#.*", "", line)
+            words = re.sub(r"\s+#.*", "", line).strip()
             if words and not words.startswith("#"):
                 assert words in real, f"{example}: {words!r} isn't in the plan, or not after those above it"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples import furnish
 from tests.libvirt.daemon import Libvirtd, domain_xml
 from tests.sandbox import Sandbox
 
@@ -88,6 +89,7 @@ NICS = """
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_libvirts_schemas_accept_it(sandbox: Sandbox, example: Path) -> None:
+    furnish(example)
     document = sandbox.json("export", str(example), "--lab", "--to", "libvirt")
     assert document["documents"] or document["warnings"]
     for each in document["documents"]:

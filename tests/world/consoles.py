@@ -26,8 +26,14 @@ def machine(nics: str, *settings: str, more: str = "") -> str:
 
 
 def idle(path: Path) -> Path:
-    """A disk from which a machine starts and does nothing: its boot sector is `cli; hlt; jmp`, back to the `hlt`."""
-    path.write_bytes(b"\xfa\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 16))
+    """A disk from which a machine starts and does nothing: its boot sector is `cli; hlt; jmp`, back to the `hlt`.
+
+    The second is the same, so it is a kernel too (QEMU starts what has no header there). From a disk of less than a
+    cylinder a BIOS reads nothing, and asks the network for what to boot, for ever.
+    """
+    halt = b"\xfa\xf4\xeb\xfd"
+    path.write_bytes(halt.ljust(510, b"\0") + b"\x55\xaa" + halt)
+    os.truncate(path, 1 << 20)
     return path
 
 

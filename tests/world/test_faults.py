@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.examples import IMAGE
 from tests.sandbox import Sandbox
+from tests.world.consoles import idle
 from tests.world.examples import EXAMPLES, HOST, pair
 from tests.world.faults import Done, Job
 from tests.world.files import CHANGED, THREE, UPLINKS
@@ -16,6 +18,8 @@ from tests.world.files import CHANGED, THREE, UPLINKS
 ALL = os.environ.get("GUESTWIRE_ALL_FAULTS")
 MOST, FEW = (None, None) if ALL else (12, 3)
 """How often each is broken off, and each verb of an example; `make fault` does it in each way at each step."""
+WITH_QEMU = {} if ALL else {"qemu": pytest.mark.slow}
+"""Where a sample is struck that of test_qemu_faults.py will do."""
 NEEDS_MORE = {"bridge-uplink", "dhcp", "routed", "three-ways"}
 """Examples that put a NIC with addresses into a bridge, which this version does in a lab alone."""
 
@@ -147,10 +151,11 @@ def test_gateways_that_are_broken_off(
 
 
 @each_place
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=WITH_QEMU.get(name, ())) for name in EXAMPLES])
 def test_every_example_that_is_broken_off(sandbox: Sandbox, strike: Callable[..., Done], lab: bool, name: str) -> None:
     if not lab:
         sandbox.sh(HOST)
+    idle(sandbox.folder / IMAGE.name)
     project, *files = pair(name, lab)
     file, changed = (str(sandbox.write(text, f"{number}.yaml")) for number, text in enumerate(files))
     jobs = (("up", file, None), ("up", changed, file), ("down", file, file))
@@ -179,6 +184,7 @@ def test_after_a_kill_the_next_command_names_the_journal_until_it_is_settled(san
         assert "journal is unsettled" in refused.stderr
         assert "guestwire rollback --project three" in refused.stderr
     assert sandbox.json("list")["projects"][0]["unsettled"]
+    assert "`guestwire rollback` takes it back" in sandbox.guestwire("list").stdout
     assert "all was undone" in sandbox.guestwire("rollback").stdout
     assert sandbox.snapshot() == before
     assert sandbox.json("rollback") == {"settled": []}

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.examples import EXAMPLES
+from tests.examples import EXAMPLES, IMAGE, furnish
 from tests.sandbox import Sandbox
+from tests.world.consoles import idle
 from tests.world.files import CHANGED, THREE, UPLINKS, WAYS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -45,6 +46,10 @@ def assert_same(guestwires: Sandbox, shells: Sandbox) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_commands_of_each_example(sandbox: Sandbox, second: Sandbox, path: Path) -> None:
+    if furnish(path):
+        quick = idle(sandbox.folder / "disk")
+        for machine in (sandbox, second):
+            machine.sh(f"mount --bind {quick} {IMAGE}")
     replay(second, sandbox.guestwire("plan", str(path), "--lab", "--commands").stdout)
     sandbox.guestwire("up", str(path), "--lab")
     assert_same(sandbox, second)

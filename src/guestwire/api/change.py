@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from guestwire.api.acceptance import Trial, guard_of
 from guestwire.api.bystanders import cut_off
 from guestwire.api.containers import see_running
+from guestwire.api.foreseen import NOTHING, Foreseen
 from guestwire.api.leases import Leases
 from guestwire.api.loans import hand_over
 from guestwire.api.outcome import Outcome
@@ -17,7 +18,6 @@ from guestwire.api.work import at_work
 from guestwire.apply import Confirm, apply, preflight
 from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.stock import Stock
 from guestwire.plan import Plan
 from guestwire.spec import Expectation
 
@@ -39,21 +39,21 @@ def up(
     guard: bool = True,
     rehearsed: bool = False,
     tell: Callable[[str], None] = lambda doing: None,
-    stock: Stock | None = None,
+    foreseen: Foreseen = NOTHING,
 ) -> Outcome:
     """Build, or change to, what the file says, as one transaction; with nothing to change, nothing is written.
 
     With `guard` the change is taken back where the host doesn't reach a gateway, a DNS server or our ssh client that it
     reached before; unless `keep`, where an expectation of the file fails. With `confirm` it waits so many seconds for
-    `confirm`, and a process of its own takes it back then. `tell` is told what goes on once all is built. Namespaces
-    are taken from the `stock` (`ahead`) while there are. What is `rehearsed` leaves containers out, and names none of
+    `confirm`, and a process of its own takes it back then. `tell` is told what goes on once all is built. What was
+    `foreseen` (`ahead`) is used where it fits. What is `rehearsed` leaves containers out, and names none of
     these options.
 
     Raises FileError with the host untouched; Rejected, Refused, Unavailable, NotPermitted or Interrupted with all
     undone; Busy.
     """
     where = situation(path, lab=lab, project=project, netns=netns, changes=True)
-    with at_work(where.project, where.host, where.lab, stock=stock) as kernel:
+    with at_work(where.project, where.host, where.lab, foreseen=foreseen) as kernel:
         made = where.plan(kernel)
         if not rehearsed:
             where.see_all_there()

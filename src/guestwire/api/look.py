@@ -12,6 +12,7 @@ from typing import Any
 
 from guestwire import rootless
 from guestwire.api.domains import libvirts, with_domains
+from guestwire.api.foreseen import NOTHING, Foreseen
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import related, usual_file
 from guestwire.apply import Journal, State, Store, projects
@@ -202,11 +203,16 @@ def _drift(step: Step) -> dict[str, Any]:
 
 
 def status(
-    path: str | None = None, *, lab: bool = False, project: str | None = None, netns: str | None = None
+    path: str | None = None,
+    *,
+    lab: bool = False,
+    project: str | None = None,
+    netns: str | None = None,
+    foreseen: Foreseen = NOTHING,
 ) -> Status:
-    """How a project stands. Nothing is changed; raises FileError where the file is wrong."""
+    """How a project stands, by what is `foreseen` (`ahead`). Nothing is changed; raises FileError where it is wrong."""
     where = situation(usual_file(path, project), lab=lab, project=project, netns=netns)
-    with Kernel() as kernel:
+    with Kernel(*foreseen) as kernel:
         see_settled(kernel, where, waiting=True)
         try:
             made = where.plan(kernel)

@@ -36,7 +36,7 @@ class Outcome:
                 "kind": step.key.kind,
                 "name": step.key.name,
                 "netns": step.key.netns,
-                "command": "\n".join(command for _, part in step.commands() for command in part),
+                "command": "\n".join(self.plan.commands_of(step)),
             }
             for step in self.plan.steps
         ]

@@ -75,7 +75,14 @@ def add_seed(
     )
     digest = cloudinit.digest(files)
     content = Secret(partial(cloudinit.image, files, cloudinit.mark(site.project, digest)))
-    seed = Seed(name=seed_file(site, name), owner=site.project, digest=digest, content=content)
+    seed = Seed(
+        name=seed_file(site, name),
+        owner=site.project,
+        digest=digest,
+        content=content,
+        shown=tuple((file, text.decode()) for file, text in files.items() if file != "user-data"),
+        user_data=_place(site, name, data),
+    )
     there = site.seen.get(seed.key)
     if isinstance(there, Seed) and seed.differs(there):
         site.warn(told.path or where, f"guest {name} reads at its next boot what is new for its cloud-init.")
@@ -103,8 +110,7 @@ def _user_data(site: Site, given: str | None, where: Where) -> bytes:
     """The bytes of the user's own user-data: what stands in the file itself, or in one that it names."""
     if given is None:
         return b""
-    itself = "\n" in given or given.startswith("#")
-    data = given.encode() if itself else _read(site, given, "user-data", where)
+    data = given.encode() if _is_itself(given) else _read(site, given, "user-data", where)
     text = data.decode(errors="replace") if data[:2] != b"\x1f\x8b" else "\x1f\x8b"
     if data and not text.startswith(cloudinit.STARTS):
         hint = "Its first line is #cloud-config where settings follow, #!/bin/sh where a script does."
@@ -112,6 +118,18 @@ def _user_data(site: Site, given: str | None, where: Where) -> bytes:
     elif text.startswith("#cloud-config\n"):
         _see_that_it_is_yaml(site, text, where)
     return data
+
+
+def _is_itself(given: str) -> bool:
+    """Whether it is user-data, and no file's name."""
+    return "\n" in given or given.startswith("#")
+
+
+def _place(site: Site, name: str, given: str | None) -> str:
+    """Where a shell finds a guest's user-data: what stands in our file the reader has to put beside."""
+    if given is None:
+        return ""
+    return f"{name}.user-data" if _is_itself(given) else os.path.join(site.file.folder, os.path.expanduser(given))
 
 
 def _see_that_it_is_yaml(site: Site, text: str, where: Where) -> None:

@@ -32,8 +32,10 @@ __all__ = [
     "STDERR",
     "VARIABLES",
     "Drive",
+    "Machine",
     "rights",
     "start",
+    "typed",
 ]
 
 PROGRAM = "qemu-system-x86_64"
@@ -44,6 +46,8 @@ AGENT_PORT = "org.qemu.guest_agent.0"  # where qemu-ga looks for it
 DISK_SLOTS, SERIAL_SLOT, RANDOM_SLOT, FIRST_SLOT = (3, 6), 4, 5, 8  # 0 to 2 are the board's own
 MOST_NICS = 32 - FIRST_SLOT
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+TYPED_SANDBOX = "on,obsolete=deny,resourcecontrol=deny"  # it is yet to change its user, and to go into the background
+BOARD = "pc"
 FLASH = "flash"
 LOG_SET, FLASH_SET, DISK_SET = 1, 2, 4
 """The numbers of the sets with the descriptors of the log, of the firmware's two chips, of the disks, of each two."""
@@ -72,59 +76,95 @@ def rights(user: int, group: int, groups: Sequence[int] = ()) -> list[str]:
     ]
 
 
-def start(
-    name: str,
-    folder: str,
-    *,
-    memory: int,
-    cpus: int,
-    accelerator: Sequence[str],
-    files: Mapping[str, str],
-    fds: Mapping[str, int],
-    drives: Sequence[Drive] = (),
-    flash: Sequence[Drive] = (),
-    append: str | None = None,
-    more: Sequence[str] = (),
-    user: int,
-    group: int,
-    groups: Sequence[int] = (),
-) -> list[str]:
-    """The words that start a machine, in the background and for good; its pid file tells who it is.
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What QEMU is to run. `memory` is in MiB; `files` are what it boots, by `kernel` and `initramfs`.
 
-    `memory` is in MiB. `files` are what it boots, `kernel` and `initramfs`. `fds` has the descriptors of those, of the
-    sockets and of the log; what isn't in there QEMU opens itself, by its path. `flash` are
-    the chips of its firmware, where that isn't QEMU's own; `more` are further words of QEMU's.
+    `flash` are the chips of its firmware, where that isn't QEMU's own; `more` are further words of QEMU's.
     """
-    pidfile = f"{folder}/{PIDFILE}"
-    given = rights(user, group, groups)
-    board = ",".join(["pc", *(f"pflash{number}={FLASH}{number}" for number in range(len(flash)))])
-    log = f"logfile={f'/dev/fdset/{LOG_SET}' if LOG in fds else f'{folder}/{LOG}'},logappend=on"
-    words = [PROGRAM, "-name", f"guest={name}", "-S", "-no-user-config", "-nodefaults", "-display", "none"]
-    words += ["-machine", board, *accelerator, "-m", str(memory), "-smp", str(cpus), "-sandbox", SANDBOX]
-    words += ["-add-fd", f"set={LOG_SET},fd={fds[LOG]},opaque={pidfile}"] if LOG in fds else []
-    words += [*_talk(QMP, folder, fds), "-mon", f"chardev={QMP},mode=control"]
-    words += [*_talk(CONSOLE, folder, fds, log), "-serial", f"chardev:{CONSOLE}"]
-    words += [*_talk(AGENT, folder, fds), "-device", f"virtio-serial-pci,addr={SERIAL_SLOT:#x}"]
-    words += ["-device", f"virtserialport,chardev={AGENT},name={AGENT_PORT}"]
-    words += ["-device", f"virtio-rng-pci,addr={RANDOM_SLOT:#x}"]  # a guest without any waits for randomness
-    for number, chip in enumerate(flash):
-        words += _disk(chip, f"{FLASH}{number}", FLASH_SET + number)
-    for number, drive in enumerate(drives):
-        words += _disk(drive, f"disk{number}", DISK_SET + 2 * number)
+
+    name: str
+    folder: str
+    memory: int
+    cpus: int
+    accelerator: Sequence[str]
+    files: Mapping[str, str]
+    drives: Sequence[Drive] = ()
+    flash: Sequence[Drive] = ()
+    append: str | None = None
+    more: Sequence[str] = ()
+    user: int
+    group: int
+    groups: Sequence[int] = ()
+
+    def board(self, kind: str, sandbox: str) -> list[str]:
+        """The words for what has neither a file nor a socket."""
+        words = [PROGRAM, "-name", f"guest={self.name}", "-no-user-config", "-nodefaults", "-display", "none"]
+        words += ["-machine", kind, *self.accelerator, "-m", str(self.memory), "-smp", str(self.cpus)]
+        return [*words, "-sandbox", sandbox]
+
+    def talk(self, fds: Mapping[str, int]) -> list[str]:
+        """The words for its sockets, those of `fds` or by their paths, and for what guests like to have."""
+        log = f"logfile={f'/dev/fdset/{LOG_SET}' if LOG in fds else f'{self.folder}/{LOG}'},logappend=on"
+        words = [*self._socket(QMP, fds), "-mon", f"chardev={QMP},mode=control"]
+        words += [*self._socket(CONSOLE, fds, log), "-serial", f"chardev:{CONSOLE}"]
+        words += [*self._socket(AGENT, fds), "-device", f"virtio-serial-pci,addr={SERIAL_SLOT:#x}"]
+        words += ["-device", f"virtserialport,chardev={AGENT},name={AGENT_PORT}"]
+        return [*words, "-device", f"virtio-rng-pci,addr={RANDOM_SLOT:#x}"]  # without any a guest waits for randomness
+
+    def _socket(self, name: str, fds: Mapping[str, int], *more: str) -> list[str]:
+        place = f"fd={fds[name]}" if name in fds else f"path={self.folder}/{name}"
+        return ["-chardev", ",".join(["socket", f"id={name}", place, "server=on", "wait=off", *more])]
+
+    def disk(self, number: int) -> list[str]:
+        """The words for the device that shows a drive to the guest."""
         device = ["virtio-blk-pci", f"drive=disk{number}", f"addr={DISK_SLOTS[number]:#x}"]
         # A kernel that is given has that index itself.
-        words += ["-device", ",".join([*device, *(["bootindex=0"] if number == 0 and not files else [])])]
-    for option, name in (("-kernel", "kernel"), ("-initrd", "initramfs")):
-        if name in files:
-            words += [option, f"/dev/fd/{fds[name]}" if name in fds else files[name]]
-    words += ["-append", append] if append else []
+        return ["-device", ",".join([*device, *(["bootindex=0"] if number == 0 and not self.files else [])])]
+
+    def boot(self, fds: Mapping[str, int]) -> list[str]:
+        """The words for a kernel that it is given."""
+        words = []
+        for option, name in (("-kernel", "kernel"), ("-initrd", "initramfs")):
+            if name in self.files:
+                words += [option, f"/dev/fd/{fds[name]}" if name in fds else self.files[name]]
+        return [*words, *(["-append", self.append] if self.append else [])]
+
+
+def start(machine: Machine, fds: Mapping[str, int]) -> list[str]:
+    """The words that start a machine, in the background and for good; its pid file tells who it is.
+
+    `fds` has the descriptors of the sockets, of the log and of what it boots.
+    """
+    pidfile = f"{machine.folder}/{PIDFILE}"
+    given = rights(machine.user, machine.group, machine.groups)
+    chips = [f"pflash{number}={FLASH}{number}" for number in range(len(machine.flash))]
+    words = [*machine.board(",".join([BOARD, *chips]), SANDBOX), "-S"]
+    words += ["-add-fd", f"set={LOG_SET},fd={fds[LOG]},opaque={pidfile}", *machine.talk(fds)]
+    for number, chip in enumerate(machine.flash):
+        words += _disk(chip, f"{FLASH}{number}", FLASH_SET + number)
+    for number, drive in enumerate(machine.drives):
+        words += [*_disk(drive, f"disk{number}", DISK_SET + 2 * number), *machine.disk(number)]
+    words += [*machine.boot(fds), *machine.more]
     # Of sh's process setpriv and QEMU are made, one after the other: its pid is theirs.
-    return ["setsid", "--fork", "sh", "-c", 'echo $$ >"$0" && exec "$@"', pidfile, "setpriv", *given, *words, *more]
+    return ["setsid", "--fork", "sh", "-c", 'echo $$ >"$0" && exec "$@"', pidfile, "setpriv", *given, *words]
 
 
-def _talk(name: str, folder: str, fds: Mapping[str, int], *more: str) -> list[str]:
-    place = f"fd={fds[name]}" if name in fds else f"path={folder}/{name}"
-    return ["-chardev", ",".join(["socket", f"id={name}", place, "server=on", "wait=off", *more])]
+def typed(machine: Machine) -> list[str]:
+    """The words that start such a machine from a shell: as root, to be an ordinary user once all is open."""
+    words = [*machine.board(BOARD, TYPED_SANDBOX), *machine.talk({})]
+    for chip in machine.flash:
+        words += ["-drive", f"if=pflash,{_typed(chip)}"]
+    for number, drive in enumerate(machine.drives):
+        words += ["-drive", f"if=none,id=disk{number},{_typed(drive)}", *machine.disk(number)]
+    words += [*machine.boot({}), *machine.more]
+    words += ["-runas", f"{machine.user}:{machine.group}"] if machine.user else []
+    return [*words, "-daemonize", "-pidfile", f"{machine.folder}/{PIDFILE}"]
+
+
+def _typed(drive: Drive) -> str:
+    read_only = "" if drive.writable else ",readonly=on"
+    return f"format={drive.format}{read_only},file={drive.path.replace(',', ',,')}"
 
 
 def _disk(drive: Drive, name: str, number: int) -> list[str]:

@@ -28,7 +28,10 @@ MARKED = ("guestwire", 3)  # the mark's first word, and how many it has
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Seed(Thing):
-    """An image; `name` is its path, `content` the image itself."""
+    """An image; `name` is its path, `content` the image itself.
+
+    Of the files in it `shown` may be seen by anybody; `user_data` is where a shell has the one that may not.
+    """
 
     KIND: ClassVar[str] = "seed"
     RANK: ClassVar[int] = 60
@@ -36,6 +39,8 @@ class Seed(Thing):
 
     digest: str | None = setting()
     content: Secret | None = passing()
+    shown: tuple[tuple[str, str], ...] = passing(())
+    user_data: str = passing("")
 
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> Seed | None:
@@ -69,17 +74,19 @@ class Seed(Thing):
             os.unlink(self.name)
 
     def create_commands(self) -> list[str]:
-        place = shlex.quote(self.name)
-        words = [
-            "genisoimage",
-            "-quiet",
-            "-volid",
-            cloudinit.LABEL,
-            "-appid",
-            cloudinit.mark(self.owner or "", str(self.digest)),
+        """With what may be shown; user-data comes from a file, the user's or one that the reader puts there."""
+        folder = f"{self.name}.d"
+        place, put = shlex.quote(self.name), shlex.quote(f"{folder}/user-data")
+        mark = cloudinit.mark(self.owner or "", str(self.digest))
+        made = ["genisoimage", "-quiet", "-volid", cloudinit.LABEL, "-appid", mark, "-joliet", "-rational-rock"]
+        return [
+            f"mkdir -p -m 700 {shlex.quote(folder)}",
+            *(f"printf %s {shlex.quote(text)} > {shlex.quote(f'{folder}/{name}')}" for name, text in self.shown),
+            f"cp {shlex.quote(self.user_data)} {put}" if self.user_data else f": > {put}",
+            f"(umask 077; {shlex.join([*made, '-output', self.name, folder])})",
+            f"truncate -s {cloudinit.ROOM} {place}",
+            f"rm -r {shlex.quote(folder)}",
         ]
-        files = "meta-data network-config user-data vendor-data"
-        return [f"{shlex.join(words)} -joliet -rational-rock -output {place} {files}"]
 
     def change_commands(self, seen: Value) -> list[str]:
         return self.create_commands()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -133,6 +133,10 @@ class Thing(Value):
     @abstractmethod
     def create_commands(self) -> list[str]:
         """The shell commands that do what `create` does."""
+
+    def joint_commands(self, parts: Sequence[Thing]) -> list[str] | None:
+        """The shell commands that make it together with what stands on it; None where each is made by its own."""
+        return None
 
     def finish_commands(self) -> list[str]:
         """The shell commands that do what `finish` does."""

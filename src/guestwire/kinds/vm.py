@@ -23,13 +23,12 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
-from guestwire.daemons import accelerator, diskimage, firmware, qemu
+from guestwire.daemons import accelerator, diskimage, firmware, qemu, typed
 from guestwire.errors import Problem
-from guestwire.kinds.mark import RUN
 from guestwire.kinds.pidfile import end_noted, living, noted
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
@@ -38,11 +37,13 @@ from guestwire.linux.netlink import Socket
 from guestwire.linux.programs import has_ended, launch_program
 from guestwire.linux.unixsocket import listening
 from guestwire.picture import Key, Value, fact, fixed, passing, setting
+from guestwire.places import RUN
 
 if TYPE_CHECKING:
     from guestwire.daemons.qmp import Monitor
+    from guestwire.kinds.vmnic import VmNic
 
-__all__ = ["LOOK", "START", "Disk", "Vm", "folder_of", "monitor", "told"]
+__all__ = ["LOOK", "START", "Disk", "Vm", "folder_of", "monitor"]
 
 START = 30.0  # seconds that a QEMU gets until it greets, with many of them starting at once
 POWERDOWN = 10.0  # seconds that a guest gets to end after its power button was pressed
@@ -218,7 +219,7 @@ class Vm(Thing):
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder, mode=0o700)
         with open(f"{self.folder}/{NOTE}", "w") as file:
-            json.dump({**self.to_json(), "state": None}, file)
+            file.write(self._note())
         with contextlib.ExitStack() as opened, kernel.inside(self.netns):
             sockets = [opened.enter_context(listening(f"{self.folder}/{name}")) for name in qemu.SOCKETS]
             fds = dict(zip(qemu.SOCKETS, (sock.fileno() for sock in sockets), strict=True))
@@ -229,11 +230,15 @@ class Vm(Thing):
                 opened.callback(os.close, fds[name])
             if self.firmware:
                 shutil.copyfile(self.firmware[1], f"{self.folder}/{qemu.VARIABLES}")
-            flash = [_opened(opened, chip) for chip in self._flash]
-            drives = [_opened(opened, drive) for drive in self._drives]
+            machine = self._machine
+            flash = [_opened(opened, chip) for chip in machine.flash]
+            drives = [_opened(opened, drive) for drive in machine.drives]
             under = [drive.backing for drive in drives if drive.backing]
             given = [*fds.values(), *(drive.fd for drive in (*flash, *drives, *under) if drive.fd is not None)]
-            launch_program(self._words(fds, drives, flash), said, given)
+            launch_program(qemu.start(replace(machine, drives=drives, flash=flash), fds), said, given)
+
+    def _note(self) -> str:
+        return json.dumps({**self.to_json(), "state": None})
 
     @property
     def _boot(self) -> dict[str, str]:
@@ -242,31 +247,21 @@ class Vm(Thing):
         return {name: path for name, path in files.items() if path}
 
     @property
-    def _drives(self) -> list[qemu.Drive]:
+    def _machine(self) -> qemu.Machine:
         drives = []
         for disk in (Disk(*told) for told in self.disks or ()):
             under = qemu.Drive(disk.backing, disk.backing_format, writable=False) if disk.backing else None
             drives.append(qemu.Drive(disk.file, disk.format, disk.writable, backing=under))
-        return drives
-
-    @property
-    def _flash(self) -> list[qemu.Drive]:
-        if not self.firmware:
-            return []
-        variables = f"{self.folder}/{qemu.VARIABLES}"
-        return [qemu.Drive(self.firmware[0], "raw", writable=False), qemu.Drive(variables, "raw", writable=True)]
-
-    def _words(self, fds: dict[str, int], drives: list[qemu.Drive], flash: list[qemu.Drive]) -> list[str]:
-        return qemu.start(
-            self.guest,
-            self.folder,
+        chips = ((self.firmware[0], False), (f"{self.folder}/{qemu.VARIABLES}", True)) if self.firmware else ()
+        return qemu.Machine(
+            name=self.guest,
+            folder=self.folder,
             memory=int(self.memory or 0),
             cpus=int(self.cpus or 1),
             accelerator=self.accelerator or (),
             files=self._boot,
-            fds=fds,
             drives=drives,
-            flash=flash,
+            flash=[qemu.Drive(path, "raw", writable) for path, writable in chips],
             append=self.append,
             more=self.more or (),
             user=int(self.user or 0),
@@ -334,16 +329,29 @@ class Vm(Thing):
     # In words
 
     def create_commands(self) -> list[str]:
-        return [f"mkdir -p -m 700 {shlex.quote(self.folder)}", shlex.join(self._words({}, self._drives, self._flash))]
+        return self.joint_commands(())
 
-    def finish_commands(self) -> list[str]:
-        return [told(self.name, ("cont", {}))]
+    def joint_commands(self, parts: Sequence[Thing]) -> list[str]:
+        nics = cast("Sequence[VmNic]", parts)
+        folder = shlex.quote(self.folder)
+        return [
+            f"mkdir -p -m 700 {folder}",
+            f"printf %s {shlex.quote(self._note())} > {folder}/{NOTE}",
+            *([shlex.join(["cp", self.firmware[1], f"{self.folder}/{qemu.VARIABLES}"])] if self.firmware else []),
+            *typed.command(qemu.typed(self._machine), self.netns, [nic.plug() for nic in nics]),
+            *(line for nic in nics for line in nic.plugged_commands()),
+        ]
 
     def change_commands(self, seen: Value) -> list[str]:
-        return self.finish_commands()
+        assert isinstance(seen, Vm)
+        woken = [f"kill -CONT {seen.pid}"] if seen.state == "hung" else []
+        return [*woken, typed.asked(self.socket, typed.ask("cont"))]
 
     def delete_commands(self) -> list[str]:
-        return [told(self.name, ("quit", {})), f"rm -r {shlex.quote(self.folder)}"]
+        """Its power button, and QEMU's end where the guest doesn't mind that."""
+        ended = [typed.powered_down(self.socket)] if self.state not in ("dead", "hung") else []
+        killed = [f"kill -9 {self.pid}"] if self.state == "hung" else []
+        return [*ended, *killed, f"rm -r {shlex.quote(self.folder)}"]
 
 
 def monitor(name: str, seconds: float | None = None) -> Monitor:
@@ -363,14 +371,6 @@ def monitor(name: str, seconds: float | None = None) -> Monitor:
         if not said:
             raise
         raise OSError(errno.EREMOTEIO, f"QEMU ended as it started: {said}") from error
-
-
-def told(name: str, *questions: tuple[str, dict[str, Any]]) -> str:
-    """The shell command that tells a machine's QEMU so."""
-    words: list[dict[str, Any]] = [{"execute": "qmp_capabilities"}]
-    words += [{"execute": each, **({"arguments": given} if given else {})} for each, given in questions]
-    said = "".join(f"{json.dumps(word)}\n" for word in words)
-    return f"printf %s {shlex.quote(said)} | socat -t 2 - UNIX-CONNECT:{folder_of(name)}/{qemu.QMP}"
 
 
 def _state(answers: list[Any] | OSError) -> str:

@@ -23,17 +23,20 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from guestwire.daemons import qemu
+from guestwire.daemons import qemu, typed
+from guestwire.daemons.typed import Plug
 from guestwire.errors import Problem
 from guestwire.kinds.link import USUAL_MTU
 from guestwire.kinds.pidfile import living
-from guestwire.kinds.thing import Thing
-from guestwire.kinds.vm import LOOK, START, Vm, folder_of, monitor, told
+from guestwire.kinds.thing import Thing, ip
+from guestwire.kinds.vm import LOOK, START, Vm, folder_of, monitor
 from guestwire.linux import tuntap
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
@@ -149,6 +152,10 @@ class VmNic(Thing):
         return folder_of(self.name)
 
     @property
+    def _socket(self) -> str:
+        return f"{self.folder}/{qemu.QMP}"
+
+    @property
     def backend(self) -> str:
         """What QEMU knows its descriptors by."""
         return f"net{self.slot}"
@@ -193,10 +200,9 @@ class VmNic(Thing):
                 )
                 return Problem(message, "Do it as root, or use a network of type bridge or routed.")
         if self.vhost:
-            try:
-                os.close(os.open(VHOST, os.O_RDWR | os.O_CLOEXEC))
-            except OSError as error:
-                message = f"vhost is demanded, and {VHOST} can't be opened: {error.strerror}."
+            why = self._why_no_vhost()
+            if why is not None:
+                message = f"vhost is demanded, and {VHOST} can't be opened: {why.removeprefix(f'{VHOST}: ')}."
                 return Problem(message, "Load its module (modprobe vhost_net), or leave vhost out.")
         return None
 
@@ -229,29 +235,18 @@ class VmNic(Thing):
         replace(self, vhost=why is None, why=why, up=self.up is not False)._write(identity)
 
     def _opener(self, link: str, device: str) -> Callable[[], int]:
-        several = (self.queues or 1) > 1
-
-        def opened() -> int:
-            if device == "macvtap":
-                return tuntap.open_macvtap(link, vnet_header=True, multi_queue=several, blocking=False)
-            return tuntap.attach(link, vnet_header=True, multi_queue=several, blocking=False)
-
-        return opened
+        opened: Callable[..., int] = tuntap.open_macvtap if device == "macvtap" else tuntap.attach
+        return partial(opened, link, vnet_header=True, multi_queue=(self.queues or 1) > 1, blocking=False)
 
     def _add_backend(self, qmp: Monitor, queues: list[int], opened: contextlib.ExitStack) -> str | None:
         """Hand the descriptors over; why without vhost, None where with it."""
-        why: str | None = "vhost: false" if self.vhost is False else None
-        if self.model != "virtio":
-            why = f"{self.model} can't have it"
-        vhost: list[int] = []
-        try:
-            for _ in queues if why is None else ():
-                vhost.append(os.open(VHOST, os.O_RDWR | os.O_CLOEXEC))
-                opened.callback(os.close, vhost[-1])
-        except OSError as error:
-            why = f"{VHOST}: {error.strerror}"
+        why = self._why_no_vhost()
         if why is None:
             try:
+                vhost: list[int] = []
+                for _ in queues:
+                    vhost.append(os.open(VHOST, os.O_RDWR | os.O_CLOEXEC))
+                    opened.callback(os.close, vhost[-1])
                 self._netdev_add(qmp, queues, vhost)
                 return None
             except OSError as error:
@@ -262,6 +257,18 @@ class VmNic(Thing):
             raise OSError(errno.ENODEV, f"vhost is demanded, and isn't to be had ({why})")
         self._netdev_add(qmp, queues, [])
         return why
+
+    def _why_no_vhost(self) -> str | None:
+        """Why it won't have vhost; None where it will, as far as one sees."""
+        if self.model != "virtio":
+            return f"{self.model} can't have it"
+        if self.vhost is False:
+            return "vhost: false"
+        try:
+            os.close(os.open(VHOST, os.O_RDWR | os.O_CLOEXEC))
+        except OSError as error:
+            return f"{VHOST}: {error.strerror}"
+        return None
 
     def _netdev_add(self, qmp: Monitor, queues: list[int], vhost: list[int]) -> None:
         named = {f"{self.backend}-{number}": fd for number, fd in enumerate(queues)}
@@ -345,31 +352,46 @@ class VmNic(Thing):
 
     def why_refused(self, number: int) -> str | None:
         if number == errno.EBUSY:
-            return (
-                "A guest lets go of a NIC once it has booted, by ACPI: try again then. Where it never does, take the "
-                "machine down first."
-            )
+            return "A guest lets go by ACPI, once it has booted: try again then. Where it never does, take it down."
         if number in (errno.EMFILE, errno.ENFILE):
             return "A NIC takes an open file for each queue: raise the limit (`ulimit -Hn`)."
         return None
 
     # In words
 
-    def create_commands(self) -> list[str]:
+    def plug(self) -> Plug:
+        """It for QEMU's words."""
         assert self.end is not None
-        link, device = self.end
-        words: dict[str, Any] = {"type": "tap", "id": self.backend}
-        if device == "macvtap":
-            words["fd"] = f"{self.backend}-0"
-        else:
-            words |= {"ifname": link, "script": "no", "downscript": "no"}
-        return [told(self.name, ("netdev_add", words), ("device_add", self._device()))]
+        return Plug(self.netns, *self.end, self.queues or 1, self.backend, self._why_no_vhost() is None, self._device())
+
+    def plugged_commands(self) -> list[str]:
+        """The commands for what is left to do once its machine has it."""
+        pulled = [self._set_link_command()] if self.up is False else []
+        why = self._why_no_vhost()
+        return [*pulled, replace(self, vhost=why is None, why=why, up=self.up is not False)._note_command()]
+
+    def _set_link_command(self) -> str:
+        return typed.asked(self._socket, typed.ask("set_link", {"name": self.device, "up": self.up}))
+
+    def _note_command(self) -> str:
+        """Note what it is, and on which link: the one that has its name now."""
+        assert self.end is not None
+        namespace = f"stat -c %i /run/netns/{self.netns}" if self.netns else "stat -Lc %i /proc/self/ns/net"
+        numbers = f'"$({namespace})" "$({ip(self.netns, "-o", "link", "show", "dev", self.end[0])} | cut -d: -f1)"'
+        text = json.dumps({**self.to_json(), "deaf": False}).replace("\\", r"\\").replace("%", "%%")
+        told = shlex.quote(text[:-1] + ', "identity": [%s, %s]}')
+        return f"printf {told} {numbers} > {shlex.quote(f'{self.folder}/{_note(self.name)}')}"
+
+    def create_commands(self) -> list[str]:
+        return [*typed.plugged_in(self.plug(), self._socket), *self.plugged_commands()]
 
     def change_commands(self, seen: Value) -> list[str]:
-        return [told(self.name, ("set_link", {"name": self.device, "up": self.up}))]
+        assert isinstance(seen, VmNic)
+        return [self._set_link_command(), replace(self, vhost=seen.vhost, why=seen.why)._note_command()]
 
     def delete_commands(self) -> list[str]:
-        return [told(self.name, ("device_del", {"id": self.device}), ("netdev_del", {"id": self.backend}))]
+        note = shlex.quote(f"{self.folder}/{_note(self.name)}")
+        return [typed.unplugged(self.device, self.backend, self._socket), f"rm {note}"]
 
 
 def _note(name: str) -> str:

@@ -52,8 +52,31 @@ class Plan:
 
     def commands(self) -> list[str]:
         """The shell commands that do the same as the whole plan, in order."""
-        found = [(order, place, part) for place, step in self._placed() for order, part in step.commands()]
-        return [command for _, _, part in sorted(found, key=lambda part: part[:2]) for command in part]
+        return [line for act in self.acts() for line in self._commands_of(act)]
+
+    def commands_of(self, step: Step) -> list[str]:
+        """The shell commands that do the same as a step of the plan."""
+        return [line for act in step.acts() for line in self._commands_of(act)]
+
+    def _commands_of(self, act: Act) -> list[str]:
+        made = act.step.action == "create" and not act.part
+        joint = self._joint.get(act.step.key) if made else None
+        return act.commands() if joint is None else joint
+
+    @cached_property
+    def _joint(self) -> dict[Key, list[str]]:
+        """The commands of what is made together with what stands on it, and of that, which needs none of its own."""
+        made = {step.key: step.value for step in self.steps if step.action == "create"}
+        parts: dict[Key, list[Thing]] = defaultdict(list)
+        for value in made.values():
+            for key in value.stands_on():
+                parts[key].append(value)
+        joint: dict[Key, list[str]] = {}
+        for key in parts.keys() & made.keys():
+            told = made[key].joint_commands(parts[key])
+            if told is not None:
+                joint |= {key: told, **{part.key: [] for part in parts[key]}}
+        return joint
 
     def _placed(self) -> Iterator[tuple[int, Step]]:
         """Steps with their place among equals: deleting goes backwards, so a link's first address is its last to go."""

@@ -128,10 +128,6 @@ class Step:
             return (MAKE, rank, self.value.netns)
         return (SET, self.value.netns, rank) if rank < PROCESSES else (RUN, rank, self.value.netns)
 
-    def commands(self) -> list[tuple[tuple[int, int | str, int | str], list[str]]]:
-        """The shell commands that do the same, in parts, each with its act's place."""
-        return [(act.order, act.commands()) for act in self.acts()]
-
     def describe(self) -> str:
         """The step in words: "create bridge br0 in namespace lab-host"."""
         where = f" in namespace {self.value.netns}" if self.value.netns not in ("", self.value.name) else ""

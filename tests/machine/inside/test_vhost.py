@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.sandbox import Sandbox
 from tests.world.consoles import idle
+from tests.world.test_replay import assert_same, replay
 
 FILE = """
 name: lab
@@ -35,9 +38,24 @@ def test_vhost_where_the_kernel_has_it(sandbox: Sandbox) -> None:
         (True, None),
         (False, "e1000 can't have it"),
     ]
-    opened = sandbox.sh(f"ls -l /proc/{guest['machine']['pid']}/fd | grep -c /dev/vhost-net || true")
-    assert int(opened) == 3, "one for each queue that has it"
+    assert _opened(sandbox) == 3, "one for each queue that has it"
     sandbox.write(FILE.replace("      - lan\n", "      - {network: lan, vhost: true}\n"))
     assert sandbox.json("plan")["changes"] == [], "what is demanded is there"
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
+
+
+@pytest.mark.slow
+def test_vhost_by_the_commands_of_a_plan(sandbox: Sandbox, second: Sandbox) -> None:
+    idle(sandbox.folder / "disk")
+    sandbox.write(FILE)
+    replay(second, sandbox.guestwire("plan", "--lab", "--commands").stdout)
+    sandbox.guestwire("up", "--lab")
+    assert_same(sandbox, second)
+    assert _opened(sandbox) == _opened(second) == 3
+
+
+def _opened(sandbox: Sandbox) -> int:
+    """How often the machine's QEMU has vhost open."""
+    told = sandbox.sh("ls -l /proc/$(cat /run/guestwire/lab/g.vm/pid)/fd | grep -c /dev/vhost-net || true")
+    return int(told)
