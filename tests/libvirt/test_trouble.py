@@ -205,6 +205,8 @@ def test_more_than_libvirt_can_say(off: Libvirtd) -> None:
     off.sandbox.guestwire("up")
     assert off.virsh("dumpxml", "web").count("managed='no'") == 2
     off.virsh("start", "web")
+    for link in ("demo-web.0", "demo-web.1"):
+        off.sandbox.sh(f"until ip link show {link} | grep -q ' state UP'; do sleep 0.05; done")
     assert "learning off" in off.sandbox.sh("bridge -d link show dev demo-web.0")
     assert off.sandbox.json("plan")["changes"] == []
     assert [nic["plugged"] for nic in off.sandbox.json("status")["guests"][0]["nics"]] == [True, True]
