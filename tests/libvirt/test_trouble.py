@@ -205,6 +205,8 @@ def test_more_than_libvirt_can_say(off: Libvirtd) -> None:
     off.sandbox.guestwire("up")
     assert off.virsh("dumpxml", "web").count("managed='no'") == 2
     off.virsh("start", "web")
+    for link in ("demo-web.0", "demo-web.1"):
+        off.sandbox.sh(f"until ip link show {link} | grep -q ' state UP'; do sleep 0.05; done")
     assert "learning off" in off.sandbox.sh("bridge -d link show dev demo-web.0")
     assert off.sandbox.json("plan")["changes"] == []
     assert [nic["plugged"] for nic in off.sandbox.json("status")["guests"][0]["nics"]] == [True, True]
@@ -226,10 +228,25 @@ def test_down_after_a_reboot(off: Libvirtd) -> None:
 
 
 def test_a_copy_of_the_host_has_no_libvirt(off: Libvirtd) -> None:
-    """`try` would otherwise plug into the real domain."""
+    """`try` would otherwise plug into the real domain; it rehearses the rest, with a bridge for libvirt's network."""
     domain = off.virsh("dumpxml", "web")
-    _fails(off.sandbox, 69, "is kept by a daemon that the copy would share with this host", verb="try")
+    off.sandbox.write(f"{FILE}expect: [ns reaches host, web reaches ns]")
+    tried = off.sandbox.json("try", code=69)
+    assert [each["what"] for each in tried["missing"][:2]] == ["domain web", "libvirt network demo-nat"]
+    assert [each["held"] for each in tried["check"]["expectations"]] == [True, None]
+    assert tried["check"]["expectations"][1]["why"] == 'guest "web": it isn\'t part of the copy.'
     assert off.virsh("dumpxml", "web") == domain
+    assert off.virsh("net-list", "--all") == ""
+    off.sandbox.write(FILE)
+    off.sandbox.guestwire("up")
+    domain = off.virsh("dumpxml", "web")
+    off.sandbox.write(FILE.replace("ns: {", "more: {nics: [nat]}\n  ns: {"))
+    said = off.sandbox.guestwire("try").stdout
+    assert "domain web: it isn't plugged in there, by 2 NICs." in said
+    assert "`up`" not in said  # it did there what it would do here
+    assert off.virsh("dumpxml", "web") == domain
+    off.sandbox.guestwire("down")
+    domain = off.virsh("dumpxml", "web")
     off.sandbox.sh("ip netns add other")
     done = off.sandbox.guestwire("up", "--netns", "other", check=False)
     assert done.returncode == 69

@@ -1,4 +1,4 @@
-"""`up --confirm` by an ordinary user: who takes the change back lives in the user's lab, and ends that with it."""
+"""The command line by an ordinary user: `up --confirm`, whose timer lives in the lab, programs, machines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine.guest import APPEND, initramfs, kernel
 from tests.rootless.place import NOBODY
 from tests.sandbox import SOURCE, Sandbox
 
@@ -23,6 +24,21 @@ BEGIN = "mount -t tmpfs none /opt\n" + "".join(
     f"mkdir /opt/{name}\nmount --bind {place} /opt/{name}\n" for name, place in PLACES.items()
 )
 HOME = f"mkdir -m 700 /opt/home /opt/home/run\nchown {NOBODY}:{NOBODY} /opt/home /opt/home/run\n"
+OPEN = "mknod -m 666 /run/tun c 10 200; mount --bind /run/tun /dev/net/tun"  # to all, as udev makes it
+MACHINE = """
+name: p
+networks: {net: {type: bridge, subnet: 10.1.0.0/24}, direct: {type: macvtap, uplink: eth0}}
+guests:
+  web: {nics: [net]}
+  vm:
+    kind: qemu
+    accel: tcg
+    memory: 128M
+    kernel: /opt/vm/kernel
+    initramfs: /opt/vm/initramfs
+    append: "%s nic=*,10.1.0.77/24"
+    nics: [{network: %s, address: %s}]
+"""
 ENDS = """
 import os, select
 named = {pid: open(f"/proc/{pid}/comm").read() for pid in filter(str.isdigit, os.listdir("/proc"))}
@@ -40,6 +56,7 @@ def user(sandbox: Sandbox) -> list[str]:
     sandbox.sh(BEGIN + HOME + f"cat > /opt/home/p.yaml <<'E'\n{FILE}E\n")
     python = f"/opt/python/bin/python{sys.version_info.major}.{sys.version_info.minor}"
     told = ["XDG_RUNTIME_DIR=/opt/home/run", "PYTHONPATH=/opt/guestwire:/opt/packages"]
+    told.append("LD_LIBRARY_PATH=/opt/python/lib")  # its own, not the system's of another number
     become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     return [*become, "env", "--chdir=/opt/home", *told, python, "-m", "guestwire"]
 
@@ -61,7 +78,7 @@ def test_confirmed_it_stays(user: list[str], sandbox: Sandbox) -> None:
 
 def test_a_program_gets_a_nic_in_a_lab_of_ones_own(user: list[str], sandbox: Sandbox) -> None:
     """`run` takes no rights that a lab without root hasn't: a tap by number, and a namespace."""
-    sandbox.sh("mknod -m 666 /run/tun c 10 200; mount --bind /run/tun /dev/net/tun")  # open to all, as udev makes it
+    sandbox.sh(OPEN)
     sandbox.run(*user, "up", "/opt/home/p.yaml", "--lab")
     words = ("run", "/opt/home/p.yaml", "--network", "lan")
     found = sandbox.run(*user, *words, "--", "sh", "-c", "echo {fd} $LISTEN_FDS; : <&{fd}; exit 7", check=False)
@@ -70,4 +87,31 @@ def test_a_program_gets_a_nic_in_a_lab_of_ones_own(user: list[str], sandbox: San
     assert "UP" in inside.stdout
     assert sandbox.run(*user, "status", "/opt/home/p.yaml").stdout.endswith("As the file says.\n")
     sandbox.run(*user, "down", "/opt/home/p.yaml")
+    assert sandbox.run(*user, "list").stdout == "No project is up.\n"
+
+
+def _machine(sandbox: Sandbox, network: str, address: str) -> None:
+    sandbox.sh(f"{OPEN}; mkdir /opt/vm; cp {kernel()} /opt/vm/kernel; cp {initramfs()} /opt/vm/initramfs")
+    text = MACHINE % (APPEND, network, address)
+    sandbox.run("sh", "-c", "cat >/opt/home/p.yaml", text=text)
+
+
+@pytest.mark.slow
+def test_a_machine_boots_in_a_lab_of_ones_own(user: list[str], sandbox: Sandbox) -> None:
+    _machine(sandbox, "net", "10.1.0.77")
+    sandbox.run(*user, "up", "p.yaml", "--lab")
+    sandbox.run(*user, "exec", "web", "--", "sh", "-c", "until ping -q -c1 -W1 10.1.0.77; do :; done")
+    assert "guest: up" in sandbox.run(*user, "logs", "vm").stdout
+    assert sandbox.run(*user, "plan", "p.yaml").stdout == "Nothing to do.\n"
+    sandbox.run(*user, "down", "p.yaml")
+    assert sandbox.python(ENDS).stdout.endswith(" True\n")
+    assert "qemu" not in sandbox.snapshot()["processes"]
+
+
+def test_a_machine_on_a_macvtap_needs_root(user: list[str], sandbox: Sandbox) -> None:
+    """Its node can't be opened in a user namespace; that is said before anything is made."""
+    _machine(sandbox, "direct", "192.0.2.77")
+    done = sandbox.run(*user, "up", "p.yaml", "--lab", check=False)
+    assert (done.returncode, "a macvtap's device node can't be opened here" in done.stderr) == (69, True), done.stderr
+    assert "Do it as root, or use a network of type bridge or routed." in done.stderr
     assert sandbox.run(*user, "list").stdout == "No project is up.\n"

@@ -401,7 +401,7 @@ def test_a_rehearsal_leaves_it_out_and_says_so(sandbox: Sandbox) -> None:
     sandbox.write(FILE % (f"pid: {pid}", ""))
     before = sandbox.snapshot()
     done = sandbox.guestwire("try", check=False)
-    assert "container db: it isn't plugged in there" in done.stdout, done.stderr
+    assert "container db: it isn't plugged in there, into net." in done.stdout, done.stderr
     assert has(sandbox, pid) == {}
     assert sandbox.snapshot() == before
     sandbox.guestwire("up", "--no-guard")

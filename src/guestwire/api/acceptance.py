@@ -29,7 +29,6 @@ __all__ = ["Acceptance", "Judged", "Trial", "guard_of"]
 
 QUICK = 1.0  # seconds of silence that say "does not reach": inside a machine an answer takes a millisecond
 PATIENT = 2.0  # seconds for what didn't hold at once; `check` takes as many
-DEFAULTS = ("0.0.0.0/0", "::/0")
 ANYWAY = "`--no-guard` makes the change all the same."
 KEPT = "`--keep` keeps the change all the same."
 
@@ -179,7 +178,7 @@ def guard_of(kernel: Kernel, plan: Plan, seen: Picture, host: str, lab: Picture 
         return None
     servers = [each for each in resolvers(host, own=lab is not None) if not is_loopback(each.partition("%")[0])]
     ssh = "" if host else ssh_connection()
-    if not (ssh or any(route.destination in DEFAULTS for route in seen.of(Route, host)) or _near(seen, host, servers)):
+    if not (ssh or any(route.is_default for route in seen.of(Route, host)) or _near(seen, host, servers)):
         return None  # an island
     values = [*(step.value for step in plan.steps if not isinstance(step.value, File)), *plan.implied]
     touched = {type(value) for value in values if host in (value.netns, *(netns for netns, _ in value.on_links()))}

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 
+from guestwire.api.copied import is_copy
 from guestwire.compile import BuiltGuest
 from guestwire.compile.whereabouts import Absent, Found
 from guestwire.daemons.containers import RUNTIMES, Keeper
@@ -21,25 +22,22 @@ from guestwire.observe.observe import UNKNOWN
 from guestwire.picture import Picture
 from guestwire.spec import File
 
-__all__ = ["leave_out", "led_to", "refuse_absent", "see_running", "whereabouts", "without"]
+__all__ = ["led_to", "refuse_absent", "see_running", "whereabouts", "without"]
 
 NOT_HERE = Absent("it isn't part of the copy", "")
-_left_out: list[bool] = []
 SECONDS = 10  # that a tool gets to answer
 
 
 def whereabouts(file: File) -> dict[str, Found | Absent]:
-    """Where the namespaces of a file's containers are now, by the guests' names, or why they are nowhere."""
+    """Where the namespaces of a file's containers are now, by the guests' names, or why they are nowhere.
+
+    In a copy of a host there is none, and what looks like it isn't.
+    """
     guests = [(each.name, each.guest) for each in file.expand() if isinstance(each.guest, BuiltGuest)]
     keepers = {name: keeper for name, guest in guests if (keeper := guest.keeper) is not None}
-    if _left_out:
+    if is_copy():
         return dict.fromkeys(keepers, NOT_HERE)
     return {name: _known(file.name, name, _find(keeper)) for name, keeper in keepers.items()}
-
-
-def leave_out() -> None:
-    """Have this process find no container: in a copy of the host there is none, and what looks like it isn't."""
-    _left_out.append(True)
 
 
 def _known(project: str, guest: str, place: Found | Absent) -> Found | Absent:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 
 from guestwire import reach
+from guestwire.api.copied import is_copy
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import usual_file
 from guestwire.compile import BuiltGuest, BuiltNetwork, Gateway
@@ -25,7 +26,6 @@ from guestwire.spec.report import quote
 __all__ = ["check", "expected", "of_programs"]
 
 ANSWER = 2.0  # seconds that a guest agent which is there gets to tell of its addresses
-DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
 def check(
@@ -134,7 +134,9 @@ class _Stations:
         return Station(instance.name, netns, tuple(self._nic(instance.name, netns, n) for n in guest.nics), kind)
 
     def _absence(self, instance: Instance) -> str:
-        """Why a container isn't there to be asked, and what to do; "" where it is plugged in, or a guest is none."""
+        """Why a container, in a copy a domain, isn't there to be asked, and what to do; "" where a guest is there."""
+        if is_copy() and isinstance(instance.guest, BuiltGuest) and not instance.guest.COPIED:
+            return f"guest {quote(instance.name)}: it isn't part of the copy."
         gone = self.site.absent.get(instance.name)
         if gone is not None:
             return " ".join(filter(None, (gone.message, gone.hint, "`guestwire up` then plugs it in.")))
@@ -163,7 +165,7 @@ class _Stations:
             if lent:  # in place of the one that it has in other labs
                 plain = [*lent, *(address for address in plain if ":" in address)]
             seats.append(Seat(network.name, link, tuple(plain)))
-        routes = [r for r in self.seen.of(Route, self.where.host) if r.destination in DEFAULTS and r.link]
+        routes = [r for r in self.seen.of(Route, self.where.host) if r.is_default and r.link]
         leaving = dict.fromkeys(r.link for r in routes if r.link)
         last = [a for link in leaving for a in self.addresses.get((self.where.host, link), ())]
         seats.append(Seat("", next(iter(leaving), ""), tuple(last)))
@@ -198,6 +200,6 @@ class _Stations:
 
     def _outside(self) -> list[Station]:
         """What of the outside has an address that we know: the gateways of the host's default routes."""
-        routes = [r for r in self.site.base.of(Route, self.where.host) if r.destination in DEFAULTS]
+        routes = [r for r in self.site.base.of(Route, self.where.host) if r.is_default]
         gateways = tuple(route.gateway for route in routes if route.gateway)
         return [Station("gateway", None, (Seat("", "", gateways),), "outside")] if gateways else []

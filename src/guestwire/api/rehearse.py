@@ -19,7 +19,8 @@ from typing import Any
 
 from guestwire import rootless
 from guestwire.api.change import up
-from guestwire.api.containers import leave_out, without
+from guestwire.api.containers import without
+from guestwire.api.copied import enter_copy
 from guestwire.api.loans import to_look_up
 from guestwire.api.measure import check
 from guestwire.api.outcome import Outcome
@@ -27,8 +28,12 @@ from guestwire.api.players import play
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.apply import State, Store, attempt, projects
 from guestwire.errors import FileError, GuestwireError, NotPermitted, Unavailable
-from guestwire.kinds import Link, Thing
-from guestwire.kinds.mark import NO_PROJECT
+from guestwire.kinds import Link, Thing, kinds
+from guestwire.kinds.address import Address
+from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.domainnic import DomainNic
+from guestwire.kinds.libvirtnetwork import LibvirtNetwork
+from guestwire.kinds.mark import NO_PROJECT, derived_mac
 from guestwire.kinds.nft import Nft
 from guestwire.kinds.sysctl import FOLDER, Sysctl
 from guestwire.kinds.tap import Tap
@@ -115,10 +120,8 @@ def rehearse(
         where.see_all_there()
         assert where.seen is not None
         assert where.site is not None
-        _see_that_nothing_is_shared(where.site.desired.picture)
         states = [state for state in map(_state, projects()) if state and state.host == where.host and not state.lab]
-        named = [key for state in states for key in to_look_up(state) if key.netns in ("", where.host)]
-        whole = read_whole(kernel, where.host, _uncontained(where), named)
+        whole = _whole(kernel, where, states)
         ssh = ssh_connection()
         servers = [address for address in resolvers(where.host) if not is_loopback(address)]
         asked = [*servers, *(each for each in ssh.split(" ")[:1] if each)]
@@ -127,11 +130,12 @@ def rehearse(
     files = _hidden(where)
 
     def act() -> Rehearsal:
-        leave_out()
+        assert where.seen is not None
+        enter_copy(where.seen)
         for place, content in files.items():
             os.makedirs(os.path.dirname(place), exist_ok=True)
             Path(place).write_bytes(content)
-        missing = (*_contained(where), *copy.missing, *_build(copy, states))
+        missing = (*_left_out(where), *copy.missing, *_build(copy, states))
         os.environ["SSH_CONNECTION"] = ssh  # the processes above us can't be looked at from here
         with Kernel() as kernel:
             play(kernel, where.host, whole.census.listeners, [(copy.places.get(each), each) for each in servers])
@@ -153,21 +157,50 @@ def rehearse(
     return found
 
 
-def _see_that_nothing_is_shared(wanted: Picture) -> None:
-    kept = next((value for value in wanted.of(Thing) if not value.COPIED), None)
-    if kept is not None:
-        message = f"{kept.KIND} {kept.name} is kept by a daemon that the copy would share with this host."
-        raise Unavailable(message, hint="`guestwire plan` shows what `up` would do; `up --confirm` takes it back.")
+def _whole(kernel: Kernel, where: Situation, states: list[State]) -> Whole:
+    """The host whole, with the links that stand for what libvirt would make."""
+    named = [key for state in states for key in to_look_up(state) if key.netns in ("", where.host)]
+    known = [key for key in named if kinds()[key.kind].COPIED]
+    whole = read_whole(kernel, where.host, _uncontained(where), known)
+    whole.picture.add(*_stand_ins(where))
+    return whole
 
 
 def _uncontained(where: Situation) -> Picture:
-    """What is seen, but for what is in containers."""
+    """What is seen, but for what is in containers and what daemons keep."""
     assert where.seen is not None
-    return without(where.seen, [f"{where.project}-{name}" for name in where.found])
+    found = without(where.seen, [f"{where.project}-{name}" for name in where.found])
+    return Picture((value for value in found.of(Thing) if value.COPIED), found.scope)
 
 
-def _contained(where: Situation) -> Iterator[tuple[str, str]]:
-    yield from ((f"container {name}", "it isn't plugged in there") for name in where.found)
+def _left_out(where: Situation) -> Iterator[tuple[str, str]]:
+    """What of the file isn't in the copy: containers, and what libvirt keeps. All else of it is rehearsed."""
+    assert where.site is not None
+    for name in where.found:
+        networks = dict.fromkeys(seat.nic.network for (guest, _), seat in where.site.seats.items() if guest == name)
+        yield f"container {name}", f"it isn't plugged in there, into {' and '.join(networks)}"
+    nics: dict[str, int] = {}
+    for nic in where.site.desired.picture.of(DomainNic):
+        nics[nic.domain] = nics.get(nic.domain, 0) + 1
+    for domain, number in nics.items():
+        yield f"domain {domain}", f"it isn't plugged in there, by {number} NIC{'s' if number > 1 else ''}"
+    for network in where.site.desired.picture.of(LibvirtNetwork):
+        stands = "a bridge stands for it, without its DHCP and its firewall rules"
+        yield f"libvirt network {network.name}", stands if network.network.makes_bridge else "it isn't made there"
+
+
+def _stand_ins(where: Situation) -> Iterator[Thing]:
+    """The bridges that libvirt would make for the file's networks, as somebody else's, where they aren't there yet."""
+    assert where.site is not None
+    assert where.seen is not None
+    there = {link.place for link in where.seen.of(Link)}
+    for each in where.site.desired.picture.of(LibvirtNetwork):
+        if each.network.makes_bridge and each.bridge and (each.netns, each.bridge) not in there:
+            mac = derived_mac(where.project, each.name, "bridge")
+            yield Bridge(netns=each.netns, name=each.bridge, mac=mac, mtu=each.network.mtu)
+            yield from (
+                Address.on(each.netns, each.bridge, f"{ip.address}/{ip.prefix}", None) for ip in each.network.ips
+            )
 
 
 def _refused(error: NoPlace) -> GuestwireError:
@@ -286,7 +319,9 @@ def _told(failed: Mapping[Key, tuple[Thing, str]]) -> Iterator[tuple[str, str]]:
 
 def _otherwise(there: Plan, here: Plan) -> Iterator[tuple[str, str]]:
     """Where `up` on the copy did other steps than it would do on the host."""
-    on_host, in_copy = ({(step.action, step.key): step for step in plan.steps} for plan in (there, here))
+    on_host, in_copy = (
+        {(step.action, step.key): step for step in plan.steps if step.value.COPIED} for plan in (there, here)
+    )
     for step in [step for key, step in on_host.items() if key not in in_copy][:FEW]:
         yield f"the step “{step.describe()}”", "`up` would take it here, and did not in the copy"
     for step in [step for key, step in in_copy.items() if key not in on_host][:FEW]:

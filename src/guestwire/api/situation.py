@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from guestwire.api.containers import led_to, refuse_absent
+from guestwire.api.copied import askable, kept, leave_out
 from guestwire.api.loans import claim, give_back, heirs_of, to_look_up, without_us
 from guestwire.api.work import get_in, lock_of, named, no_journal, related
 from guestwire.apply import State, Store
@@ -68,11 +69,13 @@ class Situation:
         led = [name for guest in self.found if kernel.is_led(name := f"{self.project}-{guest}")]
         seen = observe(kernel, self.host, [*related(self.project), *led])
         known = to_look_up(self.state) | dict.fromkeys(self._asked_for(seen))
-        look_up(kernel, seen, known)
+        look_up(kernel, seen, askable(known))
+        seen.add(*kept())
         claim(seen, self.state)
         site = self._site(seen)
         site.found = self.found
         compile_file(site)
+        leave_out(site.desired.picture)
         if site.flows and self.host in seen.scope:
             with suppress(OSError):  # nft that isn't allowed to look; then nothing can be said
                 site.judge(kernel.call(self.host, nftables.chains))

@@ -10,12 +10,12 @@ from guestwire.compile.site import Seat, Site
 from guestwire.kinds.address import Address
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.route import Route
+from guestwire.linux.routes import DEFAULTS
 
-__all__ = ["DEFAULTS", "add_addresses", "ask_servers", "default_routes"]
+__all__ = ["add_addresses", "ask_servers", "default_routes"]
 
 BEFORE_ADVERTISED = 512
 """The metric of a guest's IPv6 default route where routers advertise another, which the kernel gives 1,024."""
-DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def add_addresses(site: Site, seat: Seat) -> None:

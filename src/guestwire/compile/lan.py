@@ -14,7 +14,6 @@ from guestwire.spec.addresses import unusable
 __all__ = ["Lan"]
 
 Interface = IPv4Interface | IPv6Interface
-DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Lan:
     def behind(cls, base: Picture, netns: str, uplink: str) -> Lan:
         """The LAN behind a host's link, as far as the link's addresses and routes show it."""
         hosts = [ip_interface(a.interface) for a in base.of(Address, netns) if a.link == uplink]
-        routes = [r for r in base.of(Route, netns) if r.link == uplink and r.destination in DEFAULTS]
+        routes = [r for r in base.of(Route, netns) if r.link == uplink and r.is_default]
         return cls(tuple(hosts), tuple(route.gateway for route in routes if route.gateway))
 
     def gateway(self, version: int) -> str | None:

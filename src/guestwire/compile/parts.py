@@ -131,6 +131,9 @@ class BuiltGuest(Guest):
     HAS_NAMESPACE: ClassVar[bool] = True
     """Whether it is a namespace, which can be given addresses, measured from, and run commands in."""
 
+    COPIED: ClassVar[bool] = True
+    """Whether a copy of a host has it, too, and not the host alone."""
+
     MUTE: ClassVar[str] = ""
     """Why nobody can be asked from inside the one that is called {}, where there is more to say than that."""
 

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from guestwire.linux.routes import DEFAULTS
+
 __all__ = ["LABEL", "STARTS", "Nic", "Route", "digest", "image", "mark", "mark_of", "seed"]
 
 LABEL = "cidata"
@@ -27,7 +29,6 @@ STARTS = (
     *("## template:", "Content-Type:", "MIME-Version:", "\x1f\x8b"),
 )
 """What user-data may start with, that cloud-init does anything with it."""
-EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _ethernet(nic: Nic, dns: Sequence[str]) -> dict[str, Any]:
     for route in nic.routes:
         version = 6 if ":" in route.gateway else 4
         if route.onlink:
-            found.setdefault("routes", []).append({"to": EVERYWHERE[version], "via": route.gateway, "on-link": True})
+            found.setdefault("routes", []).append({"to": DEFAULTS[version], "via": route.gateway, "on-link": True})
         else:
             # Not as a route to ::/0, of which cloud-init before 23 makes one to ::/64 (`_normalize_net_keys`).
             found[f"gateway{version}"] = route.gateway

@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
-from guestwire.compile.inside import DEFAULTS, add_addresses, ask_servers, default_routes
+from guestwire.compile.inside import add_addresses, ask_servers, default_routes
 from guestwire.compile.leading import gateway_of
 from guestwire.compile.whereabouts import Absent
 from guestwire.daemons.containers import Keeper
@@ -25,6 +25,7 @@ from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.route import Route
+from guestwire.linux.routes import DEFAULTS
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
 from guestwire.spec.scalars import ContainerName, ProcessNumber, Word
@@ -112,7 +113,7 @@ class Container(BuiltGuest):
     def _compare_routes(self, site: Site, netns: str, seats: list[Seat], asking: list[Seat]) -> None:
         """Refuse a default route that can't be beside the container's own; warn of a container that has none at all."""
         own = {route.key: route for route in site.seen.of(Route, netns) if route.owner != site.project}
-        ours = [route for route in site.desired.picture.of(Route, netns) if route.destination in DEFAULTS.values()]
+        ours = [route for route in site.desired.picture.of(Route, netns) if route.is_default]
         for route in ours:
             there = own.get(route.key)
             if there is not None:
@@ -120,7 +121,7 @@ class Container(BuiltGuest):
                 message = f"the container has a default route of its own {by}already, of the same metric."
                 hint = "Leave default-route out, or start the container without a network (--network none)."
                 site.refuse(asking[0].nic.path, message, hint)
-        default = any(route.destination in DEFAULTS.values() for route in own.values())
+        default = any(route.is_default for route in own.values())
         if seats and not asking and not default and any(gateway_of(site, seats[0], version) for version in DEFAULTS):
             message = "the container has no default route, so it reaches its networks' subnets only."
             site.warn(self.path, message, "Write default-route: true at one of its NICs to have one.")

@@ -34,6 +34,7 @@ class LibvirtDomain(BuiltGuest):
     """A domain of libvirt's."""
 
     HAS_NAMESPACE: ClassVar[bool] = False
+    COPIED: ClassVar[bool] = False
     NIC_KEYS: ClassVar[frozenset[str]] = frozenset({"model"})
 
     kind: Literal["libvirt"] = Field(description="a domain that libvirt has, and NICs for it")

@@ -42,13 +42,13 @@ from guestwire.linux.inotify import Watch
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
 from guestwire.linux.programs import run_program, start_program
+from guestwire.linux.routes import DEFAULTS
 from guestwire.picture import Key, fact, fixed
 
 __all__ = ["DhcpClient", "Lease", "without_lease"]
 
 SCRIPT = str(Path(__file__).with_suffix(".sh"))
 METRIC = 100  # of a leased default route: one that the file gives, of metric 0, goes before it
-DEFAULT = "0.0.0.0/0"
 LEASED = ("address", "server", "router", "dns", "since", "until", "renewed")  # what JSON has of a lease
 VARIABLES = b"LEASE_"
 TRIES, INTERVAL, PAUSE = 5, 1, 5  # it asks five times, every second, and again after five more
@@ -176,7 +176,7 @@ class DhcpClient(Process):
         if self.lease is None:
             return ()
         address = Key("", self.netns, Address.KIND, f"{self.lease.address} {self.lease.link}")
-        route = Key("", self.netns, Route.KIND, f"{DEFAULT} metric {METRIC}")
+        route = Key("", self.netns, Route.KIND, f"{DEFAULTS[4]} metric {METRIC}")
         return (address, route, Key("", "", File.KIND, self.lease.resolv))
 
     def uses(self) -> tuple[tuple[str, str], ...]:

@@ -22,7 +22,7 @@ from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.picture import Key, Value, fact
 
-__all__ = ["Domain", "apart", "ask_here", "called", "connections", "is_elsewhere"]
+__all__ = ["Domain", "answering", "apart", "called"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -33,6 +33,7 @@ class Domain(Thing):
     KIND: ClassVar[str] = "domain"
     RANK: ClassVar[int] = 60
     NAMED: ClassVar[bool] = True
+    COPIED: ClassVar[bool] = False
 
     uuid: str = fact("")
     running: bool = fact(False)
@@ -45,15 +46,11 @@ class Domain(Thing):
 
         Raises Unavailable where libvirt is to be asked and doesn't answer.
         """
-        for uri, asked in connections(keys):
+        for uri, there, asked in answering(kernel, keys):
             if asked is None:
-                there = libvirt.connect(uri)
-                away = is_elsewhere(kernel, there, netns)
-                for found in there.domains():
-                    yield cls._made(netns, uri, found, away)
-                continue
-            there = ask_here(kernel, uri, asked)
-            for key in asked:
+                away = _is_elsewhere(kernel, there, netns)
+                yield from (cls._made(netns, uri, found, away) for found in there.domains())
+            for key in asked or ():
                 one = there.domain(apart(key.name)[1])
                 if one is not None:
                     yield cls._made(key.netns, uri, one, False)
@@ -105,30 +102,25 @@ def apart(name: str) -> tuple[str, str]:
     return uri or libvirt.SYSTEM, own
 
 
-def connections(keys: Iterable[Key] | None) -> Iterator[tuple[str, list[Key] | None]]:
-    """The connections to ask, each with the keys that it is asked for; with None the usual one for all."""
+def answering(kernel: Kernel, keys: Iterable[Key] | None) -> Iterator[tuple[str, libvirt.Libvirt, list[Key] | None]]:
+    """The connections to ask, by their URIs, each with the keys that it is asked for; with None the usual one for all.
+
+    Raises Unavailable where one can't be had, or leads to a libvirtd whose links are in another namespace than theirs.
+    """
     if keys is None:
-        yield libvirt.SYSTEM, None
+        yield libvirt.SYSTEM, libvirt.connect(), None
         return
     by_uri: dict[str, list[Key]] = {}
     for key in keys:
         by_uri.setdefault(apart(key.name)[0], []).append(key)
-    yield from by_uri.items()
-
-
-def is_elsewhere(kernel: Kernel, there: libvirt.Libvirt, netns: str) -> bool:
-    """Whether a libvirtd makes its links in another network namespace than that one, as far as can be seen."""
-    return there.namespace() not in (None, namespaces.identity(kernel.fd(netns)))
-
-
-def ask_here(kernel: Kernel, uri: str, keys: Iterable[Key]) -> libvirt.Libvirt:
-    """The connection for things of those keys.
-
-    Raises Unavailable where it can't be had, or leads to a libvirtd whose links are in another namespace than theirs.
-    """
-    there = libvirt.connect(uri)
-    for netns in {key.netns for key in keys}:
-        if is_elsewhere(kernel, there, netns):
+    for uri, asked in by_uri.items():
+        there = libvirt.connect(uri)
+        if any(_is_elsewhere(kernel, there, netns) for netns in {key.netns for key in asked}):
             message = "libvirtd makes its links in another network namespace than the one that is the host here."
             raise Unavailable(message, hint="Leave --netns out; a copy of a host, as `try` makes, has no libvirt.")
-    return there
+        yield uri, there, asked
+
+
+def _is_elsewhere(kernel: Kernel, there: libvirt.Libvirt, netns: str) -> bool:
+    """Whether a libvirtd makes its links in another network namespace than that one, as far as can be seen."""
+    return there.namespace() not in (None, namespaces.identity(kernel.fd(netns)))

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from guestwire.daemons import libvirt
-from guestwire.kinds.domain import apart, ask_here, called, connections
+from guestwire.kinds.domain import answering, apart, called
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import text, u32
@@ -100,14 +100,11 @@ class DomainNic(Thing):
 
         Raises Unavailable where libvirt is to be asked and doesn't answer.
         """
-        for uri, asked in connections(keys):
-            there = libvirt.connect(uri) if asked is None else ask_here(kernel, uri, asked)
-            if asked is None:
-                for domain in there.domains():
-                    yield from cls._of(kernel, netns, uri, there, domain)
-                continue
+        for uri, there, asked in answering(kernel, keys):
+            for domain in there.domains() if asked is None else ():
+                yield from cls._of(kernel, netns, uri, there, domain)
             by_domain: dict[tuple[str, str], set[Key]] = {}
-            for key in asked:
+            for key in asked or ():
                 by_domain.setdefault((key.netns, apart(key.name.rpartition("/")[0])[1]), set()).add(key)
             for (place, name), wanted in by_domain.items():
                 found = there.domain(name)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from guestwire.daemons import libvirt
 from guestwire.daemons.libvirtrules import delete_rules
-from guestwire.kinds.domain import apart, ask_here, called, connections
+from guestwire.kinds.domain import answering, apart, called
 from guestwire.kinds.pidfile import end
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
@@ -81,13 +81,10 @@ class LibvirtNetwork(Thing):
 
         Raises Unavailable where libvirt is to be asked and doesn't answer.
         """
-        for uri, asked in connections(keys):
-            there = libvirt.connect(uri) if asked is None else ask_here(kernel, uri, asked)
-            if asked is None:
-                for found in there.networks():
-                    yield cls.of(netns, uri, found.network, active=found.active, bridge=found.bridge)
-                continue
-            for key in asked:
+        for uri, there, asked in answering(kernel, keys):
+            for found in there.networks() if asked is None else ():
+                yield cls.of(netns, uri, found.network, active=found.active, bridge=found.bridge)
+            for key in asked or ():
                 one = there.network(apart(key.name)[1])
                 if one is not None:
                     yield cls.of(key.netns, uri, one.network, active=one.active, bridge=one.bridge)

@@ -38,6 +38,7 @@ from guestwire.kinds.thing import Thing, ip, unknown_attributes
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request, attribute, u8, u32
 from guestwire.linux.routes import (
+    DEFAULTS,
     RT_TABLE_MAIN,
     RTA_DST,
     RTA_PREF,
@@ -102,6 +103,11 @@ class AnyRoute(Thing):
     """When it expires, by CLOCK_MONOTONIC; None for never."""
     unknown: tuple[int, ...] = fact(())
     """The attributes that it has and nothing here knows."""
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it leads to all that no other leads to."""
+        return self.destination in DEFAULTS.values()
 
     @classmethod
     def to(

@@ -32,6 +32,7 @@ from guestwire.kinds.route import Route
 from guestwire.kinds.sysctl import IPV4_FORWARD, IPV6_FORWARD, Sysctl
 from guestwire.lab.parts import cable, dhcp_server
 from guestwire.linux import nftables
+from guestwire.linux.routes import DEFAULTS
 from guestwire.picture import Picture
 from guestwire.places import PLACES, SWITCH
 from guestwire.spec import File
@@ -116,7 +117,7 @@ class Lab:
             picture.add(*self._uplink(i))
         picture.add(*self._internet())
         for place, link in (("host", self.uplinks[0]), ("lan", "eth0")):
-            for destination, gateway in zip(("0.0.0.0/0", "::/0"), _Segment(0).addresses(GATEWAY), strict=True):
+            for destination, gateway in zip(DEFAULTS.values(), _Segment(0).addresses(GATEWAY), strict=True):
                 if not (place == "host" and self.options.host_dhcp and "." in gateway):
                     picture.add(Route.to(self.namespaces[place], destination, link, self.project, gateway))
         for place in PLACES:

@@ -22,6 +22,7 @@ from guestwire.linux.netlink import (
 )
 
 __all__ = [
+    "DEFAULTS",
     "RTA_DST",
     "RTA_GATEWAY",
     "RTA_OIF",
@@ -40,6 +41,8 @@ __all__ = [
     "way_to",
 ]
 
+DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
+"""The destination of a default route, by the IP version."""
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_CACHEINFO = 1, 4, 5, 6, 7, 12
 RTA_TABLE, RTA_PREF = 15, 20

@@ -27,7 +27,6 @@ Place = tuple[str, str]
 """A link's namespace and name."""
 
 UNREAD = "?"  # as observe() says it of a link that lies in none of the namespaces that were read
-DEFAULTS = ("0.0.0.0/0", "::/0")
 NIC_NAME = re.compile(r"eth\d+|en[opsx]\w+|em\d+|wl\w+|wan\d*|ib\d+|bond\d+")
 HARDWARE, UPLINK, MASTER, OTHER, PORT, NOT_READ = range(6)
 
@@ -98,7 +97,7 @@ class Wiring:
             str, list[tuple[Place, str]]
         ] = {}  # those through which others reach only some addresses, and who
         for route, place, gateway in self._hops(picture, segment):
-            if route.destination in DEFAULTS:
+            if route.is_default:
                 ways_out.setdefault(route.netns, place)
                 self._defaults.add(place)
                 if gateway is not None:
