@@ -102,8 +102,10 @@ class Sandbox:
                 "find /run /etc/netns /var/lib -mindepth 1 2>/dev/null | "
                 f"grep -vx -e /run/netns -e {LEARNT} | sort || true"
             ),
-            "processes": "\n".join(
-                line for line in self.run(*_PS).stdout.splitlines() if not line.startswith("Z") and _PS[-1] not in line
+            "processes": "\n".join(  # whether one is just running doesn't matter, only that it hasn't ended
+                line.split(None, 1)[1]
+                for line in self.run(*_PS).stdout.splitlines()
+                if not line.startswith("Z") and _PS[-1] not in line
             ),
         }
         for netns in ["", *found["namespaces"].split()]:

@@ -34,6 +34,20 @@ def folder(sandbox: Sandbox) -> Path:
     (there / "cut").write_bytes(b"QFI\xfb\0\0\0\3")
     make = ["qemu-img", "create", "-q", "-f", "qcow2"]
     subprocess.run([*make, "-b", "/etc/shadow", "-F", "raw", "-u", there / "nosy.qcow2", "1M"], check=True)
+    (there / "elsewhere").mkdir()
+    for name, under in {
+        "unsaid": "-b disk -F raw -u",
+        "over": "-b under.qcow2 -F qcow2 -u",
+        "under": "-b gone.qcow2 -F qcow2 -u",
+        "round": "-b round.qcow2 -F qcow2 -u",
+        "packed": "-b notes -F vmdk -u",
+        "away": "-b elsewhere/../../away -F raw -u",
+        "folder": "-b elsewhere -F raw -u",
+        "lying": "-b disk -F qcow2 -u",
+    }.items():
+        subprocess.run([*make, *under.split(), there / f"{name}.qcow2", "1M"], check=True)
+    unsaid = (there / "unsaid.qcow2").read_bytes()
+    (there / "unsaid.qcow2").write_bytes(unsaid.replace(b"\xe2\x79\x2a\xca", b"\x12\x34\x56\x78"))
     subprocess.run([*make, "-o", f"data_file={there / 'data'}", there / "split.qcow2", "1M"], check=True)
     subprocess.run([*make, there / "forged.img", "1M"], check=True)
     return there
@@ -47,7 +61,22 @@ def folder(sandbox: Sandbox) -> Path:
         ("  g: {kind: qemu, image: «notes}", "is no disk image", "another file"),
         ("  g: {kind: qemu, image: «packed}", "it is xz", "unpacked"),
         ("  g: {kind: qemu, image: «cut}", "is cut off", "another file"),
-        ("  g: {kind: qemu, image: «nosy.qcow2}", "has a backing file, /etc/shadow", "qemu-img convert"),
+        (
+            "  g: {kind: qemu, image: «nosy.qcow2}",
+            "has a backing file in another folder, /etc/shadow",
+            "qemu-img convert",
+        ),
+        ("  g: {kind: qemu, image: «away.qcow2}", "has a backing file in another folder, elsewhere/..", "beside it"),
+        (
+            "  g: {kind: qemu, image: «unsaid.qcow2}",
+            "doesn't say of what format disk is",
+            "qemu-img rebase -u -b disk -F",
+        ),
+        ("  g: {kind: qemu, image: «over.qcow2}", "gone.qcow2, which lies under ", "Put it there again"),
+        ("  g: {kind: qemu, image: «round.qcow2}", "go round in a circle", "qemu-img convert"),
+        ("  g: {kind: qemu, image: «packed.qcow2}", "is no image that can be used, but vmdk", "qemu-img convert"),
+        ("  g: {kind: qemu, image: «folder.qcow2}", "can't be opened: Is a directory", "Put it"),
+        ("  g: {kind: qemu, image: «lying.qcow2}", "is no qcow2 image", "qemu-img convert"),
         ("  g: {kind: qemu, image: «split.qcow2}", "has its data in another file", "qemu-img convert"),
         ("  g: {kind: qemu, image: «forged.img, write: true}", "which a guest may have written", "format: qcow2"),
         ("  g: {kind: qemu, image: «disk, format: qcow2}", "is no qcow2 image", "format"),

@@ -312,13 +312,14 @@ class Qemu(BuiltGuest):
         try:
             found = diskimage.examine(path, self.format, written=self.write, boots=not self.kernel)
             if self.write:
-                yield Disk(path, found.format, True)
+                yield Disk(path, found.format, True, found.under)
                 return
-            over = overlay_file(site.project, name, path)
+            under = ((path, found.format), *found.under)
+            over = overlay_file(site.project, name, *(file for file, _ in under))
         except diskimage.Unfit as error:
             site.refuse(self.at("image"), error.message, error.hint)
             return
         site.add(
             Overlay(netns=site.host, name=over, owner=site.project, backing=path, size=found.size, format=found.format)
         )
-        yield Disk(over, "qcow2", True, path, found.format)
+        yield Disk(over, "qcow2", True, under)
