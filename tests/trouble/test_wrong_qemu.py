@@ -126,6 +126,22 @@ def test_a_machine_without_qemu(sandbox: Sandbox, folder: Path, missing: str, pa
     refused(sandbox, "up", "--lab", code=69, says=f"`{missing}` is missing", hint=package, inside=inside)
 
 
+def test_machines_that_want_more_memory_together_than_is_free(sandbox: Sandbox, folder: Path) -> None:
+    (folder / "meminfo").write_text("MemTotal: 1048576 kB\nMemAvailable: 90112 kB\n")
+    sandbox.sh("mount --bind meminfo /proc/meminfo")
+    text = HEAD + "  g: {kind: qemu, count: 4, image: disk, memory: 16M}\n  h: {kind: qemu, image: disk, memory: %dM}\n"
+    for memory, said in ((16, None), (48, "have 112 MiB of memory together, and 88 MiB are free")):
+        sandbox.write(text % memory)
+        warnings = [each for each in sandbox.json("plan", "--lab")["warnings"] if "memory" in each]
+        assert len(warnings) == (said is not None), warnings
+        assert all(str(said) in each for each in warnings)
+    sandbox.write(text % 16)
+    sandbox.guestwire("up", "--lab")
+    sandbox.write(text % 48)
+    assert not any("memory together" in each for each in sandbox.json("plan")["warnings"]), "who runs has it already"
+    sandbox.guestwire("down")
+
+
 def test_vhost_that_is_demanded_where_the_kernel_has_none(sandbox: Sandbox, folder: Path) -> None:
     assert not os.path.exists("/dev/vhost-net"), "this test is for a kernel without"
     sandbox.write(HEAD + "  g: {kind: qemu, image: disk, nics: [{network: lan, vhost: true}]}\n")

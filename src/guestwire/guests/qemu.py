@@ -24,7 +24,7 @@ from guestwire.kinds.tap import NOBODY
 from guestwire.kinds.vm import Disk, Vm
 from guestwire.kinds.vmnic import VmNic
 from guestwire.linux.accounts import is_mapped, primary_group, user_number
-from guestwire.linux.machine import memory
+from guestwire.linux.machine import free_memory, memory
 from guestwire.picture import Key, Picture
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
@@ -187,6 +187,7 @@ class Qemu(BuiltGuest):
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:
         whole = f"{site.project}/{name}"
         user = self._user(site)
+        self._judge_memory(site)
         words, why = self._accelerator(site, whole, user)
         site.add(
             Vm(
@@ -272,6 +273,21 @@ class Qemu(BuiltGuest):
             message = f"memory {self.memory} MiB is more than this machine's {most} MiB."
             site.refuse(self.at("memory"), message, "Give it less.")
         return self.memory
+
+    def _judge_memory(self, site: Site) -> None:
+        """Warn where the machines that are to start want more together than there is; said at the first of them."""
+        machines = {each.name: each.guest for each in site.file.expand() if isinstance(each.guest, Qemu)}
+        if self is not next(iter(machines.values())):
+            return
+        wanted = 0
+        for name, guest in machines.items():
+            there = site.seen.get(Key("", site.host, Vm.KIND, f"{site.project}/{name}"))
+            having = there.memory or 0 if isinstance(there, Vm) and there.pid else 0
+            wanted += max(0, guest.memory - having)
+        free = free_memory()
+        if free and wanted > free:
+            message = f"the machines that are to start have {wanted} MiB of memory together, and {free} MiB are free."
+            site.warn(self.at("memory"), message, "They start, but may be killed once they use it: give them less.")
 
     def _user(self, site: Site) -> int:
         number = user_number(self.user or ORDINARY)
