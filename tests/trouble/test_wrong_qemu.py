@@ -199,3 +199,20 @@ def test_a_machine_that_writes_to_its_image_starts_anew(sandbox: Sandbox, folder
     sandbox.guestwire("up")
     assert sandbox.json("status")["guests"][0]["machine"]["memory"] == 32
     sandbox.guestwire("down")
+
+
+def test_files_with_other_contents_are_noticed(sandbox: Sandbox, folder: Path) -> None:
+    """As those of the same names were when it started: what a machine is to boot from it boots from."""
+    files = {name: idle(folder / name) for name in ("kernel", "image")}
+    keys = ", ".join(f"{name}: {name}" for name in files)
+    sandbox.write(HEAD + f"  g: {{kind: qemu, {keys}, memory: 16M, nics: [lan]}}\n")
+    sandbox.guestwire("up", "--lab")
+    for name, file in files.items():
+        assert sandbox.json("plan")["changes"] == []
+        file.write_bytes(file.read_bytes() + bytes(1 << 10))
+        done = sandbox.guestwire("up")
+        assert f"it restarts, since a machine that runs keeps what it was started with: {name}" in done.stderr.replace(
+            "disks", "image"
+        )
+    assert len(sandbox.sh("ls /var/lib/guestwire/t").split()) == 1, "the overlay over the old image is gone"
+    sandbox.guestwire("down")

@@ -300,17 +300,19 @@ class Qemu(BuiltGuest):
             site.refuse(self.at("user"), message, "Leave user out.")
         return number or 0
 
-    def _file(self, site: Site, key: str) -> str:
-        """The whole path of a file that it names, "" where it names none."""
+    def _file(self, site: Site, key: str) -> tuple[str | int, ...]:
+        """The whole path of a file that it names, its size and time, by which a new one is noticed; else nothing."""
         given = getattr(self, key)
         if not given:
-            return ""
-        path = os.path.join(site.file.folder, os.path.expanduser(given))
+            return ()
+        path = os.path.abspath(os.path.join(site.file.folder, os.path.expanduser(given)))
         try:
-            os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            with open(path, "rb") as file:
+                seen = os.fstat(file.fileno())
         except OSError as error:
             site.refuse(self.at(key), f"{key} {path} can't be opened: {error.strerror}.", "Write another path.")
-        return os.path.abspath(path)
+            return ()
+        return path, seen.st_size, seen.st_mtime_ns
 
     def put(self, path: Where) -> None:
         super().put(path)

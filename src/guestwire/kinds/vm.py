@@ -71,6 +71,8 @@ def folder_of(name: str) -> str:
 class Vm(Thing):
     """A machine, called PROJECT/GUEST. `memory` is in MiB, `user` is who QEMU runs as; `more` are words of QEMU's.
 
+    `kernel` and `initramfs` are a path, and the size and time of the file as it was.
+
     `why` says why it has that accelerator. `firmware` are UEFI's code and its variables as they are at first; empty, it
     is QEMU's own BIOS.
 
@@ -86,8 +88,8 @@ class Vm(Thing):
     cpus: int | None = fixed()
     accelerator: tuple[str, ...] | None = fixed()
     disks: tuple[tuple[str, str, bool, tuple[tuple[str, str], ...]], ...] | None = fixed()
-    kernel: str | None = fixed()
-    initramfs: str | None = fixed()
+    kernel: tuple[str | int, ...] | None = fixed()
+    initramfs: tuple[str | int, ...] | None = fixed()
     append: str | None = fixed()
     user: int | None = fixed()
     group: int | None = fixed()
@@ -257,7 +259,7 @@ class Vm(Thing):
             memory=int(self.memory or 0),
             cpus=int(self.cpus or 1),
             accelerator=self.accelerator or (),
-            files={name: path for name in ("kernel", "initramfs") if (path := getattr(self, name))},
+            files={name: path[0] for name in ("kernel", "initramfs") if (path := getattr(self, name))},
             drives=drives,
             flash=[qemu.Drive(path, "raw", writable) for path, writable in chips],
             append=self.append,
