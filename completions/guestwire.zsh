@@ -302,12 +302,12 @@ _shtab_guestwire_rollback_defaults_added=0
 
 _shtab_guestwire_run_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--network[the network that it is plugged into]:NAME:"
+  "*--network[the network that it is plugged into\; given again, one more]:NAME:"
   "--project[the project, where several are up]:NAME:"
   "--device[what it gets\: a descriptor of a tap, macvtap or tun, or a namespace\; else what the network\'s type says]:DEVICE:(tap macvtap tun namespace)"
   "--namespace[the same as --device namespace\: it runs in a namespace of its own]"
-  "--address[the address\; else one is assigned]:ADDRESS:"
-  "--mac[the MAC\; else one made from the names]:MAC:"
+  "*--address[the address\; else one is assigned, or the LAN\'s DHCP asked]:ADDRESS:"
+  "*--mac[the MAC\; else one made from the names]:MAC:"
   "--name[the guest\'s name\; else run-1, run-2 \…]:GUEST:"
   "--queues[how many descriptors of the NIC it gets, each a queue]:N:"
   "--vnet-header[each frame has a virtio-net header before it, as a hypervisor wants it]"

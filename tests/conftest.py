@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from tests.sandbox import Sandbox, sandboxed
 
 # guestwire is started thousands of times: compiled anew each time, that would be a quarter of the tests' whole time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Whoever started us in the background has us ignore these, and all that we start: tests want them to be heeded.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

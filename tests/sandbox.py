@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,34 @@ _VAR = "mount -t tmpfs none /var/lib"
 LEARNT = "/run/guestwire-accelerator.json"
 """Of the machine, which a command needn't find out again."""
 _PS = ("ps", "-e", "-o", "stat=,args=")
+_MARK = "=== "  # before the name of each part of what `_LOOK` tells
+_WITHIN = r"""
+say() { printf '=== %s of %s\n' "$1" "$2"; }
+say links "$1"; ip -d -o link
+say addresses "$1"; ip -o address show
+say routes "$1"; all='route show table all
+rule show
+neighbour show nud permanent'
+echo "$all" | ip -batch -; echo "$all" | ip -6 -batch -
+say rules "$1"; nft list ruleset 2>/dev/null || true
+say sysctls "$1"; cd /proc/sys/net
+grep -s . ipv[46]/*forward* ipv[46]/conf/*/*forward* ipv[46]/conf/*/*rp_filter* ipv[46]/conf/*/accept_ra* \
+    ipv[46]/conf/*/proxy_* ipv[46]/neigh/*/proxy_* || true
+"""
+"""What a namespace has that guestwire could leave; its name is the first word after the script."""
+_LOOK = rf"""
+echo '=== namespaces'; ls /run/netns 2>/dev/null || true
+echo '=== files'
+find /run /etc/netns /var/lib -mindepth 1 2>/dev/null | grep -vx -e /run/netns -e {LEARNT} | sort || true
+within=$(cat <<'END'
+{_WITHIN}
+END
+)
+sh -euc "$within" sh ""
+for netns in $(ls /run/netns 2>/dev/null); do
+    nsenter --net="/run/netns/$netns" sh -euc "$within" sh "$netns"
+done
+"""
 _FIRST = f"{_RUN} && {_ETC} && {_VAR} && {_RUN} && ip link set dev lo up && echo ready && exec cat"
 
 
@@ -96,37 +125,30 @@ class Sandbox:
 
     def snapshot(self) -> dict[str, str]:
         """All that guestwire could leave behind, in every namespace, as text to compare."""
-        found = {
-            "namespaces": self.sh("ls /run/netns 2>/dev/null || true"),
-            "files": self.sh(
-                "find /run /etc/netns /var/lib -mindepth 1 2>/dev/null | "
-                f"grep -vx -e /run/netns -e {LEARNT} | sort || true"
-            ),
-            "processes": "\n".join(  # whether one is just running doesn't matter, only that it hasn't ended
-                line.split(None, 1)[1]
-                for line in self.run(*_PS).stdout.splitlines()
-                if not line.startswith("Z") and _PS[-1] not in line
-            ),
-        }
-        for netns in ["", *found["namespaces"].split()]:
-            where = f"-n {netns}" if netns else ""
-            into = f"ip netns exec {netns}" if netns else ""
-            found[f"links of {netns}"] = self.sh(f"ip {where} -d -o link | sed 's/ *qdisc.*numtxqueues.*//'")
-            found[f"flags of {netns}"] = self.sh(f"ip {where} -o link | cut -d' ' -f2-5,12-17")
-            found[f"addresses of {netns}"] = self.sh(
-                f"ip {where} -o address show | grep -v ' fe80:' | sed 's/valid_lft.*//'"
-            )
-            routes = f"(ip {where} -4 route show table all; ip {where} -6 route show table all)"
-            passing = "s/ expires [0-9]*sec//; s/ linkdown//"  # the carrier's echo, which comes some ms later
-            found[f"routes of {netns}"] = self.sh(f"{routes} | grep -v -e fe80: -e ff00: | sed '{passing}' | sort")
-            found[f"policy of {netns}"] = self.sh(
-                f"ip {where} rule; ip {where} -6 rule; ip {where} neighbour show nud permanent; "
-                f"ip {where} -6 neighbour show nud permanent"
-            )
-            found[f"rules of {netns}"] = self.sh(f"{into} nft list ruleset 2>/dev/null || true")
-            wanted = "-e '^net.ipv[46].*forward' -e rp_filter -e accept_ra -e proxy_"
-            found[f"sysctls of {netns}"] = self.sh(f"{into} sysctl -a 2>/dev/null | grep {wanted} || true")
+        looked = self.sh(_LOOK).split(_MARK)[1:]
+        found = {name: _lasting(name, told) for name, told in (part.split("\n", 1) for part in looked)}
+        found["processes"] = "\n".join(  # whether one is just running doesn't matter, only that it hasn't ended
+            line.split(None, 1)[1]
+            for line in self.run(*_PS).stdout.splitlines()
+            if not line.startswith("Z") and _PS[-1] not in line
+        )
         return found
+
+
+def _lasting(part: str, told: str) -> str:
+    """Of what `ip` tells what doesn't come and go by itself: a carrier's echo comes some ms after it, say."""
+    kind, lines = part.partition(" ")[0], told.splitlines()
+    if kind == "links":
+        lines = [re.sub(r"NO-CARRIER,(?=[A-Z,]*LOWER_UP)", "", line) for line in lines]
+        fields = [line.split(" ") for line in lines]
+        flags = [" ".join((*line[1:5], *line[11:17])) for line in fields]
+        lines = [re.sub(r" *qdisc.*numtxqueues.*", "", line) for line in lines] + flags
+    elif kind == "addresses":
+        lines = [line.partition("valid_lft")[0] for line in lines if " fe80:" not in line]
+    elif kind == "routes":  # and rules and neighbours
+        kept = (line for line in lines if "fe80:" not in line and "ff00:" not in line)
+        lines = sorted(re.sub(r" expires [0-9]*sec| linkdown", "", line) for line in kept)
+    return "\n".join(lines) + "\n" if lines else ""
 
 
 @contextmanager

@@ -1,10 +1,12 @@
-"""The names that go without saying: of the file, and of the places of a lab beside its guests."""
+"""The names that go without saying: of the file, of the folder for what runs, of a lab's places beside its guests."""
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_FILE", "PLACES", "SWITCH", "is_lab_namespace"]
+__all__ = ["DEFAULT_FILE", "PLACES", "RUN", "SWITCH", "is_lab_namespace"]
 
 DEFAULT_FILE = "guestwire.yaml"
+RUN = "/run/guestwire"
+"""The folder of what the kernel can't hold, with one in it for each project."""
 PLACES = ("host", "lan", "gateway", "internet")
 SWITCH = "switch"  # its namespace is PROJECT.switch: no guest's can have a dot in its name
 

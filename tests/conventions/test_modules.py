@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +42,18 @@ def defined(module: Module) -> set[str]:
 
     visit(module.tree.body)
     return found
+
+
+@each_module
+def test_constants_are_given_once(module: Module) -> None:
+    """The second of a name would take the first one's place, which no linter says."""
+    given = Counter(n.id for node in module.tree.body for n in _targets(node))
+    assert not [name for name, times in given.items() if times > 1]
+
+
+def _targets(node: ast.stmt) -> list[ast.Name]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [n for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
 
 
 @each_module

@@ -60,7 +60,7 @@ END
 # What a machine has besides: an init that buries (libvirtd waits for a QEMU that it ended to be gone), and udev, which
 # makes a node of each macvtap (libvirtd tries for 200 ms).
 MACHINE = """
-import contextlib, ctypes, glob, os, socket, subprocess, threading
+import contextlib, ctypes, glob, os, socket, subprocess, sys, threading
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 links = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
 links.bind((0, 1))  # RTMGRP_LINK
@@ -77,7 +77,7 @@ def nodes():
                 os.mknod(node, 0o20600, os.makedev(*map(int, numbers)))
 
 threading.Thread(target=nodes, daemon=True).start()
-subprocess.run(["libvirtd", "--daemon"], check=True)
+subprocess.run(sys.argv[1:], check=True)
 print("ready", flush=True)
 while True:
     os.wait()
@@ -120,9 +120,9 @@ class Libvirtd:
         sandbox.sh(FURNISH.format(cache=CACHE))
         self.start()
 
-    def start(self) -> None:
-        """Start it, where it was ended; it goes into the background once it answers."""
-        words = self.sandbox.inside(sys.executable, "-c", MACHINE)
+    def start(self, *command: str) -> None:
+        """Start it, where it was ended, or another by a command; it goes into the background once it answers."""
+        words = self.sandbox.inside(sys.executable, "-c", MACHINE, *(command or ("libvirtd", "--daemon")))
         env = {**os.environ, "PATH": f"{COMMANDS}:{os.environ['PATH']}"}  # it asks Open vSwitch by ovs-vsctl
         process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env)
         self.processes.append(process)

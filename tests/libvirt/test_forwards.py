@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.libvirt.daemon import Libvirtd
@@ -24,6 +26,7 @@ ADDRESSES = {
     "onlan": "10.1.0.6/24",
     **{f"mv{mode}": f"10.{20 + number}.0.5/24" for number, mode in enumerate(MODES)},
 }
+THEIRS = ("52:54:00:99:00:01", "52:54:00:99:00:02")
 MACS = {network: f"52:54:00:00:00:{number:02x}" for number, network in enumerate(ADDRESSES)}
 FILE = """
 name: demo
@@ -82,7 +85,7 @@ def test_domains_that_run(host: Libvirtd) -> None:
     _a_network_that_must_be_started_anew_keeps_its_guests(host)
     _another_guest_comes_to_dhcp_without_a_pause(host)
     _watch_mends(host)
-    host.sandbox.guestwire("down")
+    _down_says_whom_it_cuts_off(host)
     assert {name: host.virsh("dumpxml", "--inactive", name) for name in NICS} == before
     assert host.virsh("net-list", "--all") == ""
     assert "<interface" not in host.virsh("dumpxml", "one")
@@ -116,11 +119,11 @@ def _nothing_is_left_to_do(host: Libvirtd) -> None:
 
 
 def _a_nic_of_the_domains_own_is_explained_and_let_be(host: Libvirtd) -> None:
-    host.virsh("attach-interface", "two", "bridge", "demo-lan", "--mac", "52:54:00:99:00:01", "--live")
+    host.virsh("attach-interface", "two", "bridge", "demo-lan", "--mac", THEIRS[0], "--live")
     said = host.sandbox.guestwire("status").stdout
     assert "a port of demo-lan, is libvirt's: a NIC of domain two." in said
     assert host.sandbox.json("plan")["changes"] == []
-    host.virsh("detach-interface", "two", "bridge", "--mac", "52:54:00:99:00:01", "--live")
+    host.virsh("detach-interface", "two", "bridge", "--mac", THEIRS[0], "--live")
 
 
 def _libvirtd_is_killed_and_nothing_is_lost(host: Libvirtd) -> None:
@@ -170,3 +173,15 @@ def _watch_mends(host: Libvirtd) -> None:
         host.start()  # it puts back the taps that have lost their bridge by itself
         _ping(host, "onlan")
     assert host.sandbox.json("plan")["changes"] == []
+
+
+def _down_says_whom_it_cuts_off(host: Libvirtd) -> None:
+    """A NIC of the domain's own on a bridge of ours, and one on a network of libvirt's that is ours."""
+    for kind, source, mac in (("bridge", "demo-lan", THEIRS[0]), ("network", "demo-nat", THEIRS[1])):
+        host.virsh("attach-interface", "two", kind, source, "--mac", mac, "--live")
+    said = host.sandbox.guestwire("down").stderr
+    for bridge in ("demo-lan", "demo-nat"):
+        assert re.search(rf"{bridge} goes, .* are cut off: vnet\d+ \(domain two's\)\.", said)
+    for mac in THEIRS:
+        assert mac in host.virsh("dumpxml", "two")
+        host.virsh("detach-interface", "two", "bridge" if mac == THEIRS[0] else "network", "--mac", mac, "--live")

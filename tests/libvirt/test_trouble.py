@@ -20,6 +20,7 @@ guests:
   web: {kind: libvirt, nics: [lan, nat]}
   ns: {nics: [lan, nat]}
 """
+RULES = "for ip in ip ip6; do ${ip}tables-save | grep -v '^[:#]'; done"
 THEIRS = """<network><name>demo-nat</name><bridge name='theirs0'/>
 <ip address='10.99.0.1' netmask='255.255.255.0'/></network>"""
 
@@ -169,11 +170,18 @@ def test_libvirtd_is_killed_in_the_middle(off: Libvirtd) -> None:
     _fails(off.sandbox, 71, "libvirt network demo-nat", "guestwire rollback")
     off.sandbox.sh("rm /etc/libvirt/hooks/network")
     off.start()
+    off.sandbox.sh(
+        "iptables -A LIBVIRT_FWI -o other0 -j ACCEPT; iptables -t nat -A LIBVIRT_PRT -s 10.40.0.0/24 -j RETURN"
+    )
+    theirs = off.sandbox.sh(RULES)
+    assert "10.4.0.0/24" in theirs
     off.sandbox.guestwire("rollback")
     assert off.virsh("dumpxml", "web") == domain
     assert off.virsh("net-list", "--all") == ""
     assert "demo" not in off.sandbox.sh("ip -br link")
     assert "demo" not in off.sandbox.sh("ps -e -o args=")
+    left = [line for line in theirs.splitlines() if "demo-nat" not in line and "10.4.0.0/24" not in line]
+    assert off.sandbox.sh(RULES).splitlines() == left
 
 
 def test_up_and_down_leave_the_domain_as_it_was(off: Libvirtd) -> None:
@@ -206,8 +214,13 @@ def test_down_after_a_reboot(off: Libvirtd) -> None:
     """The project's state is gone, as are its links; what libvirt keeps is known by its marks."""
     domain = off.virsh("dumpxml", "web")
     off.sandbox.guestwire("up")
-    off.sandbox.sh("rm -r /run/guestwire")
-    off.sandbox.guestwire("down")
+    off.sandbox.sh("rm -r /run/guestwire; ip netns delete demo-ns; ip link delete demo-lan")
+    off.virsh("net-destroy", "demo-nat")
+    (listed,) = off.sandbox.json("list")["projects"]
+    assert (listed["project"], listed["state"]) == ("demo", "kept")
+    assert "only libvirt has something of it yet" in off.sandbox.guestwire("list").stdout
+    assert "What was known of it is lost, as after a reboot" in off.sandbox.guestwire("status").stdout
+    off.sandbox.guestwire("down", "--project", "demo")
     assert off.virsh("dumpxml", "web") == domain
     assert off.virsh("net-list", "--all") == ""
 

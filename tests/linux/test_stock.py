@@ -72,7 +72,7 @@ def test_what_is_left_goes_with_the_stock(sandbox: Sandbox) -> None:
 def test_what_a_process_that_was_killed_has_made_is_taken_yet(sandbox: Sandbox) -> None:
     code = START + (
         "first = stock.take()\n"
-        "os.kill(stock._pid, signal.SIGKILL)\n"
+        "os.kill(stock._beside.pid, signal.SIGKILL)\n"
         "taken = 1\n"
         "while stock.take():\n"
         "    taken += 1\n"
@@ -83,7 +83,7 @@ def test_what_a_process_that_was_killed_has_made_is_taken_yet(sandbox: Sandbox) 
 
 def test_it_ends_with_who_began_it(sandbox: Sandbox) -> None:
     before = sandbox.snapshot()
-    code = START + "print(stock._pid)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    code = START + "print(stock._beside.pid)\nos.kill(os.getpid(), signal.SIGKILL)\n"
     pid = sandbox.python(code, check=False).stdout.strip()
     sandbox.sh(f"while grep -q 'State:.[^Z]' /proc/{pid}/status 2>/dev/null; do :; done")
     assert sandbox.snapshot() == before

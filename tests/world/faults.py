@@ -49,8 +49,9 @@ NAMED = "/run/netns"
 HOSTS_OWN = (Neighbour, PrefixRoute, Proxy, Rule, TableRoute)
 NUMBERS = r"(?<=fd[=/])[0-9]+"
 """Of descriptors, in a program's words."""
-PASSING = r'"(until|identity)": (\[[^]]*\]|[0-9.]+)'
-"""What has a lifetime is made again with what is left; a link that is made again has another number."""
+PASSING = r'"(until|identity|settled)": (\[[^]]*\]|[0-9.]+|true|false)'
+"""What has a lifetime is made again with what is left, a link that is made again has another number, and an address is
+settled when the kernel has asked around for it."""
 LENT = ("forwarding", "accept_ra", "proxy_ndp")
 
 

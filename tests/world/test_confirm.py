@@ -154,7 +154,9 @@ def test_meanwhile_others_look_and_dont_touch(sandbox: Sandbox) -> None:
     (listed,) = sandbox.json("list")["projects"]
     assert listed["unsettled"]
     assert 0 < listed["confirm"] <= int(LONG)
-    assert "waiting for confirm" in sandbox.guestwire("list").stdout
+    said = sandbox.guestwire("list").stdout
+    assert "waiting for confirm" in said
+    assert "Waiting: `guestwire confirm` keeps it" in said
 
 
 @pytest.mark.parametrize("step", [1, 8, 16])

@@ -122,7 +122,7 @@ expect: [host reaches db]
     assert sandbox.snapshot() == before
 
 
-def test_lxc_and_podman_are_asked_by_name(sandbox: Sandbox) -> None:
+def test_lxc_is_asked_by_name(sandbox: Sandbox) -> None:
     lxc(sandbox)
     sandbox.write(FILE % ("lxc: db", ""))
     done = sandbox.guestwire("up", check=False)
@@ -133,6 +133,8 @@ def test_lxc_and_podman_are_asked_by_name(sandbox: Sandbox) -> None:
     assert sandbox.json("check")["held"] is True
     sandbox.sh("lxc-stop -n db -k; lxc-start -n db")  # another process, another namespace
     assert {step["kind"] for step in sandbox.json("status")["drift"]} >= {"attachment", "veth"}
+    said = sandbox.guestwire("check", check=False).stdout
+    assert said.count('guest "db": its container was started anew. `guestwire up` plugs it in.') == 2
     sandbox.guestwire("up")
     assert sandbox.json("check")["held"] is True
     sandbox.guestwire("down")
@@ -205,7 +207,14 @@ def test_one_that_ends_is_told_and_nothing_of_it_is_left(sandbox: Sandbox) -> No
     assert "p-db.0" not in sandbox.sh("ip link")  # it went with its namespace: our name keeps nothing
     done = sandbox.guestwire("up", check=False)
     assert done.returncode == 65
-    assert [each["held"] for each in sandbox.json("check", code=69)["expectations"]] == [None, None]
+    why = f'guest "db": there is no process {pid}. Say a running one\'s number. `guestwire up` then plugs it in.'
+    checked = sandbox.json("check", code=69)
+    assert [(each["held"], each["why"]) for each in checked["expectations"]] == [(None, why)] * 2
+    assert {(each["measured"], each["why"]) for each in checked["pairs"] if "db" in (each["from"], each["to"])} == {
+        (None, why)
+    }
+    sandbox.write((FILE % (f"pid: {pid}", "")).partition("expect")[0])
+    assert why in sandbox.guestwire("check").stdout
     sandbox.guestwire("down")
     after = sandbox.snapshot()
     assert (after["namespaces"], after["files"], after["links of "]) == (
@@ -213,6 +222,40 @@ def test_one_that_ends_is_told_and_nothing_of_it_is_left(sandbox: Sandbox) -> No
         before["files"],
         before["links of "],
     )
+
+
+LAN = """
+ip netns add lan; ip link add up0 type veth peer name eth0 netns lan; ip link set up0 up
+ip -n lan link set lo up; ip -n lan address add 192.0.2.1/24 dev eth0; ip -n lan link set eth0 up
+ip netns exec lan dnsmasq --port=0 --interface=eth0 --dhcp-range=192.0.2.100,192.0.2.150 --leasefile-ro \\
+    --conf-file=/dev/null --pid-file=/run/lan.pid
+"""
+LEASED = """
+name: p
+networks: {net: {type: bridge, uplink: up0}}
+guests: {db: {kind: container, pid: %d, nics: [{network: net, address: dhcp}]}}
+"""
+
+
+def test_a_dhcp_client_ends_with_its_container(sandbox: Sandbox) -> None:
+    """At once by a watch, at its next renewal (which SIGUSR1 asks for) by itself; `status` says that it goes on."""
+    sandbox.sh(LAN)
+    client = "/run/guestwire/p/client-db.eth0.pid"
+    ends = f"while [ -e {client} ]; do sleep 0.05; done; while ip link show p-db.0 >/dev/null 2>&1; do sleep 0.05; done"
+    for by in ("watch", "renewal"):
+        pid = process(sandbox)
+        sandbox.write(LEASED % pid)
+        sandbox.guestwire("up")
+        sandbox.sh(f"kill {pid}; while [ -e /proc/{pid}/ns/net ]; do sleep 0.01; done")
+        assert "Its DHCP client keeps the namespace that it had" in sandbox.guestwire("status").stdout
+        if by == "watch":
+            with watching(sandbox):
+                sandbox.sh(ends)
+        else:
+            sandbox.sh(f"kill -USR1 $(cat {client}); {ends}")
+    assert "keeps" not in sandbox.guestwire("status").stdout
+    sandbox.guestwire("down")
+    assert "client" not in sandbox.sh("ls -R /run/guestwire 2>/dev/null || true")
 
 
 AGAIN = """

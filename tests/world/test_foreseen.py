@@ -1,4 +1,4 @@
-"""Namespaces that `up` begins on before it has understood its file: guessed right or wrong, the result is the same."""
+"""What is begun on before the file is understood: guessed right or wrong, too early or not, the result is the same."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ networks:
 guests:
   g: {count: 60, nics: [n]}
 """
-GUESSED = (
-    "from guestwire.api.foreseen import ahead\nwith ahead('guestwire.yaml') as stock:\n    print(stock is not None)\n"
-)
+GUESSED = """\
+from guestwire.api.foreseen import ahead
+with ahead('guestwire.yaml') as begun:
+    print(*(name for name, value in begun._asdict().items() if value))
+"""
 
 
 def _guests(sandbox: Sandbox) -> int:
@@ -25,11 +27,11 @@ def _guests(sandbox: Sandbox) -> int:
 def test_many_guests_are_begun_on_and_up_once(sandbox: Sandbox) -> None:
     before = sandbox.snapshot()
     sandbox.write(MANY)
-    assert sandbox.python(GUESSED).stdout == "True\n"
+    assert sandbox.python(GUESSED).stdout == "stock\n"
     sandbox.guestwire("up")
     assert _guests(sandbox) == 60
     sandbox.sh("ip netns exec many-g-60 ping -c 1 -W 5 10.77.0.2")
-    assert sandbox.python(GUESSED).stdout == "False\n"  # they are there: none is wanted
+    assert sandbox.python(GUESSED).stdout == "readings\n"  # they are there: none is wanted
     assert "nothing to do" in sandbox.guestwire("up").stdout.lower()
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
@@ -56,3 +58,36 @@ def test_a_file_that_can_be_read_but_once_is_left_to_who_reads_it(sandbox: Sandb
     script = 'mkfifo pipe; cat other.yaml > pipe & exec "$0" -m guestwire up pipe'
     sandbox.run("sh", "-c", script, sys.executable)
     assert _guests(sandbox) == 60
+
+
+def test_what_was_read_ahead_shows_drift(sandbox: Sandbox) -> None:
+    before = sandbox.snapshot()
+    sandbox.write(MANY)
+    sandbox.guestwire("up")
+    assert sandbox.json("status")["drift"] == []
+    sandbox.sh("ip -n many-g-7 link set eth0 down; ip -n many-g-9 address flush dev eth0")
+    assert {each["netns"] for each in sandbox.json("status")["drift"]} == {"many-g-7", "many-g-9"}
+    sandbox.guestwire("up")
+    assert sandbox.json("status")["drift"] == []
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+def test_what_was_read_before_another_change_does_not_count(sandbox: Sandbox) -> None:
+    """As where another `up` of the project ends while we wait for its lock."""
+    sandbox.write(MANY)
+    sandbox.guestwire("up")
+    code = """\
+import os, subprocess, sys
+from guestwire import api
+with api.ahead('guestwire.yaml') as begun:
+    assert begun.readings
+    os.waitid(os.P_PID, begun.readings._beside.pid, os.WEXITED | os.WNOWAIT)  # all is read
+    text = open('guestwire.yaml').read()
+    open('other.yaml', 'w').write(text.replace('nics: [n]', 'nics: [{network: n, mtu: 1400}]'))
+    subprocess.run([sys.executable, '-m', 'guestwire', 'up', 'other.yaml'], check=True, stdout=subprocess.DEVNULL)
+    print(len(api.up('guestwire.yaml', foreseen=begun).plan.steps) > 0)
+"""
+    assert sandbox.python(code).stdout == "True\n"
+    assert "mtu 1500" in sandbox.sh("ip -n many-g-7 link show eth0")
+    assert sandbox.json("status")["drift"] == []

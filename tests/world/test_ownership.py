@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sandbox import Sandbox
+from tests.world.containers import process
 
 ONE = """
 name: one
@@ -118,6 +119,36 @@ def test_what_others_add_to_ours_survives_another_up(sandbox: Sandbox) -> None:
     assert "master" not in sandbox.sh("ip link show mine")
     sandbox.sh("ip link delete mine")
     assert sandbox.snapshot() == before
+
+
+def test_who_is_cut_off_is_said_before_and_left_as_it_is(sandbox: Sandbox) -> None:
+    """Others' ports of a bridge that goes, and others on a parent that was down when it was lent."""
+    sandbox.sh("ip link add eth0 type veth peer name far; ip link set far up")
+    net = "net: {type: bridge, subnet: 10.1.0.0/24}"
+    sandbox.write(
+        f"name: p\nnetworks:\n  {net}\n  m: {{type: macvtap, uplink: eth0}}\nguests: {{a: {{nics: [net]}}}}\n"
+    )
+    sandbox.guestwire("up")
+    pid = process(sandbox)
+    sandbox.sh(
+        f"""
+        ip tuntap add vnet7 mode tap; ip link set vnet7 master p-net
+        ip link add veth7 type veth peer name eth0 netns {pid}; ip link set veth7 master p-net
+        ip link add link p-net name macvtap7 type macvtap mode bridge
+        ip link add link eth0 name macvtap8 type macvtap mode bridge
+        """
+    )
+    (sandbox.folder / "guestwire.yaml").write_text("name: p\nnetworks:\n  m: {type: macvtap, uplink: eth0}\n")
+    ports = "p-net goes, and others' links are ports of it, which stay and are cut off: vnet7 (tap), veth7 (leads into "
+    ports += f"the namespace of sleep (pid {pid}))."
+    child = "p-net goes, and with it others' links that are on it: macvtap7 (macvtap bridge)."
+    assert [each.partition(" Plug")[0] for each in sandbox.json("plan")["warnings"]] == [ports, child]
+    said = sandbox.guestwire("down").stderr
+    assert f"warning: {ports}" in said
+    assert "warning: eth0 is set down, as it was, and others' links on it are cut off: macvtap8" in said
+    left = sandbox.sh("ip -o link | cut -d: -f2 | cut -d@ -f1").split()
+    assert left == ["lo", "far", "eth0", "vnet7", "veth7", "macvtap8"]
+    assert "master" not in sandbox.sh("ip link")
 
 
 def test_down_leaves_a_namespace_that_only_has_such_a_name(sandbox: Sandbox) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine.guest import APPEND, initramfs, kernel
 from tests.sandbox import SOURCE, Sandbox, ended
 from tests.world.watching import watching
 
@@ -135,6 +136,76 @@ def test_macvtap_by_number_and_by_a_namespace(sandbox: Sandbox) -> None:
     sandbox.guestwire("down")
 
 
+def test_several_networks(host: Sandbox) -> None:
+    before = host.snapshot()
+    words = ("--network", "net", "--network", "far", "--mac", "52:54:00:00:00:09", "--address", "10.1.0.77")
+    asked = "{fd} {fds:net} {fd:far} {mac} {address:far} {network:far} {{fd:far}}"
+    script = 'echo "$@" $LISTEN_FDS $LISTEN_FDNAMES; ip -br link show {link:far} >&2; : <&3 <&4'
+    ran = host.guestwire("run", "--json", *words, "--", "sh", "-euc", script, "sh", *asked.split())
+    assert ran.stderr.startswith("3 3 4 52:54:00:00:00:09 10.2.0.2 far {fd:far} 2 net:far\n")
+    assert "p-run-1.1" in ran.stderr
+    told = json.loads(ran.stdout)
+    assert (told["guest"], told["code"], told["left"]) == ("run-1", 0, None)
+    assert [(nic["network"], nic["device"], nic["addresses"]) for nic in told["nics"]] == [
+        ("net", "tap", ["10.1.0.77/24"]),
+        ("far", "tun", ["10.2.0.2/32"]),
+    ]
+    inside = host.guestwire("run", *words[:4], "--namespace", "--", "ip", "-br", "address").stdout
+    assert "10.1.0.3/24" in inside
+    assert "10.2.0.2/32" in inside
+    assert host.snapshot() == before
+
+
+LAN = """
+ip netns add lan; ip link add up0 type veth peer name eth0 netns lan; ip link set up0 up
+ip -n lan link set lo up; ip -n lan address add 192.0.2.1/24 dev eth0; ip -n lan link set eth0 up
+while ip -n lan link show eth0 | grep -q NO-CARRIER; do sleep 0.05; done
+"""
+
+
+def test_on_a_real_lan(sandbox: Sandbox) -> None:
+    """Its DHCP gives a namespace an address before the command begins; who holds a descriptor must be told one."""
+    sandbox.sh(
+        f"{LAN}\nip netns exec lan dnsmasq --port=0 --interface=eth0 --dhcp-range=192.0.2.100,192.0.2.150 "
+        "--leasefile-ro --conf-file=/dev/null --pid-file=/run/lan.pid"
+    )
+    sandbox.write("name: p\nnetworks: {direct: {type: macvtap, uplink: up0}}\n")
+    sandbox.guestwire("up")
+    before = sandbox.snapshot()
+    done = sandbox.guestwire("run", "--network", "direct", "--", "touch", "{address}", check=False)
+    assert (done.returncode, "Say one: `--address ADDRESS`" in done.stderr) == (64, True)
+    done = sandbox.guestwire("run", "--network", "direct", "--namespace", "--", "ip", "-br", "address", "show", "eth0")
+    assert "192.0.2.1" in done.stdout
+    assert sandbox.snapshot() == before
+
+
+@pytest.mark.slow
+def test_a_machine_boots_on_two_descriptors(sandbox: Sandbox) -> None:
+    """QEMU gets a tap on a bridge and a macvtap on the LAN by their numbers, and its guest answers on both."""
+    sandbox.sh(LAN)
+    sandbox.write(
+        "name: p\nnetworks: {net: {type: bridge, subnet: 10.1.0.0/24}, direct: {type: macvtap, uplink: up0}}\n"
+    )
+    sandbox.guestwire("up")
+    before = sandbox.snapshot()
+    macs = ("52:54:00:00:00:01", "52:54:00:00:00:02")
+    nics = f"nic={macs[0]},10.1.0.77/24 nic={macs[1]},192.0.2.77/24"
+    qemu = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-M", "pc", "-accel", "tcg", "-m", "128"]
+    qemu += ["-kernel", str(kernel()), "-initrd", str(initramfs()), "-append", f"{APPEND} {nics}"]
+    for number, network in enumerate(("net", "direct")):
+        qemu += ["-netdev", f"tap,id=n{number},fd={{fd:{network}}}"]
+        qemu += ["-device", f"virtio-net-pci,netdev=n{number},mac={{mac:{network}}}"]
+    words = ["--network", "net", "--network", "direct", "--vnet-header", "--mac", macs[0], "--mac", macs[1]]
+    command = sandbox.inside(sys.executable, "-m", "guestwire", "run", *words, "--", *qemu)
+    env = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    with subprocess.Popen(command, cwd=sandbox.folder, env=env) as running, ended(running):
+        sandbox.sh("until ping -q -c1 -W1 10.1.0.77; do :; done")
+        sandbox.sh("until ip netns exec lan ping -q -c1 -W1 192.0.2.77; do :; done")
+        sandbox.sh("kill $(pidof qemu-system-x86_64)")
+        assert running.wait(30) == 0
+    assert sandbox.snapshot() == before
+
+
 def test_killed_it_leaves_the_program_its_nic_and_then_nothing(host: Sandbox) -> None:
     before = host.snapshot()
     with answering(host) as (running, pid):
@@ -210,6 +281,8 @@ def test_what_cant_be_is_said(host: Sandbox) -> None:
         (("--network", "net", "--mac", "nonsense"), 64, "--mac: "),
         (("--network", "net", "--name", "web"), 64, "there is a guest web already"),
         (("--network", "net", "--queues", "0"), 64, "no number of queues"),
+        (("--network", "net", "--network", "net"), 64, "a network is named twice"),
+        (("--network", "net", "--mac", "52:54:00:00:00:01", "--mac", "52:54:00:00:00:02"), 64, "more --mac than"),
         (("--network", "net", "--namespace", "--queues", "2"), 64, "a namespace has a link"),
         (("--network", "net", "--user", "nobody-at-all"), 64, "there is no user"),
         ((), 64, "--network"),

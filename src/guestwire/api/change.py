@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from guestwire.api.acceptance import Trial, guard_of
+from guestwire.api.bystanders import cut_off
 from guestwire.api.containers import see_running
+from guestwire.api.foreseen import NOTHING, Foreseen
 from guestwire.api.leases import Leases
 from guestwire.api.loans import hand_over
 from guestwire.api.outcome import Outcome
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import at_work
 from guestwire.apply import Confirm, apply, preflight
+from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.stock import Stock
 from guestwire.plan import Plan
 from guestwire.spec import Expectation
 
@@ -38,26 +39,27 @@ def up(
     guard: bool = True,
     rehearsed: bool = False,
     tell: Callable[[str], None] = lambda doing: None,
-    stock: Stock | None = None,
+    foreseen: Foreseen = NOTHING,
 ) -> Outcome:
     """Build, or change to, what the file says, as one transaction; with nothing to change, nothing is written.
 
     With `guard` the change is taken back where the host doesn't reach a gateway, a DNS server or our ssh client that it
     reached before; unless `keep`, where an expectation of the file fails. With `confirm` it waits so many seconds for
-    `confirm`, and a process of its own takes it back then. `tell` is told what goes on once all is built. Namespaces
-    are taken from the `stock` (`ahead`) while there are. What is `rehearsed` leaves containers out, and names none of
+    `confirm`, and a process of its own takes it back then. `tell` is told what goes on once all is built. What was
+    `foreseen` (`ahead`) is used where it fits. What is `rehearsed` leaves containers out, and names none of
     these options.
 
     Raises FileError with the host untouched; Rejected, Refused, Unavailable, NotPermitted or Interrupted with all
     undone; Busy.
     """
     where = situation(path, lab=lab, project=project, netns=netns, changes=True)
-    with at_work(where.project, where.host, where.lab, stock=stock) as kernel:
+    with at_work(where.project, where.host, where.lab, foreseen=foreseen) as kernel:
         made = where.plan(kernel)
         if not rehearsed:
             where.see_all_there()
         after = where.after(made)
         hand_over(where.returned, where.heirs)
+        warnings = _warnings(kernel, where, made)
         leases = Leases(where, made)
         waiting = _waiting(where.project, confirm) if made and confirm else None
         trial = _trial(kernel, where, made, leases, guard=guard)
@@ -69,9 +71,8 @@ def up(
             apply(kernel, made, where.store, where.host, after, partial(_judge, where, trial), asks)
         elif after != where.state:
             where.store.write(after)
-    outcome = replace(_outcome(where, made), acceptance=trial.result, confirm=waiting)
     said = (*waiting.warnings, *leases.missing()) if waiting else tuple(leases.missing())
-    return replace(outcome, warnings=(*outcome.warnings, *said))
+    return Outcome(where.project, made, (*warnings, *said), acceptance=trial.result, confirm=waiting)
 
 
 def _judge(where: Situation, trial: Trial) -> None:
@@ -127,10 +128,12 @@ def plan(
         see_settled(kernel, where)
         made = where.plan(kernel)
         where.see_all_there()
-        return _outcome(where, made)
+        return Outcome(where.project, made, _warnings(kernel, where, made))
 
 
-def _outcome(where: Situation, made: Plan) -> Outcome:
-    warnings = tuple(where.site.warnings) if where.site else ()
-    losses = (where.site.problem(key, loss) for key, loss in made.losses()) if where.site else ()
-    return Outcome(where.project, made, (*warnings, *losses))
+def _warnings(kernel: Kernel, where: Situation, made: Plan) -> tuple[Problem, ...]:
+    """What may surprise, before it is done."""
+    assert where.site is not None
+    assert where.seen is not None
+    losses = [where.site.problem(key, loss) for key, loss in made.losses()]
+    return (*where.site.warnings, *losses, *cut_off(kernel, made, where.seen))

@@ -11,7 +11,7 @@ from guestwire.kinds.dhcp import DhcpClient, without_lease
 from guestwire.plan import Plan
 from guestwire.signals import too_late
 
-__all__ = ["Leases"]
+__all__ = ["PATIENCE", "Leases"]
 
 PATIENCE = 10  # seconds that DHCP servers get to answer somebody
 FEW = 5  # NICs that are named

@@ -12,6 +12,7 @@ from typing import Any
 
 from guestwire import rootless
 from guestwire.api.domains import libvirts, with_domains
+from guestwire.api.foreseen import NOTHING, Foreseen
 from guestwire.api.situation import Situation, see_settled, situation
 from guestwire.api.work import related, usual_file
 from guestwire.apply import Journal, State, Store, projects
@@ -37,6 +38,11 @@ from guestwire.spec.models import Nic
 
 __all__ = ["Listed", "Status", "everything", "host", "list_projects", "picture", "status"]
 
+KEPT = (
+    " Its DHCP client keeps the namespace that it had, and so its address answers: `guestwire down` or `watch` ends "
+    "that, else the client's next renewal."
+)
+
 
 @dataclass(frozen=True)
 class Status:
@@ -56,11 +62,17 @@ class Status:
         """Whether the project was built and not taken down; its marks say so where its state was lost."""
         return self.where.state is not None or any(value.owner == self.where.project for value in self.seen)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its marks alone tell of it, as after a reboot those that libvirt keeps."""
+        return self.where.state is None and self.is_up
+
     def to_json(self) -> dict[str, Any]:
         """The document of cli.md for status."""
         return {
             "project": self.where.project,
             "up": self.is_up,
+            "lost": self.is_lost,
             "lab": self.where.lab,
             "enter": self.where.way_in,
             "confirm": _left(self.where.store.journal()),
@@ -97,7 +109,12 @@ class Status:
     def _absence(self, guest: str) -> dict[str, str]:
         """Why a container can't be plugged in, where it can't."""
         absent = self.where.site.absent if self.where.site else {}
-        return {"why": absent[guest].message} if guest in absent else {}
+        if guest not in absent:
+            return {}
+        asks = any(
+            client.pid and netns == f"{self.where.project}-{guest}" for (netns, _), client in self._clients.items()
+        )
+        return {"why": absent[guest].message + (KEPT if asks else "")}
 
     def _nic(self, netns: str, nic: Nic, seat: Seat | None) -> tuple[dict[str, Any], Link | None]:
         """A NIC's document, and its link. Of a program's NIC the file says MAC and addresses, if anybody does."""
@@ -186,11 +203,16 @@ def _drift(step: Step) -> dict[str, Any]:
 
 
 def status(
-    path: str | None = None, *, lab: bool = False, project: str | None = None, netns: str | None = None
+    path: str | None = None,
+    *,
+    lab: bool = False,
+    project: str | None = None,
+    netns: str | None = None,
+    foreseen: Foreseen = NOTHING,
 ) -> Status:
-    """How a project stands. Nothing is changed; raises FileError where the file is wrong."""
+    """How a project stands, by what is `foreseen` (`ahead`). Nothing is changed; raises FileError where it is wrong."""
     where = situation(usual_file(path, project), lab=lab, project=project, netns=netns)
-    with Kernel() as kernel:
+    with Kernel(*foreseen) as kernel:
         see_settled(kernel, where, waiting=True)
         try:
             made = where.plan(kernel)
@@ -212,6 +234,8 @@ class Listed:
     state: State | None
     journal: Journal | None
     guests: int
+    kept: bool = False
+    """Whether only libvirt has something of it yet: domains' NICs, networks."""
 
     @property
     def unsettled(self) -> bool:
@@ -231,10 +255,15 @@ class Listed:
             "host": self.state.host if self.state else None,
             "file": self.state.file if self.state else None,
             "namespaces": self.guests,
-            "state": "waiting" if self.confirm is not None else "unsettled" if self.unsettled else "up",
+            "state": self._standing(),
             "unsettled": self.unsettled,
             "confirm": self.confirm,
         }
+
+    def _standing(self) -> str:
+        if self.unsettled:
+            return "unsettled" if self.confirm is None else "waiting"
+        return "kept" if self.kept else "up"
 
 
 def _left(journal: Journal | None) -> int | None:
@@ -246,25 +275,36 @@ def list_projects() -> list[Listed]:
     """Every project on this machine; an ordinary user's labs too, as they are seen through their keepers' roots."""
     names, known = namespaces.names(), projects()
     states = {project: Store(project).standing() for project in known}
+    kept: set[str] = set()
     if capable():
-        states = {**_marked([name for name in names if not name.startswith(_heads(known))]), **states}
+        marked, kept = _marked([name for name in names if not name.startswith(_heads(known))])
+        states = {**marked, **states}
     mine = [_lab_of(holder) for holder in rootless.holders()]
     return mine + [
-        Listed(project, states[project], Store(project).journal(), _count(project, names, sorted(states)))
+        Listed(
+            project,
+            states[project],
+            Store(project).journal(),
+            _count(project, names, sorted(states)),
+            project in kept and project not in known,
+        )
         for project in sorted(states)
     ]
 
 
-def _marked(names: list[str]) -> dict[str, State | None]:
-    """The projects whose marks are on links here or in these namespaces, and as much of their state as that tells."""
+def _marked(names: list[str]) -> tuple[dict[str, State | None], set[str]]:
+    """The projects whose marks are on links here, in these namespaces or at libvirt, and as much of their state as that
+    tells; and of which of them only libvirt has something."""
     with Kernel() as kernel:
         seen = observe(kernel, "", names)
+        here = {value.owner for value in seen}
+        with_domains(kernel, seen, "")
     found: dict[str, State | None] = {}
     for value in seen:
         if value.owner and value.owner not in found:
             lab = Key("", f"{value.owner}-host", Namespace.KIND, f"{value.owner}-host") in seen
             found[value.owner] = State(value.owner, f"{value.owner}-host" if lab else "", lab)
-    return found
+    return found, found.keys() - here
 
 
 def _heads(projects: Iterable[str]) -> tuple[str, ...]:

@@ -12,13 +12,15 @@ from guestwire.compile import BuiltGuest, BuiltNetwork, Gateway
 from guestwire.daemons import guestagent
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
+from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
-from guestwire.picture import Picture
+from guestwire.picture import Key, Picture
 from guestwire.reach import Door, Expected, Progress, Report, Seat, Station
 from guestwire.spec.file import File, Instance
 from guestwire.spec.models import Nic
+from guestwire.spec.report import quote
 
 __all__ = ["check", "expected", "of_programs"]
 
@@ -117,16 +119,31 @@ class _Stations:
     def _guest(self, instance: Instance, agent: str, told: dict[str, list[str]]) -> Station:
         guest, kind = instance.guest, instance.guest.kind
         assert isinstance(guest, BuiltGuest)
-        if instance.name in self.site.absent:
-            return Station(instance.name, None, tuple(Seat(nic.network, nic.link, ()) for nic in guest.nics), kind)
+        seats = tuple(self.site.seats[instance.name, nic.index] for nic in guest.nics)
+        absent = self._absence(instance)
+        if absent:
+            plain = (tuple(a.partition("/")[0] for a in seat.addresses) for seat in seats)
+            nics = tuple(Seat(s.nic.network, s.link, a) for s, a in zip(seats, plain, strict=True))
+            return Station(instance.name, None, nics, kind, absent=absent)
         if not guest.HAS_NAMESPACE:  # its program has the addresses, of which we know what the file says
-            seats = tuple(self.site.seats[instance.name, nic.index] for nic in guest.nics)
             known = (tuple(a.partition("/")[0] for a in told.get(seat.mac) or seat.addresses) for seat in seats)
             nics = tuple(Seat(s.nic.network, s.link, a) for s, a in zip(seats, known, strict=True))
             mute = guest.MUTE.format(instance.name)
             return Station(instance.name, None, nics, kind, agent=agent, mute=mute)
         netns = f"{self.where.project}-{instance.name}"
         return Station(instance.name, netns, tuple(self._nic(instance.name, netns, n) for n in guest.nics), kind)
+
+    def _absence(self, instance: Instance) -> str:
+        """Why a container isn't there to be asked, and what to do; "" where it is plugged in, or a guest is none."""
+        gone = self.site.absent.get(instance.name)
+        if gone is not None:
+            return " ".join(filter(None, (gone.message, gone.hint, "`guestwire up` then plugs it in.")))
+        netns = f"{self.where.project}-{instance.name}"
+        key = Key("", netns, Attachment.KIND, netns)
+        wanted, there = self.site.desired.picture.get(key), self.seen.get(key)
+        if wanted is None or (there is not None and not wanted.differs(there)):
+            return ""
+        return f"guest {quote(instance.name)}: its container was started anew. `guestwire up` plugs it in."
 
     def _nic(self, guest: str, netns: str, nic: Nic) -> Seat:
         return self._seat(nic.network, netns, self.site.seats[guest, nic.index].link)

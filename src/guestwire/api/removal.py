@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from guestwire.api.bystanders import cut_off
 from guestwire.api.domains import with_domains
 from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_up
 from guestwire.api.outcome import Outcome
 from guestwire.api.work import at_work, get_in, related
 from guestwire.apply import Store, apply, projects
+from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
@@ -24,12 +27,18 @@ __all__ = ["down"]
 
 
 def down(
-    path: str | None = None, *, project: str | None = None, netns: str | None = None, guard: bool = True
+    path: str | None = None,
+    *,
+    project: str | None = None,
+    netns: str | None = None,
+    guard: bool = True,
+    warn: Callable[[Problem], None] = lambda warning: None,
 ) -> Outcome:
     """Remove what `up` made and give back what it borrowed; nothing where nothing is up.
 
     The project is `project`, or the file's; where it was built is known from its state. With `guard` all stays as it
-    is, and Rejected is raised, where the host wouldn't reach any more whom it reaches.
+    is, and Rejected is raised, where the host wouldn't reach any more whom it reaches. `warn` is told what may surprise
+    before anything is done.
     """
     name, host, lab = _which(path, project, netns)
     with at_work(name, host, lab) as kernel:
@@ -46,10 +55,13 @@ def down(
         give_back(desired, seen, name, loans, heirs)
         made = make_plan(seen, desired, name)
         hand_over(loans, heirs)
+        warnings = tuple(cut_off(kernel, made, seen))
+        for warning in warnings:
+            warn(warning)
         trial = _guarded(kernel, made, seen, host) if guard and made and not lab else None
         if made or state:
             apply(kernel, made, store, host, None, trial.judge if trial else None)
-        return Outcome(name, made, acceptance=trial.result if trial else None)
+        return Outcome(name, made, warnings, acceptance=trial.result if trial else None)
 
 
 def _guarded(kernel: Kernel, made: Plan, seen: Picture, host: str) -> Trial:

@@ -18,7 +18,6 @@ from guestwire.errors import FileError, UsageError
 from guestwire.guests import KINDS
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.dhcp import DhcpClient
-from guestwire.kinds.mark import RUN
 from guestwire.kinds.namespace import Namespace
 from guestwire.lab import Lab
 from guestwire.linux import namespaces, nftables
@@ -28,7 +27,7 @@ from guestwire.linux.userns import capable
 from guestwire.networks import TYPES
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Key, Picture
-from guestwire.places import DEFAULT_FILE
+from guestwire.places import DEFAULT_FILE, RUN
 from guestwire.plan import Plan, make_plan
 from guestwire.spec import File, load
 from guestwire.spec.report import quote

@@ -33,11 +33,11 @@ from guestwire.api.work import lock_of
 from guestwire.apply import Journal, Store, Timer, settle
 from guestwire.daemons import systemd
 from guestwire.errors import Busy, Problem, Refused, Unavailable
-from guestwire.kinds.mark import RUN
 from guestwire.linux.inotify import Watch
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.processes import started
 from guestwire.linux.programs import run_program, start_program
+from guestwire.places import RUN
 
 __all__ = ["Waiting", "main"]
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from guestwire import rootless
+from guestwire.api.foreseen import NOTHING, Foreseen
 from guestwire.apply import Journal, Store, locked, projects
 from guestwire.errors import Busy
 from guestwire.kinds import kinds
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.stock import Stock
 from guestwire.linux.userns import capable
 from guestwire.picture import Key, Picture
 from guestwire.places import DEFAULT_FILE
@@ -59,9 +59,11 @@ def usual_file(path: str | None, project: str | None) -> str:
 
 
 @contextmanager
-def at_work(project: str, host: str, lab: bool, *, brief: bool = False, stock: Stock | None = None) -> Iterator[Kernel]:
+def at_work(
+    project: str, host: str, lab: bool, *, brief: bool = False, foreseen: Foreseen = NOTHING
+) -> Iterator[Kernel]:
     """A kernel, with the host locked and no journal unsettled; raises Busy else."""
-    with Kernel(stock) as kernel, lock_of(kernel, project, host, lab, brief=brief):
+    with Kernel(*foreseen) as kernel, lock_of(kernel, project, host, lab, brief=brief):
         no_journal(project, host)
         yield kernel
 

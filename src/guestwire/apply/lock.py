@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 
 from guestwire.errors import Busy
-from guestwire.kinds.mark import RUN
+from guestwire.places import RUN
 from guestwire.signals import noted
 
 __all__ = ["locked", "tidy"]

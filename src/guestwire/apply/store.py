@@ -19,10 +19,10 @@ from typing import Any
 
 from guestwire.errors import Unavailable
 from guestwire.kinds import Link, Thing, kinds
-from guestwire.kinds.mark import RUN
 from guestwire.kinds.pidfile import end
 from guestwire.linux.processes import started
 from guestwire.picture import Key
+from guestwire.places import RUN
 from guestwire.plan import Plan
 
 __all__ = ["Entry", "Journal", "Program", "State", "Store", "Timer", "projects"]

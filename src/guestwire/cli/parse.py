@@ -166,6 +166,7 @@ def _add(parser: Any, argument: Argument) -> None:
     else:
         keywords |= {"metavar": argument.value or argument.name, "type": argument.type}
         keywords |= {"choices": argument.choices} if argument.choices else {}
+        keywords |= {"action": "append", "default": []} if argument.several else {}
     if not argument.is_option and argument.optional:
         keywords["nargs"] = "?"
     if argument.required:

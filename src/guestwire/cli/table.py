@@ -47,6 +47,7 @@ class Argument:
     default: object = None
     optional: bool = False  # only for a word
     required: bool = False  # only for an option
+    several: bool = False  # only for an option with a value: each time that it is given counts
     complete: str | None = None  # what a shell offers: "file"
 
     @property
@@ -68,7 +69,8 @@ class Argument:
     def synopsis(self) -> str:
         """The argument as it stands in a synopsis: `[--project NAME]`, `[FILE]`, `GUEST`."""
         words = f"{self.name} {self.value}" if self.value else self.name
-        return f"[{words}]" if (self.is_option and not self.required) or self.optional else words
+        words = f"[{words}]" if (self.is_option and not self.required) or self.optional else words
+        return f"{words}…" if self.several else words
 
 
 @dataclass(frozen=True)

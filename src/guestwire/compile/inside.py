@@ -23,8 +23,13 @@ def add_addresses(site: Site, seat: Seat) -> None:
     site.add(*(Address.on(seat.netns, seat.link, address, site.project) for address in seat.addresses))
 
 
-def ask_servers(site: Site, name: str, seats: list[Seat], led: Iterable[Seat | None], resolv: str) -> None:
-    """Add a DHCP client for each NIC that asks: one in `led` sets the default route, the first writes `resolv`."""
+def ask_servers(
+    site: Site, name: str, seats: list[Seat], led: Iterable[Seat | None], resolv: str, keeper: int = 0
+) -> None:
+    """Add a DHCP client for each NIC that asks: one in `led` sets the default route, the first writes `resolv`.
+
+    They end with the process `keeper`, where the namespace is there for one.
+    """
     led = list(led)
     for seat in seats:
         if seat.dhcp:
@@ -38,6 +43,7 @@ def ask_servers(site: Site, name: str, seats: list[Seat], led: Iterable[Seat | N
                     hostname=name,
                     default=any(seat is each for each in led),
                     resolv=resolv,
+                    keeper=keeper,
                 )
             )
             resolv = ""

@@ -23,11 +23,23 @@ if TYPE_CHECKING:
     from guestwire.daemons.dnsmasq import Lease
     from guestwire.daemons.libvirtxml import Interface, Network
 
-__all__ = ["SERVERS", "SYSTEM", "Domain", "Found", "Libvirt", "connect", "forget", "is_running", "libvirt_leases"]
+__all__ = [
+    "SERVERS",
+    "SESSION",
+    "SYSTEM",
+    "Domain",
+    "Found",
+    "Libvirt",
+    "connect",
+    "forget",
+    "is_running",
+    "libvirt_leases",
+    "session_user",
+]
 
 T = TypeVar("T")
 
-SYSTEM = "qemu:///system"
+SYSTEM, SESSION = "qemu:///system", "qemu:///session"
 SECONDS = 15.0  # for an answer; a domain's NIC is unplugged once its guest lets go of it
 LOOKING = 3.0  # where somebody only looks at a host
 SERVERS = "/var/lib/libvirt/dnsmasq"
@@ -37,6 +49,22 @@ INSTALL = (
     "Install Debian's libvirt-dev, python3-dev and gcc, then `pip install libvirt-python==VERSION` with VERSION as "
     "`pkg-config --modversion libvirt` says it (or guestwire[libvirt], where pip finds one that fits)."
 )
+
+
+def session_user(uri: str) -> int | None:
+    """The user whose session a connection leads to; None where that isn't said by a socket, or it is the system's.
+
+    A session's libvirtd may do what its user may: it makes no link, and opens taps that are that user's.
+    """
+    from urllib.parse import parse_qs, urlsplit
+
+    parts = urlsplit(uri)
+    if parts.path != "/session":
+        return None
+    try:
+        return os.stat(parse_qs(parts.query)["socket"][0]).st_uid
+    except (KeyError, OSError):
+        return None
 
 
 class Domain(NamedTuple):

@@ -105,7 +105,8 @@ class Container(BuiltGuest):
             network.plug(site, seat)
             add_addresses(site, seat)
         asking = [seat for seat in seats if seat.nic.default_route or seat.nic.gateway]
-        ask_servers(site, name, seats, default_routes(site, netns, asking), "")
+        keeper = found.process.pid if found.process else 0
+        ask_servers(site, name, seats, default_routes(site, netns, asking), "", keeper)
         self._compare_routes(site, netns, seats, asking)
 
     def _compare_routes(self, site: Site, netns: str, seats: list[Seat], asking: list[Seat]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
-from guestwire.daemons.libvirt import SYSTEM
+from guestwire.daemons.libvirt import SESSION, SYSTEM, session_user
 from guestwire.errors import Problem
 from guestwire.kinds.domain import Domain, called
 from guestwire.kinds.domainnic import DomainNic
@@ -55,6 +55,10 @@ class LibvirtDomain(BuiltGuest):
         if "+" in self.uri.partition(":")[0] and not self.uri.startswith("qemu+unix:"):
             message = f"uri {self.uri} leads to another machine, whose networks aren't this one's."
             yield file.problem(self.at("uri"), message, f"Leave uri out, or write one of this machine, as {SYSTEM}.")
+        if self.uri == SESSION:
+            message = f"{self.uri} is the session of whoever asks, and so root's."
+            hint = "Say whose, as qemu+unix:///session?socket=/run/user/1000/libvirt/libvirt-sock."
+            yield file.problem(self.at("uri"), message, hint)
         for nic in self.nics:
             yield from self._check_nic(file, nic)
 
@@ -88,7 +92,8 @@ class LibvirtDomain(BuiltGuest):
     def sit(self, site: Site, seat: Seat) -> Seat:
         devices = [device for device in site.file.networks[seat.nic.network].devices if device != "tun"]
         device = devices[0] if devices else TAP
-        return replace(seat, netns=site.host, link=seat.host_link, device=device, user=0, group=NOBODY)
+        user = session_user(self.uri) or 0
+        return replace(seat, netns=site.host, link=seat.host_link, device=device, user=user, group=NOBODY)
 
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:
         domain = site.seen.get(Key("", site.host, Domain.KIND, self._domain(name)))
@@ -115,6 +120,12 @@ class LibvirtDomain(BuiltGuest):
         network = site.file.networks[seat.nic.network]
         assert isinstance(network, BuiltNetwork)
         source = network.source(site, seat)
+        if session_user(self.uri) is not None:
+            source = None
+            if seat.device != TAP or TAP not in network.devices:
+                message = f"{self.uri} is a user's session, where libvirt makes no link and opens taps only."
+                site.refuse(seat.nic.at("network"), message, "Use a network of type bridge or routed.")
+                return
         if source is None:
             network.plug(site, seat)
         site.add(

@@ -18,7 +18,6 @@ from guestwire.compile.cloudinit import CloudInit, add_seed, seed_file
 from guestwire.compile.plug import held_as
 from guestwire.daemons import accelerator, diskimage, firmware, qemu
 from guestwire.errors import Problem
-from guestwire.kinds.mark import RUN
 from guestwire.kinds.overlay import Overlay, overlay_file
 from guestwire.kinds.tap import NOBODY
 from guestwire.kinds.vm import Disk, Vm
@@ -26,6 +25,7 @@ from guestwire.kinds.vmnic import VmNic
 from guestwire.linux.accounts import is_mapped, primary_group, user_number
 from guestwire.linux.machine import free_memory, memory
 from guestwire.picture import Key, Picture
+from guestwire.places import RUN
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
 from guestwire.spec.report import Where, quote

@@ -16,12 +16,12 @@ import os
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from guestwire.kinds.mark import RUN
 from guestwire.kinds.thing import Thing
 from guestwire.linux import namespaces, signposts
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.processes import Process
 from guestwire.picture import Value, setting
+from guestwire.places import RUN
 
 __all__ = ["Attachment"]
 

@@ -28,13 +28,13 @@ from typing import Any, ClassVar
 from guestwire.errors import Problem, Unavailable
 from guestwire.frames import client
 from guestwire.frames.cable import HEADER
-from guestwire.kinds.mark import RUN
 from guestwire.kinds.pidfile import end
 from guestwire.kinds.thing import Thing
 from guestwire.linux import tuntap
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
 from guestwire.picture import Key, Value, fact, setting
+from guestwire.places import RUN
 
 __all__ = ["Cable", "Counted"]
 

@@ -11,6 +11,9 @@ dhclient has had no maintainer since 2022. udhcpc keeps no file but its pid's, l
 beside this file), and is in every distribution. It speaks IPv4 only: IPv6 addresses come from the kernel, wherever a
 router advertises (RFC 4862); DHCPv6 isn't asked.
 
+A container's namespace lives while a process is in it, and the client is one. So where the container has ended and
+nobody has seen that, its address answers until the client's next event, a renewal: there the script looks, and ends it.
+
 What the client sets bears no mark: it is the client's, and goes with it. The lease is noted in a file beside the pid
 file; while that is there, a client that was killed is still known by what it has left.
 """
@@ -118,16 +121,27 @@ class DhcpClient(Process):
 
     @classmethod
     def on(
-        cls, netns: str, link: str, pidfile: str, *, owner: str, mac: str, hostname: str, default: bool, resolv: str
+        cls,
+        netns: str,
+        link: str,
+        pidfile: str,
+        *,
+        owner: str,
+        mac: str,
+        hostname: str,
+        default: bool,
+        resolv: str,
+        keeper: int = 0,
     ) -> DhcpClient:
         """A client for a link, which the server knows by `mac` (RFC 2132, 9.14) and is told its `hostname`.
 
-        With `default` it sets the default route; `resolv` is the resolv.conf that it writes.
+        With `default` it sets the default route; `resolv` is the resolv.conf that it writes; `keeper` the process that
+        the namespace is there for, where it isn't ours.
         """
         identity = ("-C", "-x", f"0x3d:01{mac.replace(':', '')}", "-x", f"hostname:{hostname}", "-O", "staticroutes")
         pace = ("-t", str(TRIES), "-T", str(INTERVAL), "-A", str(PAUSE))
         command = ("udhcpc", "-f", "-R", "-i", link, "-p", pidfile, "-s", SCRIPT, *identity, *pace)
-        environment = _environment(pidfile, owner, default=default, resolv=resolv)
+        environment = _environment(pidfile, owner, default=default, resolv=resolv, keeper=keeper)
         return cls(netns=netns, name=pidfile, owner=owner, command=command, environment=environment)
 
     def moved(self, old: str, new: str) -> DhcpClient | None:
@@ -191,7 +205,7 @@ class DhcpClient(Process):
         super(DhcpClient, self).delete(kernel)
         lease = Lease.read(_record(self.name))
         if lease is not None:
-            told = _environment(self.name, self.owner or "", default=False, resolv=lease.resolv)
+            told = _environment(self.name, self.owner or "", default=False, resolv=lease.resolv, keeper=0)
             try:
                 with kernel.inside(self.netns):
                     run_program(("env", *told, f"interface={lease.link}", SCRIPT, "deconfig"), FORGET)
@@ -214,9 +228,10 @@ def _record(pidfile: str) -> str:
     return f"{pidfile.removesuffix('.pid')}.lease"
 
 
-def _environment(pidfile: str, owner: str, *, default: bool, resolv: str) -> tuple[str, ...]:
+def _environment(pidfile: str, owner: str, *, default: bool, resolv: str, keeper: int) -> tuple[str, ...]:
     """What the script is told, in the order of the names."""
-    told = {"FILE": _record(pidfile), "METRIC": METRIC if default else "", "OWNER": owner, "RESOLV": resolv}
+    told = {"FILE": _record(pidfile), "KEEPER": keeper or "", "METRIC": METRIC if default else "", "OWNER": owner}
+    told["RESOLV"] = resolv
     return tuple(f"LEASE_{name}={value}" for name, value in told.items())
 
 

@@ -4,7 +4,7 @@
 #
 # guestwire says the rest: LEASE_FILE, where the lease is noted for `up` and `status`, last of all; LEASE_METRIC, that of
 # the default route, empty where another NIC has it; LEASE_RESOLV, the guest's resolv.conf, empty where the file says what
-# is in it; LEASE_OWNER, the project.
+# is in it; LEASE_OWNER, the project; LEASE_KEEPER, the process that the namespace is there for, empty where it is ours.
 # shellcheck disable=SC2154  # they come from outside
 set -eu
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -89,6 +89,13 @@ resolv() {
         for server in $dns; do echo "nameserver $server"; done
     } | put "$LEASE_RESOLV"
 }
+
+# A container's client ends with it, if late: it alone would keep the namespace, and its address would go on answering.
+# shellcheck disable=SC3013  # dash and busybox have -ef
+if [ "$1" != deconfig ] && [ -n "${LEASE_KEEPER:-}" ] && ! [ "/proc/$LEASE_KEEPER/ns/net" -ef /proc/self/ns/net ]; then
+    kill "$PPID"
+    exit
+fi
 
 remember
 case $1 in

@@ -21,9 +21,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from ipaddress import ip_interface
 from typing import TYPE_CHECKING, ClassVar
 
 from guestwire.daemons import libvirt
+from guestwire.daemons.libvirtrules import delete_rules
 from guestwire.kinds.domain import apart, ask_here, called, connections
 from guestwire.kinds.pidfile import end
 from guestwire.kinds.thing import Thing
@@ -161,13 +163,16 @@ class LibvirtNetwork(Thing):
     def _sweep(self, kernel: Kernel, found: libvirt.Found) -> None:
         """Take away what a libvirtd that was killed while it started the network has left of it, and knows no more.
 
-        Its bridge is known by the MAC that the definition has, its dnsmasq by the file that it was started with.
+        Its bridge is known by the MAC that the definition has, its dnsmasq by the file that it was started with, its
+        firewall rules by bridge and subnets.
         """
         link = read_link(kernel.socket(self.netns), found.bridge) if found.bridge else None
         if link is None or not found.network.makes_bridge or link.mac != found.mac:
             return
         for pid in kernel.running(self.netns, f"{libvirt.SERVERS}/{self._own_name}.conf"):
             end(pid)
+        subnets = {str(ip_interface(f"{ip.address}/{ip.prefix}").network) for ip in found.network.ips}
+        kernel.call(self.netns, lambda: delete_rules(link.name, subnets))
         kernel.forget(self.netns, link.name)
         kernel.doom(self.netns, link.name)
         kernel.flush()

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["NO_PROJECT", "PROTOCOL", "RUN", "alias", "derived_mac", "link_name", "read_alias"]
+__all__ = ["NO_PROJECT", "PROTOCOL", "alias", "derived_mac", "link_name", "read_alias"]
 
 PROTOCOL = 103  # "g"; unassigned in include/uapi/linux/rtnetlink.h and in iproute2's rt_protos
 PREFIX = "guestwire"
 NO_PROJECT = ""
 """The project of what a verb made that is about no file, as `tap add`: no project can be called so."""
-RUN = "/run/guestwire"
-"""The folder of what the kernel can't hold, with one in it for each project."""
 LONGEST = 15  # IFNAMSIZ without the zero byte
 
 

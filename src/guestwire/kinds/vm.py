@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
 from guestwire.daemons import accelerator, diskimage, firmware, qemu, typed
 from guestwire.errors import Problem
-from guestwire.kinds.mark import RUN
 from guestwire.kinds.pidfile import end_noted, living, noted
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
@@ -38,6 +37,7 @@ from guestwire.linux.netlink import Socket
 from guestwire.linux.programs import has_ended, launch_program
 from guestwire.linux.unixsocket import listening
 from guestwire.picture import Key, Value, fact, fixed, passing, setting
+from guestwire.places import RUN
 
 if TYPE_CHECKING:
     from guestwire.daemons.qmp import Monitor
@@ -338,7 +338,7 @@ class Vm(Thing):
             f"mkdir -p -m 700 {folder}",
             f"printf %s {shlex.quote(self._note())} > {folder}/{NOTE}",
             *([shlex.join(["cp", self.firmware[1], f"{self.folder}/{qemu.VARIABLES}"])] if self.firmware else []),
-            *typed.command(qemu.typed(self._machine), self.netns, [nic.plug() for nic in nics]),
+            *typed.started(qemu.typed(self._machine), self.netns, [nic.plug() for nic in nics]),
             *(line for nic in nics for line in nic.plugged_commands()),
         ]
 

@@ -17,14 +17,14 @@ __all__ = ["FIRST", "become_user", "hand_over"]
 FIRST = 3  # SD_LISTEN_FDS_START
 
 
-def hand_over(fds: Sequence[int], name: str) -> None:
-    """Have the calling process hold the descriptors as 3, 4 …, left open in the program that it becomes."""
+def hand_over(fds: Sequence[int], names: Sequence[str]) -> None:
+    """Have the calling process hold the descriptors, called so, as 3, 4 …, left open in the program that it becomes."""
     away = [fcntl(fd, F_DUPFD_CLOEXEC, HIGH) for fd in fds]
     for number, fd in enumerate(away, FIRST):
         os.dup2(fd, number, inheritable=True)
     os.environ["LISTEN_FDS"] = str(len(away))
     os.environ["LISTEN_PID"] = str(os.getpid())
-    os.environ["LISTEN_FDNAMES"] = ":".join([name] * len(away))
+    os.environ["LISTEN_FDNAMES"] = ":".join(names)
 
 
 def become_user(user: int) -> None:

@@ -4,6 +4,8 @@ The kernel says in /proc/PID/fdinfo/N which tap a descriptor is of (`iff:`), by 
 namespace is asked of the descriptor itself (TUNGETDEVNETNS), of which we take a copy (pidfd_getfd(2), Linux 5.6).
 Where we may not, the process's own namespace stands for it. A macvtap's node has a number of its own. Processes of
 other users are seen by root alone, and those of other PID namespaces not at all.
+
+Who is in a namespace that has no name, a container's, is found the same way.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from fcntl import ioctl
 from typing import NamedTuple
 
 from guestwire.linux.libc import pidfd_getfd
+from guestwire.linux.netlink import Socket
+from guestwire.linux.rtnetlink import namespace_id
 
-__all__ = ["Holder", "node_holders", "tap_holders"]
+__all__ = ["Holder", "first_within", "node_holders", "tap_holders"]
 
 TUN = os.makedev(10, 200)  # Documentation/admin-guide/devices.txt
 TUNGETDEVNETNS = ord("T") << 8 | 227  # _IO('T', 227), include/uapi/linux/if_tun.h; Linux 5.4
@@ -53,6 +57,18 @@ def node_holders(number: int) -> list[Holder]:
     for pid, _ in _open(number):
         counted[pid] = counted.get(pid, 0) + 1
     return [Holder(pid, _command(pid), count) for pid, count in counted.items()]
+
+
+def first_within(sock: Socket, number: int) -> Holder | None:
+    """The first process of the namespace that the socket's own knows by a number, which says where a veth leads to."""
+    asked: set[int] = set()
+    for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc")))):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/ns/net") as file:
+            identity = os.fstat(file.fileno()).st_ino
+            if identity not in asked and namespace_id(sock, file.fileno()) == number:
+                return Holder(pid, _command(pid), 0)
+            asked.add(identity)
+    return None
 
 
 def _open(number: int) -> Iterator[tuple[int, int]]:

@@ -19,6 +19,7 @@ from guestwire.linux import namespaces
 from guestwire.linux.libc import CLONE_NEWNET, setns
 from guestwire.linux.netlink import BATCH, Request, Socket, u32
 from guestwire.linux.programs import running
+from guestwire.linux.reading import Reading, Readings, read_namespace
 from guestwire.linux.rtnetlink import IFLA_GROUP, delete_link, dump_links, link_index, set_link
 from guestwire.linux.stock import Stock
 
@@ -30,16 +31,17 @@ T = TypeVar("T")
 class Kernel:
     """The kernel, as seen by one thread. A namespace is named as `ip netns` lists it; "" is the one we started in.
 
-    New ones are taken from the `stock` while that lasts. Not for use by several threads at once: it moves the calling
-    thread between namespaces and back.
+    New ones are taken from the `stock` while that lasts, and what was read `ahead` is used once. Not for use by several
+    threads at once: it moves the calling thread between namespaces and back.
     """
 
-    def __init__(self, stock: Stock | None = None) -> None:
+    def __init__(self, stock: Stock | None = None, ahead: Readings | None = None) -> None:
         self.token: Any = None
         self.forced = False
         """Whether what resists being removed is to go all the same, as far as it can: in an undo."""
         self.failures: list[tuple[Any, OSError]] = []
         self._stock = stock
+        self._ahead = ahead
         self._home = namespaces.current()
         self._fds: dict[str, int] = {"": self._home}
         self._sockets = {"": Socket()}  # at home, where we are; to enter it again would take rights
@@ -111,6 +113,15 @@ class Kernel:
             finally:
                 setns(self._home, CLONE_NEWNET)
         return found
+
+    def reading(self, netns: str) -> Reading:
+        """A namespace's links, addresses and routes; raises OSError, FileNotFoundError where there is none of the name.
+
+        As they are now, or as they were read ahead, which is used but once and never of one that is led to.
+        """
+        self.fd(netns)  # it is there
+        found = self._ahead.take(netns) if self._ahead and netns not in self._led else None
+        return found or read_namespace(self.socket(netns))
 
     @contextlib.contextmanager
     def inside(self, netns: str) -> Iterator[None]:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
+from functools import cache
 
 from guestwire.linux import signposts
 from guestwire.linux.libc import (
@@ -88,6 +89,11 @@ def open_namespace(name: str) -> int:
     A signpost whose process has ended leads nowhere, though the number of that process may be another's by now.
     """
     file = path(name)
+    try:
+        return open_file(file, os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
     signpost = signposts.read(file)
     fd = open_file(signpost.target if signpost else file)
     if signpost is not None and not signpost.leads_there:
@@ -96,18 +102,20 @@ def open_namespace(name: str) -> int:
     return fd
 
 
-def open_file(file: str) -> int:
+def open_file(file: str, flags: int = 0) -> int:
     """A descriptor of the namespace that a file holds; raises as `open_namespace` does."""
-    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    if not _is_namespace(fd):
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | flags)
+    # A leftover file without its mount is an ordinary file on /run's device.
+    if os.fstat(fd).st_dev != _device():
         os.close(fd)
         raise OSError(errno.EINVAL, "this file holds no network namespace", file)
     return fd
 
 
-def _is_namespace(fd: int) -> bool:
-    # A leftover file without its mount is an ordinary file on /run's device; a namespace lives on nsfs.
-    return os.fstat(fd).st_dev == os.stat(SELF).st_dev
+@cache
+def _device() -> int:
+    """The number of the one file system that all namespaces lie on (nsfs)."""
+    return os.stat(SELF).st_dev
 
 
 def identity(fd: int) -> int:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import socket
+import struct
 from typing import Any, NamedTuple
 
+from guestwire.linux.netlink import NETLINK_NETFILTER, Request, Socket
 from guestwire.linux.programs import run_program
 
 __all__ = ["Chain", "apply_script", "available", "chains", "list_table", "tables"]
 
+NFT_MSG_GETTABLE = 10 << 8 | 1  # of the subsystem NFNL_SUBSYS_NFTABLES (linux/netfilter/nf_tables.h)
 SECONDS = 20  # a transaction takes milliseconds; a program that hangs must not hang us
 
 
@@ -39,6 +43,15 @@ def apply_script(script: str) -> None:
     run_program(["nft", "-f", "-"], SECONDS, script)
 
 
+def _any_table() -> bool:
+    """Whether there is anything to be listed, for most namespaces have no tables, and `nft` takes 10 ms to start."""
+    sock = Socket(NETLINK_NETFILTER)
+    try:
+        return bool(sock.dump(Request(NFT_MSG_GETTABLE, 0, struct.pack("=BBH", socket.AF_UNSPEC, 0, 0))))
+    finally:
+        sock.close()
+
+
 def list_table(name: str) -> str | None:
     """The listing of table "FAMILY NAME", or None where there is none, or no `nft` that could have made one."""
     if not available():
@@ -53,14 +66,14 @@ def list_table(name: str) -> str | None:
 
 def tables() -> list[str]:
     """Every table, as "FAMILY NAME". Raises OSError where we may not look."""
-    if not available():
+    if not (available() and _any_table()):
         return []
     return [line.removeprefix("table ") for line in run_program(["nft", "list", "tables"], SECONDS).splitlines()]
 
 
 def chains() -> list[Chain]:
     """Every chain of every table, whoever made it: iptables' too, where that is the one over nftables."""
-    if not available():
+    if not (available() and _any_table()):
         return []
     told = json.loads(run_program(["nft", "-j", "list", "ruleset"], SECONDS))["nftables"]
     rules: dict[tuple[str, str, str], list[list[Any]]] = {}

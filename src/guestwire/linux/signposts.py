@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from guestwire.linux.processes import Process
 
-__all__ = ["Signpost", "place_of", "put", "read", "remove", "to_process"]
+__all__ = ["Signpost", "links_in", "place_of", "put", "read", "remove", "to_process"]
 
 BY_PATH = "path"  # in place of the process, where a path is meant, whatever is there
 
@@ -82,6 +82,15 @@ def _clear(before: str, kept: str) -> None:
         for each in os.listdir(folder):
             if each.startswith(f"{name}@") and f"{folder}/{each}" != kept:
                 os.unlink(f"{folder}/{each}")
+
+
+def links_in(folder: str) -> frozenset[str]:
+    """The names in a folder that are symbolic links, which alone can be signposts."""
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries if entry.is_symlink())
+    except FileNotFoundError:
+        return frozenset()
 
 
 def read(path: str) -> Signpost | None:

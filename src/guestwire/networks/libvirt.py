@@ -115,6 +115,9 @@ class Libvirt(BuiltNetwork):
             if self.forward == "bridge" and bool(self.bridge) == bool(self.uplink):
                 message = "forward bridge is on a bridge that is there, or by macvtaps on a NIC."
                 yield file.problem(self.path, message, "Write either bridge: br0 or uplink: eth0.")
+        if "/session" in self.uri:
+            message = f"{self.uri} is a user's session, and there libvirt makes no networks."
+            yield file.problem(self.at("uri"), message, "Leave uri out, or use a network of type bridge.")
         yield from self._check_ports(file)
 
     def _check_ports(self, file: File) -> Iterator[Problem]:

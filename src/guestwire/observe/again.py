@@ -23,10 +23,13 @@ from guestwire.kinds.port import Port
 from guestwire.kinds.route import Route
 from guestwire.kinds.vlans import Vlans
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.reading import Reading
+from guestwire.linux.routes import dump_routes
 from guestwire.linux.rtnetlink import (
     LO,
     LinkMessage,
     VlanInfo,
+    dump_addresses,
     dump_links,
     dump_vlans,
     namespace_id,
@@ -35,7 +38,7 @@ from guestwire.linux.rtnetlink import (
     told_port,
     told_vlans,
 )
-from guestwire.observe.observe import PAIR, UNKNOWN, kind_of, look_up_patiently, read_inside
+from guestwire.observe.observe import PAIR, UNKNOWN, inside, kind_of, look_up_patiently
 from guestwire.picture import Key, Picture, Value
 
 __all__ = ["Again"]
@@ -207,11 +210,12 @@ class Again:
             sock = self._kernel.socket(netns)
         except FileNotFoundError:
             return
+        told = Reading([], dump_addresses(sock), dump_routes(sock))
         names = self._known(netns)
         namespace = self._picture.get(Key("", netns, Namespace.KIND, netns))
         marked = namespace.owner if namespace is not None else None
         owners = {link.name: link.owner for link in self._picture.of(Link, netns)}
-        there = {value.key: value for value in read_inside(sock, netns, names, owners, marked)}
+        there = {value.key: value for value in inside(told, netns, names, owners, marked)}
         old = [value for kind in (Address, Route) for value in self._picture.of(kind, netns)]
         for value in old:
             if value.key not in there:

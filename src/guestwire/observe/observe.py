@@ -6,6 +6,7 @@ number that this namespace has for that one. So all links are read first, then n
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 
 from guestwire.errors import Unavailable
@@ -19,13 +20,13 @@ from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic, is_stand_in
 from guestwire.kinds.route import Route, told_apart
 from guestwire.kinds.vlans import Vlans
+from guestwire.linux import namespaces, signposts
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import Socket
-from guestwire.linux.routes import dump_routes
-from guestwire.linux.rtnetlink import LO, LinkMessage, dump_addresses, dump_links, dump_vlans, namespace_id
+from guestwire.linux.reading import Reading
+from guestwire.linux.rtnetlink import LO, LinkMessage, dump_vlans, namespace_id
 from guestwire.picture import Key, Picture
 
-__all__ = ["PAIR", "UNKNOWN", "kind_of", "look_up", "look_up_patiently", "observe", "read_inside", "read_vlans"]
+__all__ = ["PAIR", "UNKNOWN", "inside", "kind_of", "look_up", "look_up_patiently", "observe", "read_vlans"]
 
 PAIR = "veth"  # the kind of link (IFLA_INFO_KIND) whose other half is a link like itself
 UNKNOWN = "?"
@@ -89,17 +90,17 @@ class _Reader:
     def __init__(self, kernel: Kernel, host: str, others: Iterable[str]) -> None:
         self.kernel = kernel
         self.links: dict[str, list[LinkMessage]] = {}
+        self.inside: dict[str, Reading] = {}
         self.attached: dict[str, Attachment] = {}
+        signs = signposts.links_in(namespaces.FOLDER)
         for netns in dict.fromkeys((host, *others)):
-            if netns and (attachment := Attachment.named(netns)) is not None:
+            if netns in signs and (attachment := Attachment.named(netns)) is not None:
                 self.attached[netns] = attachment
-            try:
-                sock = kernel.socket(netns)
-            except FileNotFoundError:
-                continue
-            self.links[netns] = dump_links(sock)
+            with contextlib.suppress(FileNotFoundError):
+                self.inside[netns] = kernel.reading(netns)
+                self.links[netns] = self.inside[netns].links
         self.names = {netns: {link.ifindex: link.name for link in links} for netns, links in self.links.items()}
-        self.vlans = {netns: read_vlans(kernel.socket(netns), links) for netns, links in self.links.items()}
+        self.vlans = {netns: read_vlans(kernel, netns, links) for netns, links in self.links.items()}
         self.ports = {netns: {link.ifindex for link in links if link.master} for netns, links in self.links.items()}
         self.numbers: dict[str, dict[int, str]] = {}
         self.unasked: dict[str, Iterator[str]] = {}
@@ -116,7 +117,7 @@ class _Reader:
                     value = self._link(netns, link)
                     owners[link.name] = value.owner
                     picture.add(value)
-            picture.add(*read_inside(self.kernel.socket(netns), netns, self.names[netns], owners, owner))
+            picture.add(*inside(self.inside[netns], netns, self.names[netns], owners, owner))
         return picture
 
     def _namespace(self, picture: Picture, netns: str, links: list[LinkMessage]) -> str | None:
@@ -164,13 +165,13 @@ class _Reader:
         return known.get(number)
 
 
-def read_vlans(sock: Socket, links: Iterable[LinkMessage]) -> dict[int, Vlans]:
-    """The VLANs of the bridges among some links that filter them, and of those bridges' ports, by their numbers.
+def read_vlans(kernel: Kernel, netns: str, links: Iterable[LinkMessage]) -> dict[int, Vlans]:
+    """The VLANs of those bridges among a namespace's links that filter them, and of their ports, by their numbers.
 
     They cost a dump of their own, so they are asked for only where there is such a bridge.
     """
     bridges = {link.ifindex for link in links if filters_vlans(link)}
-    told = dump_vlans(sock) if bridges else {}
+    told = dump_vlans(kernel.socket(netns)) if bridges else {}
     ports = {link.ifindex for link in links if link.master in bridges} if bridges else set()
     return {index: Vlans.parse(told.get(index, ())) for index in bridges | ports}
 
@@ -180,18 +181,18 @@ def kind_of(message: LinkMessage) -> type[Link]:
     return Nic if is_stand_in(message) else link_kinds().get(message.kind, Nic)
 
 
-def read_inside(
-    sock: Socket, netns: str, names: Mapping[int, str], owners: Mapping[str, str | None], owner: str | None
+def inside(
+    told: Reading, netns: str, names: Mapping[int, str], owners: Mapping[str, str | None], owner: str | None
 ) -> Iterator[Thing]:
     """The addresses and routes of a namespace, whose links are called so; `owner` is its own."""
-    for address in dump_addresses(sock):
+    for address in told.addresses:
         link = names.get(address.ifindex)
         if link is not None:
             value = Address.parse(netns, link, owners.get(link) or owner, address)
             if value is not None:
                 yield value
     routes = []
-    for route in dump_routes(sock):
+    for route in told.routes:
         link = names.get(route.oif, "")
         routes.append(Route.parse(netns, link, owners.get(link) or owner, route, names))
     yield from told_apart(routes)

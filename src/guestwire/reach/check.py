@@ -103,7 +103,8 @@ class _Check:
         self._ask_agents(number for one in range(len(self._stations)) for number in self._from_agent(one))
         self._enter_the_unmeasured()
         found = self._answers(expectations, members, by_name)
-        return Report(self._ledger, evaluate(expectations, members, by_name, self._ledger, found))
+        absent = {station.name: station.absent for station in self._stations if station.absent}
+        return Report(self._ledger, evaluate(expectations, members, by_name, self._ledger, found), absent)
 
     def judged(
         self, expectations: Sequence[Expectation], members: Callable[[str], Sequence[str]]
@@ -154,7 +155,7 @@ class _Check:
     def _count(self) -> int:
         total = 0
         for family in FAMILIES:
-            there = sum(family in station.families for station in self._stations)
+            there = sum(family in s.families and not s.absent for s in self._stations)
             senders = sum(family in s.families and s.netns is not None for s in self._stations)
             total += senders * (there - 1)
         return total
@@ -187,7 +188,8 @@ class _Check:
 
     def _ways(self, one: int, other: int) -> Iterator[int]:
         for family in common_families(self._stations[one], self._stations[other]):
-            yield self._ledger.number(one, other, family)
+            if not self._stations[other].absent:
+                yield self._ledger.number(one, other, family)
 
     def _from_agent(self, one: int) -> Iterator[int]:
         """The ways from a station that its guest agent asks for."""
@@ -227,10 +229,10 @@ class _Check:
 
     def _enter_the_unmeasured(self) -> None:
         for one, source in enumerate(self._stations):
-            if source.netns is not None or source.agent:
-                continue
-            why = f"the namespace of {source.name} isn't there" if source.name in self._missing else source.why_mute
+            asks = source.netns is not None or bool(source.agent)
+            gone = f"the namespace of {source.name} isn't there" if source.name in self._missing else source.why_mute
             for other, target in enumerate(self._stations):
-                if one != other:
+                if one != other and (target.absent or not asks):
+                    why = target.absent if asks else gone
                     for family in common_families(source, target):
                         self._ledger.enter(self._ledger.number(one, other, family), None, why)

@@ -49,7 +49,7 @@ def questions(expectations: Sequence[Expectation], members: Members, stations: M
         for source, target in pairs(expectation, members, stations):
             for family in common_families(source, target):
                 address = target_address(source, target, family)
-                if (source.netns is None and not source.agent) or address is None:
+                if (source.netns is None and not source.agent) or target.absent or address is None:
                     continue
                 key = QuestionKey(source.name, target.name, family, expectation.proto, expectation.port)
                 door = target.door(key.proto, key.port, family)
@@ -99,6 +99,8 @@ class _Judge(NamedTuple):
                 station = self.stations.get(member)
                 if station is None:
                     return Expected(expectation.text, None, f"there is no {member} here")
+                if station.absent:
+                    return Expected(expectation.text, None, station.absent)
                 if station.netns is None and not station.families:
                     return Expected(expectation.text, None, f"nothing says which address {member} has here")
         meant = list(pairs(expectation, self.members, self.stations))

@@ -6,8 +6,8 @@ A thousand guests make two million pairs, so each is kept as a byte and a number
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from guestwire.reach.station import FAMILIES, Family
@@ -108,6 +108,8 @@ class Report:
 
     pairs: Ledger
     expectations: tuple[Expected, ...] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Who of the file isn't there, each with why, and what to do."""
 
     @property
     def disagreements(self) -> int:
@@ -141,4 +143,5 @@ class Report:
             "expectations": [expected._asdict() for expected in self.expectations],
             "disagreements": self.disagreements,
             "held": self.held,
+            **({"absent": dict(self.absent)} if self.absent else {}),
         }

@@ -64,6 +64,8 @@ class Station:
     """Why it can't be sent from, where there is more to say than that there is no way."""
     agent: str = ""
     """The socket of the guest agent that asks for it, where it is a virtual machine which has one."""
+    absent: str = ""
+    """Why it isn't there at all, as a container that has ended, and what to do: then it neither asks nor is asked."""
 
     def door(self, proto: str, port: int, family: Family) -> Door | None:
         """Who answers on a port of the station's, where it isn't the station itself."""
@@ -77,7 +79,7 @@ class Station:
     @property
     def why_mute(self) -> str:
         """Why it can't be sent from, where it has neither namespace nor agent."""
-        return self.mute or f"there is no way to send from {self.name} here"
+        return self.absent or self.mute or f"there is no way to send from {self.name} here"
 
     @cached_property
     def networks(self) -> frozenset[str]:

@@ -50,6 +50,10 @@ def matrix(report: Report, colour: bool = False) -> str:
     verdicts = [expected for expected in report.expectations if not expected.held]
     if verdicts:
         parts.append("\n".join(_verdict(expected, paint) for expected in verdicts))
+    said = {expected.why for expected in verdicts}
+    absent = [why for why in report.absent.values() if why not in said]
+    if absent:
+        parts.append("\n".join(absent))
     parts.append(_summary(report))
     return "\n\n".join(parts)
 

@@ -31,11 +31,17 @@ __all__ = [
 ]
 
 MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
-TO_DO = {
+ADVICE = {
     "waiting": "Waiting: `guestwire confirm` keeps it, `rollback` doesn't.",
     "unsettled": "Unsettled: a change was broken off; `guestwire rollback` takes it back.",
+    "kept": "Kept: only libvirt has something of it yet, as after a reboot. `guestwire up` with its file builds it "
+    "again, `guestwire down --project NAME` takes that away.",
 }
 """What to do about a project's state."""
+LOST = """
+What was known of it is lost, as after a reboot; it is told by its marks. `guestwire up` builds it again, `guestwire
+down` takes away what is left.
+"""
 FEW = 8  # changes around a lab's host that are still told one by one
 NAMES = {"fdb": "forwarding entry", "nft": "nft table", "proxy": "proxied address"}
 PLURALS = {
@@ -184,6 +190,7 @@ def standing(document: Mapping[str, Any]) -> str:
         text += (
             f"\nWaiting for confirm, {document['confirm']} s left: `guestwire confirm` keeps it, `rollback` doesn't.\n"
         )
+    text += LOST if document["lost"] else ""
     drift = document["drift"]
     if not drift:
         return text + "\nAs the file says.\n"
@@ -267,7 +274,7 @@ def listed(documents: Sequence[Mapping[str, Any]]) -> str:
         left = f" for confirm, {each['confirm']} s left" if each["state"] == "waiting" else ""
         rows.append((each["project"], host, str(each["namespaces"]), f"{each['state']}{left}", file))
     states = {each["state"] for each in documents}
-    hints = [hint for state, hint in TO_DO.items() if state in states]
+    hints = [hint for state, hint in ADVICE.items() if state in states]
     return table(rows) + "".join(f"\n{hint}\n" for hint in hints)
 
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from guestwire.apply import Store
 from guestwire.kinds import Thing
 from guestwire.kinds.attachment import Attachment
-from guestwire.kinds.mark import RUN
 from guestwire.linux import namespaces
 from guestwire.linux.inotify import ARRIVED, LEFT, Watch
 from guestwire.linux.monitor import Monitor
 from guestwire.picture import Key
+from guestwire.places import RUN
 from guestwire.watch.stale import Stale
 from guestwire.watch.web import Web
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from guestwire.cli.table import FILE, LAB, Argument, Verb
+from guestwire.errors import Problem
 
 __all__ = ["VERB", "run"]
 
@@ -20,7 +21,10 @@ VERB = Verb(
     details="""\
 Only what bears guestwire's mark is removed. It goes on past what can't be removed, and reports it all. As with `up`
 all is as it was, with exit code 1, where this host wouldn't reach a gateway, a DNS server or your ssh client any
-more.""",
+more.
+
+Where others are plugged into what goes, a domain's tap into our bridge or a container's veth, they are named first.
+Their links stay as they are, plugged into nothing.""",
     examples=(
         ("guestwire down", "remove the project of guestwire.yaml in this folder"),
         ("guestwire down --project demo", "remove the project `demo`, wherever its file is"),
@@ -31,9 +35,12 @@ more.""",
 def run(args: Namespace) -> int:
     """Remove it, and say what was done."""
     from guestwire import api
-    from guestwire.cli.terminal import emit
+    from guestwire.cli.terminal import emit, say
     from guestwire.show.words import removed
 
-    made = api.down(args.file, project=args.project, netns=args.netns, guard=not args.no_guard)
+    def warn(warning: Problem) -> None:
+        say(args, f"warning: {warning}")
+
+    made = api.down(args.file, project=args.project, netns=args.netns, guard=not args.no_guard, warn=warn)
     emit(args, made.to_json, lambda: removed(made.project, made.plan))
     return 0

@@ -22,7 +22,13 @@ VERB = Verb(
     "run a program with a NIC of its own, a descriptor or a namespace",
     (
         FILE,
-        Argument("--network", "the network that it is plugged into", value="NAME", required=True),
+        Argument(
+            "--network",
+            "the network that it is plugged into; given again, one more",
+            value="NAME",
+            required=True,
+            several=True,
+        ),
         Argument("--project", "the project, where several are up", value="NAME"),
         Argument(
             "--device",
@@ -31,8 +37,10 @@ VERB = Verb(
             choices=("tap", "macvtap", "tun", "namespace"),
         ),
         Argument("--namespace", "the same as --device namespace: it runs in a namespace of its own"),
-        Argument("--address", "the address; else one is assigned", value="ADDRESS"),
-        Argument("--mac", "the MAC; else one made from the names", value="MAC"),
+        Argument(
+            "--address", "the address; else one is assigned, or the LAN's DHCP asked", value="ADDRESS", several=True
+        ),
+        Argument("--mac", "the MAC; else one made from the names", value="MAC", several=True),
         Argument("--name", "the guest's name; else run-1, run-2 …", value="GUEST"),
         Argument(
             "--queues", "how many descriptors of the NIC it gets, each a queue", value="N", type=_queues, default=1
@@ -47,13 +55,16 @@ The NIC is there for as long as the command runs, and the command's exit code is
 
 Descriptors are 3, 4 … and LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are set as systemd sets them. In the command's
 words {fd} stands for the first number, {fds} for all, as 3:4; {mac}, {address}, {name}, {link} and {network} for what
-their names say. {{fd}} is {fd}; other braces stay as they are.
+their names say. {{fd}} is {fd}; other braces stay as they are. With several networks the descriptors come in their
+order, each called after its network in LISTEN_FDNAMES; {fd:lan}, {mac:lan} … are those of the NIC on `lan`. --address
+and --mac are in their order, too.
 
 What the command does with frames is its own affair: it has the address that {address} says, and nobody sets it. With
 --namespace it has a link that is set up already, with address and default route.
 
 `status` shows it as a guest of kind program. `up` meanwhile leaves its NIC alone; `down` takes it away. Where this
-command is killed, the program goes on, and has its NIC until it ends.""",
+command is killed, the program goes on, and has its NIC until it ends. With --json what it writes to standard output
+goes to standard error, and the document comes at the end: guest, code, nics.""",
     examples=(
         (
             "guestwire run --network lan -- qemu-system-x86_64 -netdev tap,id=n,fd={fd} "
@@ -69,19 +80,25 @@ command is killed, the program goes on, and has its NIC until it ends.""",
 def run(args: Namespace) -> int:
     """Run it; its exit code."""
     from guestwire import api
-    from guestwire.cli.terminal import say
+    from guestwire.cli.terminal import emit, say
+    from guestwire.errors import Problem
+
+    def warn(warning: Problem) -> None:
+        say(args, f"warning: {warning}")
 
     wish = api.Wish(
         args.network,
         device="namespace" if args.namespace else args.device,
         name=args.name,
-        address=args.address,
-        mac=args.mac,
+        addresses=args.address,
+        macs=args.mac,
         queues=args.queues,
         vnet_header=args.vnet_header,
         user=args.user,
+        silent=args.json,
     )
-    code, left = api.run(args.command, wish, path=args.file, project=args.project, netns=args.netns)
-    if left:
-        say(args, f"warning: {left}")
-    return code
+    ran = api.run(args.command, wish, path=args.file, project=args.project, netns=args.netns, warn=warn)
+    if ran.left:
+        say(args, f"warning: {ran.left}")
+    emit(args, ran.to_json, "")
+    return ran.code

@@ -26,7 +26,8 @@ def run(args: Namespace) -> int:
         document = api.host(args.netns)
         emit(args, document, lambda: host(document))
         return 0
-    found = api.status(args.file, lab=args.lab, netns=args.netns)
+    with api.ahead(args.file, making=False) as foreseen:
+        found = api.status(args.file, lab=args.lab, netns=args.netns, foreseen=foreseen)
     document = found.to_json()
     emit(args, document, lambda: standing(document))
     return 0

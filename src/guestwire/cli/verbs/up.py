@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from guestwire.cli.table import FILE, PROJECT, Argument, Verb
 
 if TYPE_CHECKING:
-    from guestwire.linux.stock import Stock
+    from guestwire.api.foreseen import Foreseen
 
 __all__ = ["VERB", "run"]
 
@@ -68,11 +68,11 @@ def run(args: Namespace) -> int:
     """Build it, and say what was done."""
     from guestwire import api
 
-    with api.ahead(args.file) as stock:
-        return _build(args, stock)
+    with api.ahead(args.file, args.project) as foreseen:
+        return _build(args, foreseen)
 
 
-def _build(args: Namespace, stock: Stock | None) -> int:
+def _build(args: Namespace, foreseen: Foreseen) -> int:
     from guestwire import api
     from guestwire.cli.terminal import emit, say, shows_progress, tell
     from guestwire.show.words import accepted, done, waits
@@ -85,7 +85,7 @@ def _build(args: Namespace, stock: Stock | None) -> int:
 
     judged = {"confirm": args.confirm, "keep": args.keep, "guard": not args.no_guard, "tell": doing}
     try:
-        made = api.up(args.file, lab=args.lab, project=args.project, netns=args.netns, stock=stock, **judged)
+        made = api.up(args.file, lab=args.lab, project=args.project, netns=args.netns, foreseen=foreseen, **judged)
     finally:
         doing("")
     judgement = made.judgement()
