@@ -127,8 +127,10 @@ class Sandbox:
         """All that guestwire could leave behind, in every namespace, as text to compare."""
         looked = self.sh(_LOOK).split(_MARK)[1:]
         found = {name: _lasting(name, told) for name, told in (part.split("\n", 1) for part in looked)}
-        found["processes"] = "\n".join(
-            line for line in self.run(*_PS).stdout.splitlines() if not line.startswith("Z") and _PS[-1] not in line
+        found["processes"] = "\n".join(  # whether one is just running doesn't matter, only that it hasn't ended
+            line.split(None, 1)[1]
+            for line in self.run(*_PS).stdout.splitlines()
+            if not line.startswith("Z") and _PS[-1] not in line
         )
         return found
 

@@ -34,6 +34,20 @@ def folder(sandbox: Sandbox) -> Path:
     (there / "cut").write_bytes(b"QFI\xfb\0\0\0\3")
     make = ["qemu-img", "create", "-q", "-f", "qcow2"]
     subprocess.run([*make, "-b", "/etc/shadow", "-F", "raw", "-u", there / "nosy.qcow2", "1M"], check=True)
+    (there / "elsewhere").mkdir()
+    for name, under in {
+        "unsaid": "-b disk -F raw -u",
+        "over": "-b under.qcow2 -F qcow2 -u",
+        "under": "-b gone.qcow2 -F qcow2 -u",
+        "round": "-b round.qcow2 -F qcow2 -u",
+        "packed": "-b notes -F vmdk -u",
+        "away": "-b elsewhere/../../away -F raw -u",
+        "folder": "-b elsewhere -F raw -u",
+        "lying": "-b disk -F qcow2 -u",
+    }.items():
+        subprocess.run([*make, *under.split(), there / f"{name}.qcow2", "1M"], check=True)
+    unsaid = (there / "unsaid.qcow2").read_bytes()
+    (there / "unsaid.qcow2").write_bytes(unsaid.replace(b"\xe2\x79\x2a\xca", b"\x12\x34\x56\x78"))
     subprocess.run([*make, "-o", f"data_file={there / 'data'}", there / "split.qcow2", "1M"], check=True)
     subprocess.run([*make, there / "forged.img", "1M"], check=True)
     return there
@@ -47,7 +61,22 @@ def folder(sandbox: Sandbox) -> Path:
         ("  g: {kind: qemu, image: «notes}", "is no disk image", "another file"),
         ("  g: {kind: qemu, image: «packed}", "it is xz", "unpacked"),
         ("  g: {kind: qemu, image: «cut}", "is cut off", "another file"),
-        ("  g: {kind: qemu, image: «nosy.qcow2}", "has a backing file, /etc/shadow", "qemu-img convert"),
+        (
+            "  g: {kind: qemu, image: «nosy.qcow2}",
+            "has a backing file in another folder, /etc/shadow",
+            "qemu-img convert",
+        ),
+        ("  g: {kind: qemu, image: «away.qcow2}", "has a backing file in another folder, elsewhere/..", "beside it"),
+        (
+            "  g: {kind: qemu, image: «unsaid.qcow2}",
+            "doesn't say of what format disk is",
+            "qemu-img rebase -u -b disk -F",
+        ),
+        ("  g: {kind: qemu, image: «over.qcow2}", "gone.qcow2, which lies under ", "Put it there again"),
+        ("  g: {kind: qemu, image: «round.qcow2}", "go round in a circle", "qemu-img convert"),
+        ("  g: {kind: qemu, image: «packed.qcow2}", "is no image that can be used, but vmdk", "qemu-img convert"),
+        ("  g: {kind: qemu, image: «folder.qcow2}", "can't be opened: Is a directory", "Put it"),
+        ("  g: {kind: qemu, image: «lying.qcow2}", "is no qcow2 image", "qemu-img convert"),
         ("  g: {kind: qemu, image: «split.qcow2}", "has its data in another file", "qemu-img convert"),
         ("  g: {kind: qemu, image: «forged.img, write: true}", "which a guest may have written", "format: qcow2"),
         ("  g: {kind: qemu, image: «disk, format: qcow2}", "is no qcow2 image", "format"),
@@ -95,6 +124,22 @@ def test_a_machine_without_qemu(sandbox: Sandbox, folder: Path, missing: str, pa
     others = {"qemu-system-x86_64", "qemu-img"} - {missing}
     inside = ("env", f"PATH={programs(folder / 'bin', *NEEDED, *others)}")
     refused(sandbox, "up", "--lab", code=69, says=f"`{missing}` is missing", hint=package, inside=inside)
+
+
+def test_machines_that_want_more_memory_together_than_is_free(sandbox: Sandbox, folder: Path) -> None:
+    (folder / "meminfo").write_text("MemTotal: 1048576 kB\nMemAvailable: 90112 kB\n")
+    sandbox.sh("mount --bind meminfo /proc/meminfo")
+    text = HEAD + "  g: {kind: qemu, count: 4, image: disk, memory: 16M}\n  h: {kind: qemu, image: disk, memory: %dM}\n"
+    for memory, said in ((16, None), (48, "have 112 MiB of memory together, and 88 MiB are free")):
+        sandbox.write(text % memory)
+        warnings = [each for each in sandbox.json("plan", "--lab")["warnings"] if "memory" in each]
+        assert len(warnings) == (said is not None), warnings
+        assert all(str(said) in each for each in warnings)
+    sandbox.write(text % 16)
+    sandbox.guestwire("up", "--lab")
+    sandbox.write(text % 48)
+    assert not any("memory together" in each for each in sandbox.json("plan")["warnings"]), "who runs has it already"
+    sandbox.guestwire("down")
 
 
 def test_vhost_that_is_demanded_where_the_kernel_has_none(sandbox: Sandbox, folder: Path) -> None:
@@ -153,4 +198,21 @@ def test_a_machine_that_writes_to_its_image_starts_anew(sandbox: Sandbox, folder
     sandbox.write(HEAD + "  g: {kind: qemu, image: disk, write: true, memory: 32M, nics: [lan]}\n")
     sandbox.guestwire("up")
     assert sandbox.json("status")["guests"][0]["machine"]["memory"] == 32
+    sandbox.guestwire("down")
+
+
+def test_files_with_other_contents_are_noticed(sandbox: Sandbox, folder: Path) -> None:
+    """As those of the same names were when it started: what a machine is to boot from it boots from."""
+    files = {name: idle(folder / name) for name in ("kernel", "image")}
+    keys = ", ".join(f"{name}: {name}" for name in files)
+    sandbox.write(HEAD + f"  g: {{kind: qemu, {keys}, memory: 16M, nics: [lan]}}\n")
+    sandbox.guestwire("up", "--lab")
+    for name, file in files.items():
+        assert sandbox.json("plan")["changes"] == []
+        file.write_bytes(file.read_bytes() + bytes(1 << 10))
+        done = sandbox.guestwire("up")
+        assert f"it restarts, since a machine that runs keeps what it was started with: {name}" in done.stderr.replace(
+            "disks", "image"
+        )
+    assert len(sandbox.sh("ls /var/lib/guestwire/t").split()) == 1, "the overlay over the old image is gone"
     sandbox.guestwire("down")

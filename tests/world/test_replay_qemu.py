@@ -29,7 +29,7 @@ guests:
 IDLE = """
   one:
     kind: qemu
-    image: /run/images/disk
+    image: /run/images/top.qcow2
     memory: 16M
     cpus: 2
     nics: [net, {network: direct, address: []}, {network: direct, address: [], queues: 2}, {network: net, queues: 2}]
@@ -70,7 +70,8 @@ with Monitor(sys.argv[1]) as qmp:
     found = {command: qmp.ask(command) for command in asked}
     cpus = [cpu["props"] for cpu in qmp.ask("query-cpus-fast")]
     boards = [(each["slot"], each["qdev_id"], each["id"]) for bus in found.pop("query-pci") for each in bus["devices"]]
-    disks = [(d["qdev"], d["inserted"]["ro"], d["inserted"]["drv"]) for d in qmp.ask("query-block") if d.get("qdev")]
+    there = [(each["qdev"], each["inserted"]) for each in qmp.ask("query-block") if each.get("qdev")]
+    disks = [(name, told["ro"], told["drv"], told["backing_file_depth"]) for name, told in there]
     found |= {"cpus": cpus, "boards": boards, "disks": disks}
     found["labels"] = sorted(each["label"] for each in qmp.ask("query-chardev"))
 for each in found["query-rx-filter"]:
@@ -100,7 +101,9 @@ def twins(sandbox: Sandbox, second: Sandbox) -> tuple[Sandbox, Sandbox]:
     for each in (sandbox, second):
         each.sh(
             "mount -t sysfs none /sys; mkdir -p /run/images /etc/qemu/firmware;"
-            "cp -p disk /run/images/disk; cp -p disk '/run/images/a, b';"
+            "cp -p disk /run/images/disk; cp -p disk '/run/images/a, b'; cd /run/images;"
+            "qemu-img create -q -f qcow2 -b disk -F raw middle.qcow2;"
+            "qemu-img create -q -f qcow2 -b middle.qcow2 -F qcow2 top.qcow2; touch -d @1 *.qcow2;"
             f"cp {ovmf}/usr/share/qemu/firmware/*.json /etc/qemu/firmware/;"
             f"sed -i s,/usr/share/OVMF,{ovmf}/usr/share/OVMF, /etc/qemu/firmware/*.json"
         )
@@ -115,6 +118,7 @@ def test_commands_that_start_machines(twins: tuple[Sandbox, Sandbox]) -> None:
     replay(second, commands)
     sandbox.guestwire("up", "--lab")
     assert_same(sandbox, second)
+    assert facts(sandbox, "typed", "one")[0]["disks"][0][3] == 3, "its own, and the three that lie under it"
     for guest in ("one", "two", "told", "hidden"):
         assert facts(second, "typed", guest) == facts(sandbox, "typed", guest)
     assert second.sh("ls /dev | grep guestwire || true") == ""

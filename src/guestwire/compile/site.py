@@ -147,7 +147,9 @@ class Site:
 
     def warn(self, where: Where, message: str, hint: str | None = None) -> None:
         """Note something that works and may surprise."""
-        self.warnings.append(self.file.problem(where, message, hint))
+        problem = self.file.problem(where, message, hint)
+        if problem not in self.warnings:
+            self.warnings.append(problem)
 
     def judge(self, chains: Sequence[Chain]) -> None:
         """Warn of the chains that stop what must pass, each with the rules that its owner would add."""

@@ -2,8 +2,12 @@
 
 A guest writes to its disk what it likes, also a header of another format which names a file of the host's as its
 backing file. So a format is never guessed from what a guest may have written: an image that is only read may be known
-by its header, one that is written to is `raw` unless the file says otherwise. And an image whose header names another
-file (a backing file, external data) is refused: opened, it would show the guest whatever the host has there.
+by its header, one that is written to is `raw` unless the file says otherwise.
+
+An image's header may name another file, which lies under it (a backing file): opened, that shows the guest whatever the
+host has there, and the header is by whoever made the image. So it must lie in the image's own folder, or in one of
+that: what is there somebody has put beside the image. Its format must stand in the header, for the same reason as
+above. External data is refused.
 
 The header of qcow2 is that of docs/interop/qcow2.txt, all numbers big-endian. QEMU locks single bytes of an image
 (block/file-posix.c): byte 100 + N by who uses permission N, byte 200 + N by who doesn't share it; its locks belong to
@@ -38,9 +42,16 @@ OTHERS = {
 }
 """What other files begin with, among those that somebody may take for an image."""
 HEADER = struct.Struct(">4sIQIIQ")  # magic, version, the backing file's name's place and length, cluster bits, size
-FEATURES = 72  # where version 3 has its incompatible features
+FEATURES, LENGTH, LENGTH_OF_2 = 72, 100, 72  # where version 3 has its incompatible features, and its header's length
 EXTERNAL_DATA = 1 << 2
+EXTENSION, BACKING_FORMAT = (
+    struct.Struct(">II"),
+    0xE2792ACA,
+)  # what follows the header: type and length, then padding to 8
+FIRST = 1 << 16  # bytes that are read of an image: its first cluster has all of these, and is no longer as a rule
+MOST = 64  # layers of one disk
 OTHER = "Name another file as the image."
+FLAT = "`qemu-img convert -O qcow2 OLD NEW` makes one file of all."
 SECTOR = 512
 BOOTABLE = b"\x55\xaa"  # at the end of the first sector: an MBR, also that beside a GPT
 WRITES = 101  # the byte that who writes to an image has locked: BLK_PERM_WRITE is permission 1
@@ -58,10 +69,14 @@ class Unfit(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """An image: its format, and the size in bytes of the disk that it holds."""
+    """An image: its format, and the size in bytes of the disk that it holds.
+
+    `under` are the files that lie under it, the topmost first, each with its format.
+    """
 
     format: str
     size: int
+    under: tuple[tuple[str, str], ...] = ()
 
 
 def examine(path: str, wanted: str | None, *, written: bool, boots: bool) -> Image:
@@ -73,7 +88,7 @@ def examine(path: str, wanted: str | None, *, written: bool, boots: bool) -> Ima
         with open(path, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and not stat.S_ISBLK(os.fstat(file.fileno()).st_mode):
                 raise Unfit(f"{path} is no file.", OTHER)
-            head = file.read(SECTOR)
+            head = file.read(FIRST)
             length = file.seek(0, os.SEEK_END)
     except OSError as error:
         raise Unfit(f"{path} can't be opened: {error.strerror}.", OTHER) from error
@@ -84,34 +99,80 @@ def examine(path: str, wanted: str | None, *, written: bool, boots: bool) -> Ima
         message = f"{path} begins like a qcow2 image, which a guest may have written there itself."
         raise Unfit(message, "Say which it is: format: qcow2, or format: raw.")
     if is_qcow2 and wanted != "raw":
-        return Image("qcow2", _size_of_qcow2(path, head, length))
+        size, under = _qcow2(path, head, length)
+        return Image("qcow2", size, tuple(_layers(path, under)))
     other = next((name for magic, name in OTHERS.items() if head.startswith(magic)), None)
     if other is not None and wanted is None:
         hint = "`qemu-img convert -O qcow2` makes a qcow2 image of a disk's; one that is packed is unpacked first."
         raise Unfit(f"{path} is no disk image that can be used: it is {other}.", hint)
-    if length < SECTOR or (boots and head[SECTOR - 2 :] != BOOTABLE):
+    if length < SECTOR or (boots and head[SECTOR - 2 : SECTOR] != BOOTABLE):
         message = f"{path} is no disk image: it is neither qcow2 nor a disk with a boot sector."
         raise Unfit(message, "A raw disk without one needs a kernel beside it." if length >= SECTOR else OTHER)
     return Image("raw", length)
 
 
-def _size_of_qcow2(path: str, head: bytes, length: int) -> int:
+def _qcow2(path: str, head: bytes, length: int) -> tuple[int, tuple[str, str] | None]:
+    """The size of a qcow2 image's disk; the file that its header names as lying under it, and that one's format."""
     if len(head) < HEADER.size:
         raise Unfit(f"{path} is cut off: only {length} bytes of a qcow2 image.", OTHER)
     _, version, place, size, _, octets = HEADER.unpack_from(head)
     if version not in (2, 3):
         raise Unfit(f"{path} is qcow2 of version {version}, which isn't known.", OTHER)
     features = int.from_bytes(head[FEATURES : FEATURES + 8]) if version == 3 else 0
-    flat = "`qemu-img convert -O qcow2 OLD NEW` makes one of its own of it."
-    if place:
-        with open(path, "rb") as file:
-            file.seek(place)
-            name = file.read(min(size, 1023)).decode(errors="replace")
-        message = f"{path} has a backing file, {name}: an image may name any file of this host's so."
-        raise Unfit(message, flat)
     if features & EXTERNAL_DATA:
-        raise Unfit(f"{path} has its data in another file: an image may name any file of this host's so.", flat)
-    return int(octets)
+        raise Unfit(f"{path} has its data in another file: an image may name any file of this host's so.", FLAT)
+    if not place:
+        return int(octets), None
+    name = os.fsdecode(head[place : place + size])
+    at = int.from_bytes(head[LENGTH : LENGTH + 4]) if version == 3 else LENGTH_OF_2
+    for kind, content in _extensions(head, at):
+        if kind == BACKING_FORMAT:
+            return int(octets), (name, content.decode(errors="replace"))
+    message = f"{path} doesn't say of what format {name} is, which lies under it; that isn't guessed."
+    raise Unfit(message, f"`qemu-img rebase -u -b {name} -F FORMAT {path}` writes it there.")
+
+
+def _extensions(head: bytes, at: int) -> Iterator[tuple[int, bytes]]:
+    while at + EXTENSION.size <= len(head):
+        kind, length = EXTENSION.unpack_from(head, at)
+        if not kind:
+            return
+        at += EXTENSION.size
+        yield kind, head[at : at + length]
+        at += (length + 7) & ~7
+
+
+def _layers(path: str, under: tuple[str, str] | None) -> Iterator[tuple[str, str]]:
+    """The files that lie under an image, each with its format."""
+    for _ in range(MOST):
+        if under is None:
+            return
+        name, form = under
+        place = os.path.join(os.path.dirname(path), name)
+        folder = os.path.join(os.path.realpath(os.path.dirname(path)), "")
+        if not os.path.realpath(place).startswith(folder):
+            message = (
+                f"{path} has a backing file in another folder, {name}: an image may name any file of this host's so."
+            )
+            raise Unfit(message, f"Have that beside it, or: {FLAT}")
+        under = _layer(path, place, form)
+        yield place, form
+        path = place
+    raise Unfit(f"{path} is the {MOST}th layer of its disk, or the layers go round in a circle.", FLAT)
+
+
+def _layer(path: str, place: str, form: str) -> tuple[str, str] | None:
+    """What the file at `place`, which lies under the image at `path`, names in its turn."""
+    beneath = f"which lies under {path}"
+    try:
+        with open(place, "rb") as file:
+            regular, head = stat.S_ISREG(os.fstat(file.fileno()).st_mode), file.read(FIRST)
+    except OSError as error:
+        raise Unfit(f"{place}, {beneath}, can't be opened: {error.strerror}.", "Put it there again.") from error
+    if form not in FORMATS or not regular or (form == "qcow2" and head[:4] != QCOW2):
+        what = "file" if not regular else f"{form} image" if form in FORMATS else "image that can be used"
+        raise Unfit(f"{place}, {beneath}, is no {what}{'' if form in FORMATS else f', but {form}'}.", FLAT)
+    return _qcow2(place, head, len(head))[1] if form == "qcow2" else None
 
 
 def overlay(path: str) -> tuple[str, int] | None:

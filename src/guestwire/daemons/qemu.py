@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -49,8 +49,8 @@ SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=de
 TYPED_SANDBOX = "on,obsolete=deny,resourcecontrol=deny"  # it is yet to change its user, and to go into the background
 BOARD = "pc"
 FLASH = "flash"
-LOG_SET, FLASH_SET, DISK_SET = 1, 2, 4
-"""The numbers of the sets with the descriptors of the log, of the firmware's two chips, of the disks, of each two."""
+LOG_SET, FLASH_SET, DISK_SET, LAYERS = 1, 2, 4, 100
+"""The numbers of the sets with the descriptors of the log, of the firmware's two chips, of a disk's layers."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,12 @@ class Drive:
     writable: bool
     fd: int | None = None
     backing: Drive | None = None
+
+    def layers(self) -> Iterator[Drive]:
+        """It and what lies under it."""
+        yield self
+        if self.backing is not None:
+            yield from self.backing.layers()
 
 
 def rights(user: int, group: int, groups: Sequence[int] = ()) -> list[str]:
@@ -144,7 +150,7 @@ def start(machine: Machine, fds: Mapping[str, int]) -> list[str]:
     for number, chip in enumerate(machine.flash):
         words += _disk(chip, f"{FLASH}{number}", FLASH_SET + number)
     for number, drive in enumerate(machine.drives):
-        words += [*_disk(drive, f"disk{number}", DISK_SET + 2 * number), *machine.disk(number)]
+        words += [*_disk(drive, f"disk{number}", DISK_SET + LAYERS * number), *machine.disk(number)]
     words += [*machine.boot(fds), *machine.more]
     # Of sh's process setpriv and QEMU are made, one after the other: its pid is theirs.
     return ["setsid", "--fork", "sh", "-c", 'echo $$ >"$0" && exec "$@"', pidfile, "setpriv", *given, *words]

@@ -25,7 +25,7 @@ from typing import Any
 
 from guestwire.linux import tuntap
 
-__all__ = ["Plug", "ask", "asked", "command", "plugged_in", "powered_down", "unplugged"]
+__all__ = ["Plug", "ask", "asked", "plugged_in", "powered_down", "started", "unplugged"]
 
 FIRST = 3
 """The first descriptor that a shell has free."""
@@ -95,7 +95,7 @@ class Plug:
         return ["-netdev", f"tap,{_told(net)}", "-device", f"{card.pop('driver')},{_told(card)}"]
 
 
-def command(words: Sequence[str], netns: str, plugs: Sequence[Plug]) -> list[str]:
+def started(words: Sequence[str], netns: str, plugs: Sequence[Plug]) -> list[str]:
     """The lines that run QEMU's words with NICs; a word that begins with - starts an option."""
     whole = [*words]
     opened: list[str] = []

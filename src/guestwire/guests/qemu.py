@@ -23,7 +23,7 @@ from guestwire.kinds.tap import NOBODY
 from guestwire.kinds.vm import Disk, Vm
 from guestwire.kinds.vmnic import VmNic
 from guestwire.linux.accounts import is_mapped, primary_group, user_number
-from guestwire.linux.machine import memory
+from guestwire.linux.machine import free_memory, memory
 from guestwire.picture import Key, Picture
 from guestwire.places import RUN
 from guestwire.spec.file import File
@@ -187,6 +187,7 @@ class Qemu(BuiltGuest):
     def build(self, site: Site, name: str, seats: list[Seat]) -> None:
         whole = f"{site.project}/{name}"
         user = self._user(site)
+        self._judge_memory(site)
         words, why = self._accelerator(site, whole, user)
         site.add(
             Vm(
@@ -273,6 +274,21 @@ class Qemu(BuiltGuest):
             site.refuse(self.at("memory"), message, "Give it less.")
         return self.memory
 
+    def _judge_memory(self, site: Site) -> None:
+        """Warn where the machines that are to start want more together than there is; said at the first of them."""
+        machines = {each.name: each.guest for each in site.file.expand() if isinstance(each.guest, Qemu)}
+        if self is not next(iter(machines.values())):
+            return
+        wanted = 0
+        for name, guest in machines.items():
+            there = site.seen.get(Key("", site.host, Vm.KIND, f"{site.project}/{name}"))
+            having = there.memory or 0 if isinstance(there, Vm) and there.pid else 0
+            wanted += max(0, guest.memory - having)
+        free = free_memory()
+        if free and wanted > free:
+            message = f"the machines that are to start have {wanted} MiB of memory together, and {free} MiB are free."
+            site.warn(self.at("memory"), message, "They start, but may be killed once they use it: give them less.")
+
     def _user(self, site: Site) -> int:
         number = user_number(self.user or ORDINARY)
         if self.user is None and (number is None or not is_mapped(number)):
@@ -284,17 +300,19 @@ class Qemu(BuiltGuest):
             site.refuse(self.at("user"), message, "Leave user out.")
         return number or 0
 
-    def _file(self, site: Site, key: str) -> str:
-        """The whole path of a file that it names, "" where it names none."""
+    def _file(self, site: Site, key: str) -> tuple[str | int, ...]:
+        """The whole path of a file that it names, its size and time, by which a new one is noticed; else nothing."""
         given = getattr(self, key)
         if not given:
-            return ""
-        path = os.path.join(site.file.folder, os.path.expanduser(given))
+            return ()
+        path = os.path.abspath(os.path.join(site.file.folder, os.path.expanduser(given)))
         try:
-            os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            with open(path, "rb") as file:
+                seen = os.fstat(file.fileno())
         except OSError as error:
             site.refuse(self.at(key), f"{key} {path} can't be opened: {error.strerror}.", "Write another path.")
-        return os.path.abspath(path)
+            return ()
+        return path, seen.st_size, seen.st_mtime_ns
 
     def put(self, path: Where) -> None:
         super().put(path)
@@ -312,13 +330,14 @@ class Qemu(BuiltGuest):
         try:
             found = diskimage.examine(path, self.format, written=self.write, boots=not self.kernel)
             if self.write:
-                yield Disk(path, found.format, True)
+                yield Disk(path, found.format, True, found.under)
                 return
-            over = overlay_file(site.project, name, path)
+            under = ((path, found.format), *found.under)
+            over = overlay_file(site.project, name, *(file for file, _ in under))
         except diskimage.Unfit as error:
             site.refuse(self.at("image"), error.message, error.hint)
             return
         site.add(
             Overlay(netns=site.host, name=over, owner=site.project, backing=path, size=found.size, format=found.format)
         )
-        yield Disk(over, "qcow2", True, path, found.format)
+        yield Disk(over, "qcow2", True, under)

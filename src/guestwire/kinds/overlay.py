@@ -4,7 +4,8 @@ Several guests so start from one image, at once and without a copy, and it stays
 below /var/lib/guestwire (of an ordinary user's lab below ~/.local/state), until the project is taken down: it can fill
 a disk, and what is in /run would fill memory. It outlasts its QEMU, a reboot too.
 
-An overlay is void where its image changes below it, so its file's name has a digest of that one's place, size and time.
+An overlay is void where its image changes below it, so its file's name has a digest of that one's place, size and time,
+and of those that lie under it.
 The image is named in its header for people's tools; guestwire's QEMU is told what lies under it and opens no name.
 """
 
@@ -31,10 +32,10 @@ ROOTS = "/var/lib/guestwire"
 MAKE = 10  # seconds that making one may take
 
 
-def overlay_file(project: str, guest: str, image: str) -> str:
-    """Where the overlay of a guest over that image is, as the image is now."""
-    seen = os.stat(image)
-    told = f"{image}\0{seen.st_size}\0{seen.st_mtime_ns}"
+def overlay_file(project: str, guest: str, *images: str) -> str:
+    """Where the overlay of a guest over an image is, and over those under that, as they are now."""
+    seen = [(image, os.stat(image)) for image in images]
+    told = "".join(f"{image}\0{stat.st_size}\0{stat.st_mtime_ns}" for image, stat in seen)
     digest = hashlib.blake2b(told.encode(errors="surrogateescape"), digest_size=4).hexdigest()
     return f"{_root()}/{project}/{guest}.{digest}.qcow2"
 

@@ -53,13 +53,12 @@ NOTE, ASKED = "vm.json", "asked-to-end"
 
 
 class Disk(NamedTuple):
-    """A disk: its file, that one's format, whether it is written to; and the image that lies under it, or ""."""
+    """A disk: its file, that one's format, whether it is written to; and the images under it, each with its format."""
 
     file: str
     format: str
     writable: bool
-    backing: str = ""
-    backing_format: str = ""
+    under: tuple[tuple[str, str], ...] = ()
 
 
 def folder_of(name: str) -> str:
@@ -71,6 +70,8 @@ def folder_of(name: str) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Vm(Thing):
     """A machine, called PROJECT/GUEST. `memory` is in MiB, `user` is who QEMU runs as; `more` are words of QEMU's.
+
+    `kernel` and `initramfs` are a path, and the size and time of the file as it was.
 
     `why` says why it has that accelerator. `firmware` are UEFI's code and its variables as they are at first; empty, it
     is QEMU's own BIOS.
@@ -86,9 +87,9 @@ class Vm(Thing):
     memory: int | None = fixed()
     cpus: int | None = fixed()
     accelerator: tuple[str, ...] | None = fixed()
-    disks: tuple[tuple[str, str, bool, str, str], ...] | None = fixed()
-    kernel: str | None = fixed()
-    initramfs: str | None = fixed()
+    disks: tuple[tuple[str, str, bool, tuple[tuple[str, str], ...]], ...] | None = fixed()
+    kernel: tuple[str | int, ...] | None = fixed()
+    initramfs: tuple[str | int, ...] | None = fixed()
     append: str | None = fixed()
     user: int | None = fixed()
     group: int | None = fixed()
@@ -193,21 +194,24 @@ class Vm(Thing):
     # Starting
 
     def lacks(self, sock: Socket) -> Problem | None:
-        for program, package in ((qemu.PROGRAM, "qemu-system-x86"), ("setpriv", "util-linux")):
-            if problem := self.without(program, package):
-                return problem
+        if problem := self.without(qemu.PROGRAM, "qemu-system-x86") or self.without("setpriv", "util-linux"):
+            return problem
         if not all(map(os.path.exists, self.firmware or ())):
             message = f"there is no UEFI firmware for guest {self.guest}: QEMU alone comes with a BIOS."
             return Problem(message, f"Install the package {firmware.UEFI_PACKAGE}, or write firmware: bios.")
         for disk in (Disk(*told) for told in self.disks or ()):
-            with contextlib.suppress(OSError):
-                users = diskimage.users(disk.backing or disk.file, write=disk.writable and not disk.backing)
-                for own in noted(f"{self.folder}/{qemu.PIDFILE}"):  # which ends before another begins
-                    users.pop(own, None)
-                if users:
-                    who = next(iter(users.values()))
-                    message = f"{disk.backing or disk.file}, the disk of guest {self.guest}, is in use by {who}."
-                    return Problem(message, "End that first, or give the guest an image of its own.")
+            for file, write in (disk.file, disk.writable), *((file, False) for file, _ in disk.under):
+                if problem := self._in_use(file, write):
+                    return problem
+        return None
+
+    def _in_use(self, file: str, write: bool) -> Problem | None:
+        with contextlib.suppress(OSError):  # an overlay is yet to be made
+            own = list(noted(f"{self.folder}/{qemu.PIDFILE}"))  # which ends before another begins
+            users = [who for pid, who in diskimage.users(file, write=write).items() if pid not in own]
+            if users:
+                message = f"{file}, the disk of guest {self.guest}, is in use by {users[0]}."
+                return Problem(message, "End that first, or give the guest an image of its own.")
         return None
 
     def trial_name(self) -> str:
@@ -225,32 +229,28 @@ class Vm(Thing):
             fds = dict(zip(qemu.SOCKETS, (sock.fileno() for sock in sockets), strict=True))
             said = _open(opened, f"{self.folder}/{qemu.STDERR}", os.O_WRONLY | os.O_CREAT)
             fds[qemu.LOG] = _open(opened, f"{self.folder}/{qemu.LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            for name, path in self._boot.items():
+            machine = self._machine
+            for name, path in machine.files.items():
                 fds[name] = lend(path, int(self.user or 0), int(self.group or 0))
                 opened.callback(os.close, fds[name])
             if self.firmware:
                 shutil.copyfile(self.firmware[1], f"{self.folder}/{qemu.VARIABLES}")
-            machine = self._machine
             flash = [_opened(opened, chip) for chip in machine.flash]
             drives = [_opened(opened, drive) for drive in machine.drives]
-            under = [drive.backing for drive in drives if drive.backing]
-            given = [*fds.values(), *(drive.fd for drive in (*flash, *drives, *under) if drive.fd is not None)]
+            layers = [layer for drive in (*flash, *drives) for layer in drive.layers()]
+            given = [*fds.values(), *(layer.fd for layer in layers if layer.fd is not None)]
             launch_program(qemu.start(replace(machine, drives=drives, flash=flash), fds), said, given)
 
     def _note(self) -> str:
         return json.dumps({**self.to_json(), "state": None})
 
     @property
-    def _boot(self) -> dict[str, str]:
-        """The files of a kernel and an initramfs, where it boots by them."""
-        files = {"kernel": self.kernel, "initramfs": self.initramfs}
-        return {name: path for name, path in files.items() if path}
-
-    @property
     def _machine(self) -> qemu.Machine:
         drives = []
         for disk in (Disk(*told) for told in self.disks or ()):
-            under = qemu.Drive(disk.backing, disk.backing_format, writable=False) if disk.backing else None
+            under = None
+            for file, form in reversed(disk.under):
+                under = qemu.Drive(file, form, writable=False, backing=under)
             drives.append(qemu.Drive(disk.file, disk.format, disk.writable, backing=under))
         chips = ((self.firmware[0], False), (f"{self.folder}/{qemu.VARIABLES}", True)) if self.firmware else ()
         return qemu.Machine(
@@ -259,7 +259,7 @@ class Vm(Thing):
             memory=int(self.memory or 0),
             cpus=int(self.cpus or 1),
             accelerator=self.accelerator or (),
-            files=self._boot,
+            files={name: path[0] for name in ("kernel", "initramfs") if (path := getattr(self, name))},
             drives=drives,
             flash=[qemu.Drive(path, "raw", writable) for path, writable in chips],
             append=self.append,
@@ -338,14 +338,16 @@ class Vm(Thing):
             f"mkdir -p -m 700 {folder}",
             f"printf %s {shlex.quote(self._note())} > {folder}/{NOTE}",
             *([shlex.join(["cp", self.firmware[1], f"{self.folder}/{qemu.VARIABLES}"])] if self.firmware else []),
-            *typed.command(qemu.typed(self._machine), self.netns, [nic.plug() for nic in nics]),
+            *typed.started(qemu.typed(self._machine), self.netns, [nic.plug() for nic in nics]),
             *(line for nic in nics for line in nic.plugged_commands()),
         ]
 
     def change_commands(self, seen: Value) -> list[str]:
         assert isinstance(seen, Vm)
-        woken = [f"kill -CONT {seen.pid}"] if seen.state == "hung" else []
-        return [*woken, typed.asked(self.socket, typed.ask("cont"))]
+        return [
+            *([f"kill -CONT {seen.pid}"] if seen.state == "hung" else []),
+            typed.asked(self.socket, typed.ask("cont")),
+        ]
 
     def delete_commands(self) -> list[str]:
         """Its power button, and QEMU's end where the guest doesn't mind that."""
