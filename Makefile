@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 export PATH := $(PATH):/usr/sbin:/sbin
-.PHONY: help demo test test-slow test-machine fault lint format docs bench bench-build bench-frames bench-watch clean
+.PHONY: help demo test test-slow test-machine fault lint format docs bench bench-build bench-frames bench-watch bench-guests clean
 
 help: ## list these targets
 	@echo "make TARGET, with TARGET one of:"
@@ -68,7 +68,12 @@ bench-watch: ## how long guestwire watch takes to repair what breaks, beside raw
 	@tools/venv.sh dev
 	$(PYTHON) bench/watch.py $(ARGS)
 
-bench: bench-build bench-frames bench-watch ## run all benches
+bench-guests: ## eight virtual machines until all answer, and what of a machine's start is guestwire's own
+	@tools/packages.sh test
+	@tools/venv.sh dev
+	$(PYTHON) bench/guests.py $(ARGS)
+
+bench: bench-build bench-frames bench-watch bench-guests ## run all benches
 
 clean: ## remove what make made, the virtual environment too
 	rm -rf .venv .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
