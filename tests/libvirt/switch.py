@@ -1,11 +1,16 @@
-"""Open vSwitch in a sandbox, without its kernel module: its userspace datapath, from Debian's packages in .cache."""
+"""Open vSwitch in a sandbox, from Debian's packages in .cache: in the other host on its kernel module, here without."""
 
 from __future__ import annotations
+
+import os
 
 from tests.machine.debian import package
 from tests.sandbox import Sandbox
 
-__all__ = ["COMMANDS", "start"]
+__all__ = ["COMMANDS", "DATAPATH", "start"]
+
+DATAPATH = "system" if os.environ.get("GUESTWIRE_MACHINE") else "netdev"
+"""What carries its frames: the kernel's module, or itself."""
 
 COMMANDS = "/run/ovs"
 """Where its commands are in the sandbox: in the PATH of what shall find them."""
@@ -21,7 +26,7 @@ ovsdb-tool create /run/openvswitch/conf.db {schema}
 daemon="--detach --no-chdir --pidfile --log-file=/dev/null"
 ovsdb-server $daemon --remote=punix:/run/openvswitch/db.sock /run/openvswitch/conf.db
 ovs-vsctl --no-wait init
-ovs-vswitchd $daemon --disable-system
+ovs-vswitchd $daemon {without}
 """
 
 
@@ -36,6 +41,7 @@ def start(sandbox: Sandbox) -> None:
     sandbox.sh(
         START.format(
             here=COMMANDS,
+            without="--disable-system" if DATAPATH == "netdev" else "",
             server=server,
             daemon=switch / "usr/lib/openvswitch-switch/ovs-vswitchd",
             tool=tool,

@@ -22,9 +22,9 @@ guests:
   web: {kind: libvirt, nics: [{network: trunks, mac: "52:54:00:00:00:01"}]}
   router: {kind: libvirt, nics: [{network: trunks, portgroup: all, mac: "52:54:00:00:00:02"}]}
 """
-BRIDGE = """
+BRIDGE = f"""
 PATH=/run/ovs:$PATH
-ovs-vsctl --timeout=10 add-br ovsbr0 -- set bridge ovsbr0 datapath_type=netdev
+ovs-vsctl --timeout=10 add-br ovsbr0 -- set bridge ovsbr0 datapath_type={switch.DATAPATH}
 for vlan in 10 20; do
     ovs-vsctl --timeout=10 add-port ovsbr0 v$vlan tag=$vlan -- set interface v$vlan type=internal
     ip address add 10.$vlan.0.1/24 dev v$vlan
@@ -39,12 +39,13 @@ def test_domains_on_open_vswitch(libvirtd: Libvirtd) -> None:
     sandbox = libvirtd.sandbox
     switch.start(sandbox)
     sandbox.sh(BRIDGE)
+    assert f"{switch.DATAPATH}@" in sandbox.sh("PATH=/run/ovs:$PATH; ovs-appctl dpif/show")
     libvirtd.define("web", "nic=*,10.10.0.5/24")
     libvirtd.define("router")
     libvirtd.until_up("web", "router")
     sandbox.write(FILE)
     sandbox.guestwire("up")
-    sandbox.run("ping", "-c", "1", "-w", "15", "10.10.0.5")
+    assert sandbox.answers("10.10.0.5")
     ports = {nic["mac"]: nic["host_link"] for guest in sandbox.json("status")["guests"] for nic in guest["nics"]}
     assert _port(libvirtd, ports["52:54:00:00:00:01"], "tag") == "10"
     assert _port(libvirtd, ports["52:54:00:00:00:02"], "trunks") == "[10, 20]"

@@ -82,8 +82,9 @@ def test_who_was_left_there_has_ended() -> None:
 ETC = {
     "as it is": "true",
     "with files of namespaces": "mkdir -p /etc/netns/a; echo nameserver 192.0.2.1 > /etc/netns/a/resolv.conf",
+    # Where / is one itself, as in the other host, there are as many already.
     "under so many overlays that none more can be": "mkdir /run/a /run/b; mount -t overlay none "
-    "-o lowerdir=/etc,upperdir=/run/a,workdir=/run/b /etc",
+    "-o lowerdir=/etc,upperdir=/run/a,workdir=/run/b /etc || true",
 }
 WRITE = """\
 import os

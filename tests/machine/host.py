@@ -7,6 +7,7 @@ gone afterwards. `run` boots it for one command, and nothing remains.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import socket
@@ -41,7 +42,7 @@ echo o >/proc/sysrq-trigger  # power off
 read -r never </dev/console
 """
 MEMORY, CPUS = 2048, 2  # MiB
-LONGEST = 6 * 3600  # seconds that a command of `make test-machine` gets
+LONGEST = 6 * 3600  # seconds that a command gets where nobody says how many
 
 
 class Ended(NamedTuple):
@@ -150,6 +151,10 @@ def _modules() -> Path:
 
 
 if __name__ == "__main__":
-    ended = run(sys.argv[1:], LONGEST, aloud=True)
+    words = argparse.ArgumentParser(prog="tests.machine.host", description=__doc__.splitlines()[0] if __doc__ else None)
+    words.add_argument("--seconds", type=float, default=LONGEST, help="when the command is ended, wherever it is")
+    words.add_argument("command", nargs=argparse.REMAINDER)
+    given = words.parse_args()
+    ended = run(given.command, given.seconds, aloud=True)
     print(ended.said, end="")
     sys.exit(70 if ended.code is None else ended.code)

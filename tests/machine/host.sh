@@ -33,6 +33,7 @@ case $folder in
     *) mount -t tmpfs -o mode=1777 tmp tmp ;;
 esac
 mkdir -p dev/pts dev/shm
+ln -s /proc/self/fd dev/fd # as udev has it
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 pts dev/pts
 mount -t tmpfs shm dev/shm
 mount -t cgroup2 cgroup sys/fs/cgroup

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 
@@ -117,7 +118,9 @@ def test_rules_are_replaced_under_traffic(host: Sandbox) -> None:
         host.write(FILE % f", forward: [{{host: {8080 + n}, to: a}}]")
         host.guestwire("up")
     host.sh("kill -INT $(cat pid); until grep -q loss pings; do :; done")
-    assert " 0% packet loss" in (host.folder / "pings").read_text()
+    counts = re.search(r"(\d+) packets transmitted, (\d+) received", (host.folder / "pings").read_text())
+    assert counts
+    assert int(counts[1]) - int(counts[2]) <= 1, "but one that is on its way at the end"
     assert host.sh("nft list table inet guestwire-p").count("dport 8083") == 2
 
 
@@ -153,7 +156,7 @@ sysctl -qw net.ipv6.conf.eth0.accept_ra=1
 ip -6 route delete default
 ip netns exec out dnsmasq --conf-file=/dev/null --user=root --group= --port=0 --bind-interfaces --interface=eth0 \
     --except-interface=lo --enable-ra --dhcp-range=2001:db8:1::,ra-only --ra-param=eth0,5,600 --pid-file=/run/ra.pid
-timeout 10 sh -c 'ip -6 monitor route | grep -m1 -q "default.*proto ra"' & wait=$!
+timeout 60 sh -c 'ip -6 monitor route | grep -m1 -q "default.*proto ra"' & wait=$!
 ip -6 route show default proto ra | grep -q via || wait $wait
 """
 

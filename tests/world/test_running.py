@@ -203,6 +203,7 @@ def test_a_machine_boots_on_two_descriptors(sandbox: Sandbox) -> None:
         sandbox.sh("until ip netns exec lan ping -q -c1 -W1 192.0.2.77; do :; done")
         sandbox.sh("kill $(pidof qemu-system-x86_64)")
         assert running.wait(30) == 0
+    sandbox.sh("until ip link show p-net | grep -q NO-CARRIER; do :; done")  # the kernel takes up to a second to say so
     assert sandbox.snapshot() == before
 
 

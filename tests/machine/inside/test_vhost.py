@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sandbox import Sandbox
-from tests.world.consoles import idle
+from tests.world.consoles import idle, machine
 from tests.world.test_replay import assert_same, replay
 
 FILE = """
@@ -23,6 +23,21 @@ guests:
       - {network: lan, vhost: false}
       - {network: direct, vhost: true, queues: 2}
       - {network: lan, model: e1000}
+"""
+
+BOOTED = f"""
+name: lab
+networks:
+  with: {{type: bridge, subnet: 10.77.0.0/24}}
+  without: {{type: bridge, subnet: 10.78.0.0/24}}
+  direct: {{type: macvtap, uplink: eth0}}
+guests:
+  g: {
+    machine(
+        "[{network: with, vhost: true}, {network: without, vhost: false}, {network: direct, vhost: true}]",
+        *("nic=eth0,10.77.0.9/24", "nic=eth1,10.78.0.9/24", "nic=eth2,192.0.2.99/24"),
+    )
+}
 """
 
 
@@ -43,6 +58,20 @@ def test_vhost_where_the_kernel_has_it(sandbox: Sandbox) -> None:
     assert sandbox.json("plan")["changes"] == [], "what is demanded is there"
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_frames_go_with_it_and_without_it(sandbox: Sandbox) -> None:
+    """A machine within the emulated one takes minutes to boot."""
+    sandbox.write(BOOTED)
+    sandbox.guestwire("up", "--lab")
+    assert sandbox.answers("10.77.0.9", "lab-host", 900)
+    assert sandbox.answers("10.78.0.9", "lab-host")
+    assert sandbox.answers("192.0.2.99", "lab-lan")
+    (guest,) = sandbox.json("status")["guests"]
+    assert [nic["vhost"] for nic in guest["nics"]] == [True, False, True]
+    sandbox.guestwire("down")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""VLANs on a bridge: a trunk's guest, drift and its repair, and nothing left where guestwire is broken off."""
+"""VLANs on a bridge: tags on the wire, a trunk's guest, a bridge that isn't ours, drift repaired, no leftovers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,48 @@ TRUNK = """ip -n tags-trunk link add link eth0 name red type vlan id 10
     ip netns exec tags-trunk ping -c 1 -w 5 10.10.1.1
     ip -n tags-trunk link delete red
     ip -n tags-red address delete 10.10.1.1/24 dev eth0"""
+BLUE = "  blue: {nics: [{network: lan, vlan: 20, address: 10.10.0.2/24}]}\n"
 FEW = 3
+TRUNK_PORT = """ip netns add ten
+    ip netns add twenty
+    ip {lan} link add link {link} name red netns ten type vlan id 10
+    ip {lan} link add link {link} name blue netns twenty type vlan id 20
+    ip -n ten address add 10.10.0.9/24 dev red
+    ip -n twenty address add 10.10.0.8/24 dev blue
+    ip -n ten link set red up
+    ip -n twenty link set blue up"""
+"""What is on the other end of a cable that carries VLANs 10 and 20, both with their tags."""
+FOREIGN = """ip link add br0 type bridge vlan_filtering {filtering} vlan_default_pvid 0
+    ip link set br0 up
+    ip link add eth0 type veth peer name far
+    ip link set far up
+    ip link set eth0 master br0 up
+    bridge vlan add dev eth0 vid 10
+    bridge vlan add dev eth0 vid 20"""
+ON_FOREIGN = """\
+name: tags
+networks:
+  lan: {type: bridge, uplink: br0, vlans: true}
+guests:
+  red: {nics: [{network: lan, vlan: 10, address: 10.10.0.1/24}]}
+  blue: {nics: [{network: lan, vlan: 20, address: 10.10.0.2/24}]}
+"""
+
+
+def _tags_lead_to_their_vlans(sandbox: Sandbox) -> None:
+    """On the cable's other end there are two namespaces with addresses of one subnet, told apart by the tag alone."""
+    for guest, own, other in (("red", "10.10.0.9", "10.10.0.8"), ("blue", "10.10.0.8", "10.10.0.9")):
+        assert sandbox.answers(own, f"tags-{guest}"), guest
+        assert not sandbox.answers(other, f"tags-{guest}", 2), guest
 
 
 @pytest.mark.timeout(400)
 def test_a_trunk_reaches_its_vlans_and_what_is_otherwise_is_repaired(sandbox: Sandbox) -> None:
-    sandbox.write(FILE)
+    sandbox.write(FILE + BLUE)
     sandbox.guestwire("up", "--lab")
     sandbox.sh(TRUNK)
+    sandbox.sh(TRUNK_PORT.format(lan="-n tags-lan", link="eth0"))
+    _tags_lead_to_their_vlans(sandbox)
     with watching(sandbox) as watch:
         watch.breaks("bridge -n tags-host vlan del dev tags-red.0 vid 10", "vlans: none → 10")
         watch.breaks("bridge -n tags-host vlan add dev tags-lan vid 77 self", "vlans: 1, 77 tagged → 1")
@@ -41,6 +75,25 @@ def test_a_trunk_reaches_its_vlans_and_what_is_otherwise_is_repaired(sandbox: Sa
         watch.breaks("ip -n tags-host link set tags-trunk.0 nomaster", "master: none → tags-lan")
         watch.breaks("ip -n tags-host link delete tags-lan", "bridge tags-lan in namespace tags-host was gone")
     assert sandbox.json("plan")["changes"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_bridge_that_is_there_keeps_its_vlans_and_takes_those_of_guests(sandbox: Sandbox) -> None:
+    sandbox.sh(FOREIGN.format(filtering=0))
+    sandbox.write(ON_FOREIGN)
+    told = sandbox.guestwire("up", check=False).stderr
+    assert "bridge br0 tells no VLANs apart (vlan_filtering is off)" in told
+    sandbox.sh("ip link set br0 type bridge vlan_filtering 1")
+    sandbox.sh(TRUNK_PORT.format(lan="", link="far"))
+    vlans = sandbox.sh("bridge vlan show")
+    before = sandbox.snapshot()
+    sandbox.guestwire("up")
+    _tags_lead_to_their_vlans(sandbox)
+    assert sandbox.json("plan")["changes"] == []
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+    assert sandbox.sh("bridge vlan show") == vlans
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""What bench/guests.py measures: virtual machines that start."""
