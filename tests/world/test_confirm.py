@@ -295,3 +295,33 @@ def test_with_nothing_to_do_nothing_waits(sandbox: Sandbox) -> None:
 def test_seconds_are_a_whole_number(word: str, sandbox: Sandbox) -> None:
     sandbox.write(FILE)
     assert sandbox.guestwire("up", "--lab", f"--confirm={word}", check=False).returncode == 64
+
+
+def test_one_that_cannot_be_settled_keeps_no_other_from_it(sandbox: Sandbox) -> None:
+    text = "name: %s\nguests: {a: {}}\n"
+    for name, place in (("first", []), ("second", ["--lab"])):
+        sandbox.write(text % name)
+        sandbox.guestwire("up", *place, check=False, env={"GUESTWIRE_FAULT": "kill:3"})
+    journal = Path("/run/guestwire/first/journal")
+    sandbox.sh(f"echo '{{}}' > {journal}")
+    for words in (("list",), ("up",), ("confirm",)):
+        told = sandbox.guestwire(*words, check=False)
+        assert (told.returncode, str(journal) in told.stderr) == (69, True), words
+    told = sandbox.guestwire("rollback", check=False)
+    assert told.returncode == 69
+    assert "settled all the same: second: all was undone." in told.stderr
+    sandbox.sh(f"rm {journal}")
+    sandbox.guestwire("down", "--project", "first")  # found by its marks
+    assert sandbox.json("list")["projects"] == []
+
+
+def test_nothing_is_kept_where_one_of_several_was_broken_off(sandbox: Sandbox) -> None:
+    sandbox.write("name: waits\nguests: {a: {}}\n")
+    sandbox.guestwire("up", "--confirm", "60")
+    with_journal = "import sys; from guestwire.apply import Store; print(bool(Store('waits').journal()))"
+    sandbox.sh("mkdir -p /run/guestwire/zz; cp /run/guestwire/waits/journal /run/guestwire/zz/journal")
+    sandbox.sh("sed -i '/^waiting/d' /run/guestwire/zz/journal")
+    assert sandbox.guestwire("confirm", check=False).returncode == 75
+    assert sandbox.python(with_journal).stdout == "True\n"
+    sandbox.sh("rm -r /run/guestwire/zz")
+    sandbox.guestwire("rollback")

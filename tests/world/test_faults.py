@@ -184,7 +184,7 @@ def test_after_a_kill_the_next_command_names_the_journal_until_it_is_settled(san
         assert "journal is unsettled" in refused.stderr
         assert "guestwire rollback --project three" in refused.stderr
     assert sandbox.json("list")["projects"][0]["unsettled"]
-    assert "`guestwire rollback` takes it back" in sandbox.guestwire("list").stdout
+    assert "`guestwire rollback` takes it back, or ends it" in sandbox.guestwire("list").stdout
     assert "all was undone" in sandbox.guestwire("rollback").stdout
     assert sandbox.snapshot() == before
     assert sandbox.json("rollback") == {"settled": []}

@@ -300,3 +300,14 @@ def test_what_cant_be_is_said(host: Sandbox) -> None:
     host.guestwire("down")
     done = host.guestwire("run", "--network", "net", "--", "true", check=False)
     assert (done.returncode, "project p is not up" in done.stderr) == (65, True)
+
+
+@pytest.mark.parametrize("name", ["lan", "Host", "a b", "web-1"])
+def test_a_name_that_is_somebody_elses_is_refused(name: str, sandbox: Sandbox) -> None:
+    sandbox.write("name: p\nnetworks: {n: {type: bridge, subnet: 10.1.0.0/24}}\nguests: {web: {count: 2, nics: [n]}}\n")
+    sandbox.guestwire("up", "--lab")
+    refused = sandbox.guestwire("run", "--network", "n", "--name", name, "--namespace", "--", "true", check=False)
+    assert refused.returncode == 64
+    assert name in refused.stderr
+    assert sandbox.json("status")["drift"] == []
+    sandbox.guestwire("down")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -172,12 +173,20 @@ def _on_the_host(project: str, guest: str) -> tuple[str, dict[str, str]] | None:
 
 
 def pcap(guest: str, out: BinaryIO, *, count: int | None = None) -> Captured:
-    """Write the frames of a guest's NIC ("web", "web:eth1") to `out` until `count`, the reader or a signal ends it."""
+    """Write the frames of a guest's NIC ("web", "web:eth1") to `out` until `count`, the reader or a signal ends it.
+
+    Raises Unavailable where the NIC goes down or away.
+    """
     netns, link = find_nic(guest)
     with Kernel() as kernel:
         with kernel.inside(netns):
             sock = watch(link)
         try:
             return capture(sock, out, count=count)
+        except OSError as error:
+            if error.errno not in (errno.ENETDOWN, errno.ENODEV, errno.ENXIO):
+                raise
+            message = f"{link} of {guest} is down, or has gone."
+            raise Unavailable(message, hint="`guestwire status` says how its NICs stand.") from error
         finally:
             sock.close()

@@ -12,7 +12,7 @@ from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_u
 from guestwire.api.outcome import Outcome
 from guestwire.api.work import at_work, get_in, related
 from guestwire.apply import Store, apply, projects
-from guestwire.errors import Problem
+from guestwire.errors import FileError, Problem
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
@@ -93,4 +93,7 @@ def _which(path: str | None, project: str | None, netns: str | None) -> tuple[st
         return where.project, where.host, where.lab
     get_in(project, lab=False, changes=True)
     state = Store(project).standing()
+    if state is not None and netns not in (None, state.host):
+        place = f"on host {state.host}" if state.host else "on this host"
+        raise FileError(f"project {project} is up {place}, not on {netns}.", hint="Leave --netns out.")
     return (project, state.host, state.lab) if state else (project, netns or "", False)

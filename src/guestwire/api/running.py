@@ -36,8 +36,10 @@ from guestwire.linux.kernel import Kernel
 from guestwire.linux.processes import started
 from guestwire.nearest import nearest
 from guestwire.picture import Desired
+from guestwire.places import PLACES
 from guestwire.plan import Plan, make_plan
 from guestwire.spec.report import quote
+from guestwire.spec.scalars import name_fault
 from guestwire.watch.web import Web, part
 
 __all__ = ["Ran", "Wish", "run"]
@@ -183,14 +185,23 @@ class _Nics:
         if self.is_namespace and (wish.queues > 1 or wish.vnet_header):
             option = "--queues" if wish.queues > 1 else "--vnet-header"
             raise UsageError(f"{option} is about a descriptor, and a namespace has a link.", hint="Leave it out.")
-        if wish.name in self.where.file.guests:
-            raise UsageError(f"there is a guest {wish.name} already.", hint="Give the program another --name.")
+        other = "Give the program another --name."
+        if wish.name and (fault := name_fault(wish.name, "program")):
+            raise UsageError(f"--name: {fault[0]}", hint=fault[1])
+        if wish.name and wish.name.lower() in PLACES:
+            raise UsageError(f"{wish.name} means the {wish.name} itself.", hint=other)
+        if wish.name and self._is_guest(wish.name):
+            raise UsageError(f"there is a guest {wish.name} already.", hint=other)
 
     def _free_name(self) -> str:
         number = 1
-        while (name := f"run-{number}") in self.where.file.guests:
+        while self._is_guest(name := f"run-{number}"):
             number += 1
         return name
+
+    def _is_guest(self, name: str) -> bool:
+        """Whether the file has one of that name, of a `count` too."""
+        return name in self.where.file.guests or self.where.file.instance(name) is not None
 
     def _guest(self, addresses: Sequence[str | Sequence[str]], macs: Sequence[str]) -> dict[str, Any]:
         """The guest that the program is, in a file's words."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from guestwire import rootless
 from guestwire.api.work import get_in, lock_of
 from guestwire.apply import Journal, Store, projects, settle, tidy
-from guestwire.errors import Busy, Rejected
+from guestwire.errors import Busy, GuestwireError, Problem, Rejected, UsageError
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 
@@ -20,16 +20,24 @@ LOST = "Where its time was over, all is as it was before."
 def rollback(project: str | None = None) -> list[str]:
     """Settle what commands that were broken off left behind, of one project or of all; says what was settled, and how.
 
-    A change that waits to be confirmed is taken back. Raises Refused with all that could not be done; what is left then
-    stays in the journal, to be tried again.
+    A change that waits to be confirmed is taken back. One that can't be settled doesn't keep the others from it:
+    Refused, or Busy, with all that could not be done comes at the end; what is left then stays in its journal, to be
+    tried again.
     """
-    settled = []
+    settled: list[str] = []
+    failed: list[GuestwireError] = []
     for store in _unsettled(project):
-        with _locked(store) as journal:
-            if journal is not None:
-                how = "all was undone" if settle(store) else "finished, as it was past undoing"
-                settled.append(f"{store.project}: {how}.")
+        try:
+            with _locked(store) as journal:
+                if journal is not None:
+                    how = "all was undone" if settle(store) else "finished, as it was past undoing"
+                    settled.append(f"{store.project}: {how}.")
+        except GuestwireError as error:
+            failed.append(error)
     tidy()
+    if failed:
+        told = [Problem(f"settled all the same: {each}") for each in settled]
+        raise type(failed[0])(*(problem for error in failed for problem in error.problems), *told) from failed[0]
     return settled
 
 
@@ -40,15 +48,14 @@ def confirm(project: str | None = None) -> list[str]:
     whole; nothing is done then. Raises Refused as `rollback` does.
     """
     confirmed = []
-    for store in _unsettled(project):
+    stores = _unsettled(project)
+    for store in stores:  # all, before the first is kept for good
+        _see_whole(store, store.journal())
+    for store in stores:
         with _locked(store) as journal:
             if journal is None:
                 continue
-            if not (journal.waits or journal.committed):
-                raise Busy(
-                    f"a change of project {store.project} was broken off before it was whole (process {journal.pid}).",
-                    hint=f"`guestwire rollback --project {store.project}` takes it back.",
-                )
+            _see_whole(store, journal)
             if not journal.committed:
                 store.commit()
             settle(store)
@@ -58,13 +65,26 @@ def confirm(project: str | None = None) -> list[str]:
     return confirmed
 
 
+def _see_whole(store: Store, journal: Journal | None) -> None:
+    if journal is not None and not (journal.waits or journal.committed):
+        raise Busy(
+            f"a change of project {store.project} was broken off before it was whole (process {journal.pid}).",
+            hint=f"`guestwire rollback --project {store.project}` takes it back.",
+        )
+
+
 def _unsettled(project: str | None) -> list[Store]:
-    """The stores of the project, or of all on this host, that have a journal; in an ordinary user's lab where it is."""
+    """The stores of the project, or of all on this host, that have a journal; in an ordinary user's lab where it is.
+
+    Raises UsageError where such a user has several labs and names none: each is on a host of its own.
+    """
     mine = [holder.project for holder in rootless.holders()] if not capable() else []
     if mine and (project in mine or len(mine) == 1):
         get_in(project or mine[0], lab=False, changes=True)
+    elif project is None and mine:
+        raise UsageError("you have several labs.", hint=f"Say which is meant: --project {' or '.join(sorted(mine))}.")
     stores = [Store(name) for name in (projects() if project is None else [project])]
-    return [store for store in stores if store.journal() is not None]
+    return [store for store in stores if store.has_journal]
 
 
 @contextmanager

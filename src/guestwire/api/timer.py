@@ -32,7 +32,7 @@ from typing import Any
 from guestwire.api.work import lock_of
 from guestwire.apply import Journal, Store, Timer, settle
 from guestwire.daemons import systemd
-from guestwire.errors import Busy, Problem, Refused, Unavailable
+from guestwire.errors import Busy, GuestwireError, Problem, Unavailable
 from guestwire.linux.inotify import Watch
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.processes import started
@@ -222,7 +222,7 @@ def _take_back(store: Store, first: Journal) -> None:
                 return
         except Busy:
             pass
-        except (Refused, OSError):
+        except (GuestwireError, OSError):  # a daemon that can't be asked now, too
             tries, pause = tries + 1, PAUSE
         select.poll().poll(pause * 1000)
 

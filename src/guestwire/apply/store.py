@@ -260,13 +260,31 @@ class Store:
         except FileNotFoundError:
             return None
 
+    @property
+    def has_journal(self) -> bool:
+        """Whether there is a journal of an unsettled change, that can be read or not."""
+        return os.path.exists(self._journal)
+
     def journal(self) -> Journal | None:
-        """The journal of an unsettled change, or None."""
+        """The journal of an unsettled change, or None. Raises Unavailable where what is there can't be read."""
         try:
             with open(self._journal) as file:
-                first, *rest, _ = file.read().split("\n")  # a commit that found no room for its end is none
+                return self._parsed(file.read())
         except FileNotFoundError:
             return None
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            message = (
+                f"{self._journal} can't be read ({error}): another version of guestwire wrote it, or somebody else."
+            )
+            hint = (
+                f"Settle project {self.project} with that version's `guestwire rollback`. Or remove the file: what the "
+                f"change has made is found by its marks then, and `guestwire down --project {self.project}` ends it, "
+                "but nothing that it borrowed is given back."
+            )
+            raise Unavailable(message, hint=hint) from error
+
+    def _parsed(self, text: str) -> Journal:
+        first, *rest, _ = text.split("\n")  # a commit that found no room for its end is none
         head = json.loads(first)
         said = dict([*line.split(), ""][:2] for line in rest if not line.startswith("["))
         deadline = float(said["waiting"]) if "waiting" in said else None

@@ -138,7 +138,7 @@ def _finish(kernel: Kernel, acts: Iterable[Act], store: Store, after: State | No
             act.do(kernel)
         _check(kernel)
     except OSError as error:
-        raise Refused(*_told([_first(kernel, error)]), hint="`guestwire rollback` goes on from there.") from error
+        raise Refused(*_told([_first(kernel, error)], "`guestwire rollback` goes on from there.")) from error
     try:
         fault.strike(kernel, write=True)
         store.write(after)

@@ -33,7 +33,8 @@ __all__ = [
 MOST_LINES = 40  # of a list that says one thing a line; the rest is counted
 ADVICE = {
     "waiting": "Waiting: `guestwire confirm` keeps it, `rollback` doesn't.",
-    "unsettled": "Unsettled: a change was broken off; `guestwire rollback` takes it back.",
+    "unsettled": "Unsettled: a change was broken off; `guestwire rollback` takes it back, or ends it where it was past "
+    "undoing.",
     "kept": "Kept: only libvirt has something of it yet, as after a reboot. `guestwire up` with its file builds it "
     "again, `guestwire down --project NAME` takes that away.",
 }

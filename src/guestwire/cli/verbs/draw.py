@@ -8,6 +8,7 @@ import sys
 from argparse import Namespace
 
 from guestwire.cli.table import FILE, LAB, Argument, Verb
+from guestwire.places import DEFAULT_FILE
 
 __all__ = ["VERB", "run"]
 
@@ -36,7 +37,7 @@ def run(args: Namespace) -> int:
     from guestwire.show.svg import svg
     from guestwire.show.text import text
 
-    a_file = args.file is not None or os.path.exists("guestwire.yaml")
+    a_file = args.file is not None or args.lab or os.path.exists(DEFAULT_FILE)
     picture = api.picture(args.file, lab=args.lab, netns=args.netns) if a_file else api.everything(args.netns)
     if args.format == "svg":
         drawn = svg(picture)
