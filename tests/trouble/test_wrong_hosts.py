@@ -110,10 +110,9 @@ def test_wifi(sandbox: Sandbox) -> None:
     folder = "/sys/class/net"
     sandbox.sh(f"ip link add wlan0 type ifb; mount -t tmpfs none {folder}; mkdir -p {folder}/wlan0/phy80211")
     prelude = """\
-import guestwire.observe.observe
-observe = sys.modules["guestwire.observe.observe"]
-dump = observe.dump_links
-observe.dump_links = lambda sock: [m._replace(kind="" if m.name == "wlan0" else m.kind) for m in dump(sock)]
+from guestwire.linux import reading
+dump = reading.dump_links
+reading.dump_links = lambda sock: [m._replace(kind="" if m.name == "wlan0" else m.kind) for m in dump(sock)]
 """
     refused(sandbox, "up", code=65, says="uplink wlan0 is Wi-Fi", hint="without uplink", at=at, prelude=prelude)
 
