@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +29,8 @@ __all__ = [
     "families",
     "load",
     "names",
+    "number",
+    "queues",
     "within",
 ]
 
@@ -171,6 +173,22 @@ def load(name: str) -> VerbModule:
     close = nearest(first, sorted({each.partition(" ")[0] for each in names()}))
     hint = f"Did you mean `{close}`?" if close else "`guestwire --help` lists the verbs."
     raise UsageError(f"there is no verb `{first}`.", hint=hint)
+
+
+def number(what: str, least: int, most: int | None = None) -> Callable[[str], int]:
+    """What reads an option's whole number of `what`; out of bounds, or no number, is an error that says the bounds."""
+
+    def read(word: str) -> int:
+        if not word.isdecimal() or int(word) < least or (most is not None and int(word) > most):
+            bounds = f"{least} or more" if most is None else f"{least} to {most}"
+            raise ArgumentTypeError(f"`{word}` is no number of {what}: {bounds}")
+        return int(word)
+
+    return read
+
+
+queues = number("queues", 1, 256)
+"""What reads how many queues a tap shall have (MAX_TAP_QUEUES in drivers/net/tun.c)."""
 
 
 @cache

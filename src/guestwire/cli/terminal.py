@@ -11,7 +11,7 @@ from typing import TextIO
 
 from guestwire.errors import Refused, UsageError
 
-__all__ = ["ask", "colours", "emit", "put", "say", "settle_output", "shows_progress", "tell"]
+__all__ = ["ask", "colours", "emit", "probed", "put", "say", "settle_output", "shows_progress", "tell"]
 
 
 def emit(
@@ -63,6 +63,15 @@ def ask(args: Namespace, question: str) -> None:
 def shows_progress(args: Namespace) -> bool:
     """Whether progress is shown: on a terminal only, and not with `--quiet` or `--json`."""
     return bool(sys.stderr and sys.stderr.isatty()) and not (args.quiet or args.json)
+
+
+def probed(args: Namespace) -> Callable[[int, int], None] | None:
+    """What shows how many probes are done, of how many; None where no progress is shown."""
+
+    def progress(done: int, total: int) -> None:
+        tell(f"\r{done:,} of {total:,} probes" if done < total else "\r\033[K")
+
+    return progress if shows_progress(args) else None
 
 
 def colours(stream: TextIO) -> bool:

@@ -24,12 +24,9 @@ trip: an answer from that address.""",
 def run(args: Namespace) -> int:
     """Measure, and print the matrix."""
     from guestwire import api
-    from guestwire.cli.terminal import colours, emit, shows_progress, tell
+    from guestwire.cli.terminal import colours, emit, probed
     from guestwire.show.matrix import matrix
 
-    def progress(done: int, total: int) -> None:
-        tell(f"\r{done:,} of {total:,} probes" if done < total else "\r\033[K")
-
-    report = api.check(args.file, lab=args.lab, netns=args.netns, progress=progress if shows_progress(args) else None)
+    report = api.check(args.file, lab=args.lab, netns=args.netns, progress=probed(args))
     emit(args, report.to_json, lambda: matrix(report, colour=colours(sys.stdout)))
     return report.code

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 
-from guestwire.cli.table import LAB, Argument, Verb
+from guestwire.cli.table import LAB, Argument, Verb, number
 
 __all__ = ["VERB", "run"]
-
-
-def _seconds(word: str) -> float:
-    if not word.isdecimal():
-        raise ArgumentTypeError(f"`{word}` is no number of seconds: 0 or more")
-    return float(word)
 
 
 VERB = Verb(
@@ -22,7 +16,10 @@ VERB = Verb(
         Argument("GUEST", "the guest's name, or PROJECT/GUEST where two projects have one of that name"),
         LAB,
         Argument(
-            "--wait", "how long a virtual machine's agent gets to answer; 5 by default", value="SECONDS", type=_seconds
+            "--wait",
+            "how long a virtual machine's agent gets to answer; 5 by default",
+            value="SECONDS",
+            type=number("seconds", 0),
         ),
     ),
     details=(

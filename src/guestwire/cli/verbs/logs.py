@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 
-from guestwire.cli.table import LAB, Argument, Verb
+from guestwire.cli.table import LAB, Argument, Verb, number
 from guestwire.errors import UsageError
 
 __all__ = ["VERB", "run"]
-
-
-def _lines(word: str) -> int:
-    if not word.isdecimal():
-        raise ArgumentTypeError(f"`{word}` is no number of lines: 0 or more")
-    return int(word)
 
 
 VERB = Verb(
@@ -22,7 +16,7 @@ VERB = Verb(
     (
         Argument("GUEST", "the guest's name, or PROJECT/GUEST where two projects have one of that name"),
         LAB,
-        Argument("--lines", "only the last so many", value="N", type=_lines),
+        Argument("--lines", "only the last so many", value="N", type=number("lines", 0)),
         Argument("--follow", "go on with what comes, until the guest ends"),
         Argument("--qemu", "what its QEMU has said instead: why it ended, say"),
     ),

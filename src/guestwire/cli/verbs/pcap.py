@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 
-from guestwire.cli.table import LAB, Argument, Verb
+from guestwire.cli.table import LAB, Argument, Verb, number
 from guestwire.errors import UsageError
 
 __all__ = ["VERB", "run"]
-
-
-def _count(word: str) -> int:
-    if not word.isdecimal() or int(word) < 1:
-        raise ArgumentTypeError(f"`{word}` is no number of frames: 1 or more")
-    return int(word)
 
 
 VERB = Verb(
@@ -23,7 +17,7 @@ VERB = Verb(
     (
         Argument("GUEST[:NIC]", "the guest, and which of its NICs; the first by default"),
         LAB,
-        Argument("--count", "end after so many frames", value="N", type=_count),
+        Argument("--count", "end after so many frames", value="N", type=number("frames", 1)),
     ),
     examples=(
         ("guestwire pcap web | wireshark -k -i -", "watch the frames of `web` as they come"),

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 
-from guestwire.cli.table import FILE, Argument, Verb
+from guestwire.cli.table import FILE, Argument, Verb, queues
 
 __all__ = ["VERB", "run"]
-
-MOST = 256  # MAX_TAP_QUEUES, drivers/net/tun.c
-
-
-def _queues(word: str) -> int:
-    if not word.isdecimal() or not 1 <= int(word) <= MOST:
-        raise ArgumentTypeError(f"`{word}` is no number of queues: 1 to {MOST}")
-    return int(word)
-
 
 VERB = Verb(
     "run",
@@ -43,7 +34,11 @@ VERB = Verb(
         Argument("--mac", "the MAC; else one made from the names", value="MAC", several=True),
         Argument("--name", "the guest's name; else run-1, run-2 …", value="GUEST"),
         Argument(
-            "--queues", "how many descriptors of the NIC it gets, each a queue", value="N", type=_queues, default=1
+            "--queues",
+            "how many descriptors of the NIC it gets, each a queue",
+            value="N",
+            type=queues,
+            default=1,
         ),
         Argument("--vnet-header", "each frame has a virtio-net header before it, as a hypervisor wants it"),
         Argument("--user", "run it as this user, by name or number", value="USER"),

@@ -29,14 +29,10 @@ on this kernel; then all of it goes. This host is only read. What couldn't be co
 def run(args: Namespace) -> int:
     """Rehearse, and print what came of it."""
     from guestwire import api
-    from guestwire.cli.terminal import colours, emit, say, shows_progress, tell
+    from guestwire.cli.terminal import colours, emit, probed, say, tell
     from guestwire.show.rehearsed import rehearsed
 
-    def progress(done: int, total: int) -> None:
-        tell(f"\r{done:,} of {total:,} probes" if done < total else "\r\033[K")
-
-    shown = progress if shows_progress(args) else None
-    found = api.rehearse(args.file, project=args.project, netns=args.netns, progress=shown)
+    found = api.rehearse(args.file, project=args.project, netns=args.netns, progress=probed(args))
     for warning in found.outcome.warnings if found.outcome else ():
         say(args, f"warning: {warning}")
     guarded = found.outcome.to_json().get("guard", ()) if found.outcome else ()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from guestwire.cli.table import FILE, PROJECT, Argument, Verb
+from guestwire.cli.table import FILE, PROJECT, Argument, Verb, number
 
 if TYPE_CHECKING:
     from guestwire.api.foreseen import Foreseen
@@ -13,12 +13,6 @@ if TYPE_CHECKING:
 __all__ = ["VERB", "run"]
 
 MOST = 7 * 24 * 3600  # seconds
-
-
-def _seconds(word: str) -> int:
-    if not word.isdecimal() or not 1 <= int(word) <= MOST:
-        raise ArgumentTypeError(f"`{word}` is no number of seconds: 1 to {MOST}")
-    return int(word)
 
 
 VERB = Verb(
@@ -32,7 +26,7 @@ VERB = Verb(
             "--confirm",
             "take all back after so many seconds, unless `guestwire confirm` comes",
             value="SECONDS",
-            type=_seconds,
+            type=number("seconds", 1, MOST),
         ),
         Argument("--keep", "keep the change where an expectation of the file fails; the exit code is 1 all the same"),
         Argument("--no-guard", "don't see to it that this host reaches whom it reached before"),

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 
-from guestwire.cli.table import Argument, Verb
+from guestwire.cli.table import Argument, Verb, queues
 
 __all__ = ["VERB", "run"]
-
-MOST_QUEUES = 256  # MAX_TAP_QUEUES in drivers/net/tun.c
-
-
-def _queues(word: str) -> int:
-    if not word.isdecimal() or not 1 <= int(word) <= MOST_QUEUES:
-        raise ArgumentTypeError(f"`{word}` is no number of queues: 1 to {MOST_QUEUES}")
-    return int(word)
-
 
 VERB = Verb(
     "tap add",
@@ -25,7 +16,13 @@ VERB = Verb(
         Argument("--tun", "a tun: IP packets without Ethernet, no bridge's port"),
         Argument("--owner", "the user that may open it besides root, by name or number", value="USER"),
         Argument("--group", "the group whose members may; with --owner, that user in it", value="GROUP"),
-        Argument("--queues", "how many descriptors may be open at once", value="N", type=_queues, default=1),
+        Argument(
+            "--queues",
+            "how many descriptors may be open at once",
+            value="N",
+            type=queues,
+            default=1,
+        ),
     ),
     details="""\
 It persists until `guestwire tap del`, the end of its namespace or a reboot, and it is up: its owner couldn't set it up.
