@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
 from guestwire.errors import Problem
 from guestwire.kinds import Link
@@ -33,6 +34,16 @@ FEW = 8  # of a link's that are named
 HINT = "Plug them in elsewhere before it, where they are still to be reached."
 
 
+class Hanging(NamedTuple):
+    """Others' links that hang on one."""
+
+    ports: list[Link]
+    children: list[Link]
+
+
+NOBODY = Hanging([], [])
+
+
 def cut_off(kernel: Kernel, plan: Plan, seen: Picture) -> list[Problem]:
     """What is to be said of each link that the plan deletes or sets down, where others' links hang on it."""
     found: list[Problem] = []
@@ -41,8 +52,9 @@ def cut_off(kernel: Kernel, plan: Plan, seen: Picture) -> list[Problem]:
         if links:
             found.append(Problem(f"{what}: {_told(kernel, seen, links)}.", HINT))
 
+    hanging = _hanging(plan, seen)
     for link, goes in _leaving(plan, seen):
-        ports, children = _others(plan, seen, link)
+        ports, children = hanging.get(link.place, NOBODY)
         if goes:
             say(f"{link.name} goes, and others' links are ports of it, which stay and are cut off", ports)
             say(f"{link.name} goes, and with it others' links that are on it", children)
@@ -69,17 +81,19 @@ def _leaving(plan: Plan, seen: Picture) -> Iterator[tuple[Link, bool]]:
             yield value, False
 
 
-def _others(plan: Plan, seen: Picture, link: Link) -> tuple[list[Link], list[Link]]:
-    """Whose the plan isn't among what hangs on a link: its ports, and its children."""
+def _hanging(plan: Plan, seen: Picture) -> dict[tuple[str, str], Hanging]:
+    """What hangs on each link though it isn't the plan's: its ports, and its children."""
     steps = {step.key for step in plan.steps}
-    plugged = {nic.link for nic in seen.of(DomainNic, link.netns) if nic.owner == plan.project}
-    others = [
-        each
-        for each in seen.of(Link)
-        if each.owner != plan.project and each.key not in steps and each.name not in plugged
-    ]
-    ports = [each for each in others if (each.netns, each.master) == link.place]
-    return ports, [each for each in others if isinstance(each, Child) and each.parent == link.place]
+    plugged = {(nic.netns, nic.link) for nic in seen.of(DomainNic) if nic.owner == plan.project}
+    found: dict[tuple[str, str], Hanging] = {}
+    for each in seen.of(Link):
+        if each.owner == plan.project or each.key in steps or each.place in plugged:
+            continue
+        if each.master:
+            found.setdefault((each.netns, each.master), Hanging([], [])).ports.append(each)
+        if isinstance(each, Child) and each.parent:
+            found.setdefault(each.parent, Hanging([], [])).children.append(each)
+    return found
 
 
 def _told(kernel: Kernel, seen: Picture, links: list[Link]) -> str:
