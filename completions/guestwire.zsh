@@ -67,7 +67,7 @@ _shtab_guestwire_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
 )
 
@@ -86,7 +86,7 @@ _shtab_guestwire_cable_add_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":the project whose process holds it:"
   ":a tap, as NETNS\/LINK, or LINK in this namespace\; the cable is called by it:"
@@ -101,7 +101,7 @@ _shtab_guestwire_cable_del_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":the project whose process holds it:"
   ":the tap that it is called by, as NETNS\/LINK, or LINK in this namespace:"
@@ -115,7 +115,7 @@ _shtab_guestwire_cable_list_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":only this project\'s:"
 )
@@ -126,10 +126,11 @@ _shtab_guestwire_cable_list_defaults_added=0
 _shtab_guestwire_check_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--project[the project\'s name, in place of the file\'s]:NAME:"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )
@@ -143,7 +144,7 @@ _shtab_guestwire_confirm_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
 )
 
@@ -156,7 +157,7 @@ _shtab_guestwire_console_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":the guest\'s name, or PROJECT\/GUEST where two projects have one of that name:"
 )
@@ -172,7 +173,7 @@ _shtab_guestwire_down_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )
@@ -183,11 +184,12 @@ _shtab_guestwire_down_defaults_added=0
 _shtab_guestwire_draw_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--project[the project\'s name, in place of the file\'s]:NAME:"
   "--format[\`text\` or \`svg\`]:FORMAT:(text svg)"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )
@@ -202,7 +204,7 @@ _shtab_guestwire_exec_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":the guest\'s name, or PROJECT\/GUEST where two projects have one of that name:"
 )
@@ -213,12 +215,13 @@ _shtab_guestwire_exec_defaults_added=0
 _shtab_guestwire_export_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--project[the project\'s name, in place of the file\'s]:NAME:"
   "--to[whose words\: \`libvirt\`, XML of networks, host interfaces and domains\' NICs]:NAME:(libvirt)"
   "--into[write each document to a file in FOLDER, which is made]:FOLDER:"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )
@@ -231,7 +234,7 @@ _shtab_guestwire_list_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
 )
 
@@ -247,7 +250,7 @@ _shtab_guestwire_logs_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":the guest\'s name, or PROJECT\/GUEST where two projects have one of that name:"
 )
@@ -262,7 +265,7 @@ _shtab_guestwire_pcap_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":the guest, and which of its NICs\; the first by default:"
 )
@@ -279,7 +282,7 @@ _shtab_guestwire_plan_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )
@@ -293,7 +296,7 @@ _shtab_guestwire_rollback_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
 )
 
@@ -315,7 +318,7 @@ _shtab_guestwire_run_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )
@@ -336,7 +339,7 @@ _shtab_guestwire_service_install_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )
@@ -350,7 +353,7 @@ _shtab_guestwire_service_remove_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )
@@ -361,10 +364,11 @@ _shtab_guestwire_service_remove_defaults_added=0
 _shtab_guestwire_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--project[the project\'s name, in place of the file\'s]:NAME:"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )
@@ -388,7 +392,7 @@ _shtab_guestwire_tap_add_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":the link\'s name, 1 to 15 characters:"
 )
@@ -401,7 +405,7 @@ _shtab_guestwire_tap_del_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":the link\'s name:"
 )
@@ -414,7 +418,7 @@ _shtab_guestwire_tap_list_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
 )
 
@@ -427,7 +431,7 @@ _shtab_guestwire_try_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )
@@ -445,7 +449,7 @@ _shtab_guestwire_up_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )
@@ -460,7 +464,7 @@ _shtab_guestwire_watch_options=(
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
-  "--quiet[no messages but errors]"
+  "--quiet[results and errors only\: no warnings, no remarks]"
   "--verbose[say more\; a defect shows its traceback]"
   ":who plugs into what\; \`guestwire.yaml\` in this folder by default:_files"
 )

@@ -7,7 +7,7 @@ import pytest
 from tests.conventions.source import Module, modules
 
 FLOORS = [
-    {"errors", "nearest", "places", "signals"},
+    {"errors", "naming", "nearest", "places", "signals"},
     {"linux", "daemons"},
     {"frames", "picture"},
     {"kinds"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -237,8 +238,13 @@ def test_a_machine_that_is_none_or_dead_says_so(sandbox: Sandbox) -> None:
         done = sandbox.guestwire(verb, "web", check=False)
         assert done.returncode == 64
         assert "web is a network namespace: it has no console" in done.stderr
-    assert sandbox.guestwire("console", "vm", "--json", check=False).returncode == 64
-    sandbox.sh("kill -9 $(cat /run/guestwire/lab/vm.vm/pid)")
+    with background(sandbox, "console", "vm", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as attached:
+        assert attached.stdout is not None
+        assert attached.stderr is not None
+        assert b"vm's console" in attached.stderr.readline()
+        sandbox.sh("kill -9 $(cat /run/guestwire/lab/vm.vm/pid)")
+        assert json.loads(attached.stdout.read()) == {"guest": "vm", "runs": False}
+        assert attached.wait(20) == 0
     for words in (("console", "vm"), ("exec", "vm", "--", "true")):
         done = sandbox.guestwire(*words, check=False)
         assert done.returncode == 69

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from guestwire.api.exporting import export
     from guestwire.api.foreseen import ahead
     from guestwire.api.guest import execute, find_guest, find_nic, pcap
-    from guestwire.api.look import Listed, Status, everything, host, list_projects, picture, status
+    from guestwire.api.hosts import everything, host, picture
+    from guestwire.api.look import Listed, Status, list_projects, status
     from guestwire.api.machine import attach, find_machine, log
     from guestwire.api.measure import check
     from guestwire.api.outcome import Outcome
@@ -77,7 +78,8 @@ _HOMES = {
     "change": ("plan", "up"),
     "exporting": ("export",),
     "guest": ("execute", "find_guest", "find_nic", "pcap"),
-    "look": ("Listed", "Status", "everything", "host", "list_projects", "picture", "status"),
+    "hosts": ("everything", "host", "picture"),
+    "look": ("Listed", "Status", "list_projects", "status"),
     "machine": ("attach", "find_machine", "log"),
     "measure": ("check",),
     "outcome": ("Outcome",),

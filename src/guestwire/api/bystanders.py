@@ -34,14 +34,14 @@ FEW = 8  # of a link's that are named
 HINT = "Plug them in elsewhere before it, where they are still to be reached."
 
 
-class Hanging(NamedTuple):
+class _Hanging(NamedTuple):
     """Others' links that hang on one."""
 
     ports: list[Link]
     children: list[Link]
 
 
-NOBODY = Hanging([], [])
+NOBODY = _Hanging([], [])
 
 
 def cut_off(kernel: Kernel, plan: Plan, seen: Picture) -> list[Problem]:
@@ -81,18 +81,18 @@ def _leaving(plan: Plan, seen: Picture) -> Iterator[tuple[Link, bool]]:
             yield value, False
 
 
-def _hanging(plan: Plan, seen: Picture) -> dict[tuple[str, str], Hanging]:
+def _hanging(plan: Plan, seen: Picture) -> dict[tuple[str, str], _Hanging]:
     """What hangs on each link though it isn't the plan's: its ports, and its children."""
     steps = {step.key for step in plan.steps}
     plugged = {(nic.netns, nic.link) for nic in seen.of(DomainNic) if nic.owner == plan.project}
-    found: dict[tuple[str, str], Hanging] = {}
+    found: dict[tuple[str, str], _Hanging] = {}
     for each in seen.of(Link):
         if each.owner == plan.project or each.key in steps or each.place in plugged:
             continue
         if each.master:
-            found.setdefault((each.netns, each.master), Hanging([], [])).ports.append(each)
+            found.setdefault((each.netns, each.master), _Hanging([], [])).ports.append(each)
         if isinstance(each, Child) and each.parent:
-            found.setdefault(each.parent, Hanging([], [])).children.append(each)
+            found.setdefault(each.parent, _Hanging([], [])).children.append(each)
     return found
 
 

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 
-from guestwire.api.work import get_in, no_journal
+from guestwire.api.work import get_in, no_journal, see_there
 from guestwire.errors import NotPermitted, Refused, UsageError
 from guestwire.kinds.cable import Cable
-from guestwire.linux import tuntap
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.rtnetlink import read_link
 from guestwire.linux.userns import capable
-from guestwire.spec.report import quote
+from guestwire.naming import quote
 
 __all__ = ["add_cable", "cables", "remove_cable"]
+
+TAPS = {"tun": "tap"}
+ENDS = {**TAPS, "macvtap": "macvtap"}
+"""What a cable's end can be, by the kernel's word for such a link."""
 
 
 def add_cable(project: str, nic: str, link: str, *, netns: str | None = None) -> Cable:
     """Plug a cable between the tap `nic` and the tap or macvtap `link`; one that `nic` has already is replaced.
 
-    Each is "NETNS/LINK", or "LINK" in the namespace `netns`, or here. Raises Refused with nothing plugged in by us,
-    NotPermitted, Busy.
+    Each is "NETNS/LINK", or "LINK" in the namespace `netns`, or here. Raises UsageError where an end is none, Refused
+    with nothing plugged in by us, NotPermitted, Busy.
     """
     get_in(project, lab=False, changes=True)
     no_journal(project, netns or "")
     with Kernel() as kernel:
-        near, far = _place(kernel, nic, netns), _place(kernel, link, netns)
-        cable = Cable(netns=near[0], name=near[1], owner=project, end=(*far, "tap"))
+        near, far = _place(nic, netns), _place(link, netns)
+        _see_end(kernel, near, TAPS)
+        cable = Cable(netns=near[0], name=near[1], owner=project, end=(*far, _see_end(kernel, far, ENDS)))
         try:
-            if kernel.call(far[0], lambda: tuntap.device_number(far[1])) is not None:
-                cable = replace(cable, end=(*far, "macvtap"))
             cable.create(kernel)
         except OSError as error:
             refusal = NotPermitted if isinstance(error, PermissionError) else Refused
@@ -42,7 +45,7 @@ def remove_cable(project: str, nic: str, *, netns: str | None = None) -> None:
     get_in(project, lab=False, changes=True)
     no_journal(project, netns or "")
     with Kernel() as kernel:
-        place = _place(kernel, nic, netns)
+        place = _place(nic, netns)
         found = [cable for cable in _read(kernel, project) if (cable.netns, cable.name) == place]
         if not found:
             raise UsageError(f"project {project} has no cable of {quote(nic)}.", hint="`guestwire cable list` has all.")
@@ -64,11 +67,20 @@ def _read(kernel: Kernel, project: str | None) -> list[Cable]:
     return [cable for cable in found if isinstance(cable, Cable) and project in (None, cable.owner)]
 
 
-def _place(kernel: Kernel, words: str, netns: str | None) -> tuple[str, str]:
+def _place(words: str, netns: str | None) -> tuple[str, str]:
     where, _, link = words.rpartition("/")
-    place = where or netns or "", link
-    try:
-        kernel.fd(place[0])
-    except OSError as error:
-        raise UsageError(f"there is no network namespace {quote(place[0])}.") from error
-    return place
+    see_there(where or netns)
+    return where or netns or "", link
+
+
+def _see_end(kernel: Kernel, place: tuple[str, str], fit: Mapping[str, str]) -> str:
+    """Which device a cable's end is; raises UsageError where there is none of that name, or it's none that fits."""
+    netns, link = place
+    found = read_link(kernel.socket(netns), link)
+    if found is None:
+        where = f"in the namespace {netns}" if netns else "here"
+        raise UsageError(f"there is no link {quote(link)} {where}.", hint="Write it as LINK, or NETNS/LINK.")
+    if found.kind not in fit:
+        message = f"{link} is no {' or '.join(fit.values())}{f', but a {found.kind}' if found.kind else ''}."
+        raise UsageError(message, hint="A cable leads from a tap to another, or to a macvtap.")
+    return fit[found.kind]

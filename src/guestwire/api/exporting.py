@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from guestwire.api.situation import situation
+from guestwire.api.work import meant
 from guestwire.errors import FileError
 from guestwire.export import Exported, exporter
 from guestwire.linux.kernel import Kernel
@@ -12,7 +13,14 @@ __all__ = ["export"]
 THEIRS = ".xml"
 
 
-def export(path: str | None = None, *, to: str, lab: bool = False, netns: str | None = None) -> Exported:
+def export(
+    path: str | None = None,
+    *,
+    to: str,
+    lab: bool = False,
+    project: str | None = None,
+    netns: str | None = None,
+) -> Exported:
     """What a file asks for, said in the words of `to`, one of `guestwire.export.names()`. Nothing is changed.
 
     A file that ends in .xml is in such words already: it is read and written back. Raises FileError where the file is
@@ -27,7 +35,8 @@ def export(path: str | None = None, *, to: str, lab: bool = False, netns: str | 
             raise FileError(
                 f"{path} can't be read: {why}.", hint="Give it XML as `virsh net-dumpxml` prints it."
             ) from error
-    where = situation(path, lab=lab, project=None, netns=netns)
+    path, project = meant(path, project)
+    where = situation(path, lab=lab, project=project, netns=netns)
     with Kernel() as kernel:
         where.plan(kernel)
     assert where.site is not None

@@ -6,17 +6,20 @@ import contextlib
 import errno
 import os
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
 from guestwire import rootless
 from guestwire.apply import Store, projects
 from guestwire.errors import GuestwireError, Unavailable, UsageError
+from guestwire.kinds.attachment import Attachment
+from guestwire.kinds.mark import read_alias
 from guestwire.kinds.vm import folder_of
 from guestwire.linux import namespaces
 from guestwire.linux.inside import run
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.packets import Captured, capture, watch
-from guestwire.linux.rtnetlink import dump_links
+from guestwire.linux.rtnetlink import dump_links, read_link
 from guestwire.linux.userns import capable
 from guestwire.places import PLACES
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AGENT_PATIENCE", "Found", "execute", "find", "find_guest", "find_nic", "pcap"]
 
+SHOWN = 10  # guests that are named where there is none of a name
 AGENT_PATIENCE = 5.0
 """Seconds that a virtual machine's agent gets to answer, unless somebody says otherwise."""
 
@@ -51,7 +55,7 @@ def find(name: str) -> Found | None:
     found = []
     for each in projects():
         netns, folder = f"{each}-{guest}", folder_of(f"{each}/{guest}")
-        if project in ("", each) and netns in there:
+        if project in ("", each) and netns in there and _owner(netns) == each:
             if not namespaces.exists(netns):
                 hint = "Start it; `guestwire up` then plugs it in again."
                 raise Unavailable(f"the container of guest {guest} doesn't run any more.", hint=hint)
@@ -62,6 +66,18 @@ def find(name: str) -> Found | None:
         choices = ", ".join(f"{one.project}/{guest}" for one in found)
         raise UsageError(f"several projects have a {guest}.", hint=f"Say which: {choices}.")
     return found[0] if found else None
+
+
+def _owner(netns: str) -> str | None:
+    """Whose a namespace is by its mark: a name may begin as a project's, and be another's, or nobody's."""
+    attachment = Attachment.named(netns)
+    if attachment is not None:
+        return attachment.owner
+    with Kernel() as kernel, contextlib.suppress(OSError):  # what is no namespace has no mark
+        lo = read_link(kernel.socket(netns), "lo")
+        marked = read_alias(lo.alias) if lo else None
+        return marked[0] if marked else None
+    return None
 
 
 def find_guest(name: str) -> Found:
@@ -76,10 +92,12 @@ def find_guest(name: str) -> Found:
         if built.HAS_NAMESPACE:
             message = f"guest {guest} is in the file, and not there."
         raise UsageError(message, hint="`guestwire status` shows all guests, and their NICs on the host.")
-    heads = {f"{each}-" for each in projects()}
-    known = {there[len(head) :] for there in namespaces.names() for head in heads if there.startswith(head)}
-    guests = sorted(name for name in known if name not in PLACES)
-    hint = f"There is {', '.join(guests[:10])}{' …' if len(guests) > 10 else ''}." if guests else "No project is up."
+    names = namespaces.names()
+    known = ((each, there) for each in projects() for there in names if there.startswith(f"{each}-"))
+    own = (there.removeprefix(f"{each}-") for each, there in known if _owner(there) == each)
+    guests = list(islice((guest for guest in own if guest not in PLACES), SHOWN + 1))
+    shown = ", ".join(sorted(guests[:SHOWN]))
+    hint = f"There is {shown}{' …' if len(guests) > SHOWN else ''}." if guests else "No project is up."
     raise UsageError(f"there is no guest {name}.", hint=hint)
 
 
@@ -116,18 +134,19 @@ def _get_in(project: str, guest: str) -> None:
         rootless.enter(labs[0], make=False)
 
 
-def execute(guest: str, command: list[str], *, patience: float = AGENT_PATIENCE) -> int:
+def execute(guest: str, command: list[str], *, patience: float = AGENT_PATIENCE, silent: bool = False) -> int:
     """Run a command in a guest, as `ip netns exec` would; in a virtual machine by its agent. Its exit code.
 
+    With `silent` what it writes to standard output goes to standard error.
     Raises Unavailable where a machine has no agent that answers within so many seconds.
     """
     found = find_guest(guest)
     if found.folder:
         from guestwire.api.machine import run_by_agent
 
-        return run_by_agent(found, command, patience)
+        return run_by_agent(found, command, patience, silent=silent)
     with Kernel() as kernel:
-        return run(kernel.fd(found.netns), found.netns, command)
+        return run(kernel.fd(found.netns), found.netns, command, silent=silent)
 
 
 def find_nic(guest: str) -> tuple[str, str]:

@@ -1,8 +1,7 @@
-"""status, list and draw: what only looks at a host."""
+"""status and list: how a project stands, and which there are."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 from collections.abc import Iterable
@@ -14,29 +13,26 @@ from guestwire import rootless
 from guestwire.api.domains import libvirts, with_domains
 from guestwire.api.foreseen import NOTHING, Foreseen
 from guestwire.api.situation import Situation, see_settled, situation
-from guestwire.api.work import related, usual_file
+from guestwire.api.work import meant, related, store_of
 from guestwire.apply import Journal, State, Store, projects
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat
-from guestwire.errors import FileError, Unavailable
+from guestwire.errors import FileError
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
-from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.cable import Cable
-from guestwire.kinds.child import Child
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.tap import Tap
-from guestwire.kinds.vmnic import VmNic
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
-from guestwire.observe import look_up, observe
+from guestwire.observe import observe
 from guestwire.picture import Key, Picture
 from guestwire.plan import Plan, Step
 from guestwire.spec.file import Instance
 from guestwire.spec.models import Nic
 
-__all__ = ["Listed", "Status", "everything", "host", "list_projects", "picture", "status"]
+__all__ = ["Listed", "Status", "list_projects", "status"]
 
 KEPT = (
     " Its DHCP client keeps the namespace that it had, and so its address answers: `guestwire down` or `watch` ends "
@@ -211,7 +207,8 @@ def status(
     foreseen: Foreseen = NOTHING,
 ) -> Status:
     """How a project stands, by what is `foreseen` (`ahead`). Nothing is changed; raises FileError where it is wrong."""
-    where = situation(usual_file(path, project), lab=lab, project=project, netns=netns)
+    path, project = meant(path, project)
+    where = situation(path, lab=lab, project=project, netns=netns)
     with Kernel(*foreseen) as kernel:
         see_settled(kernel, where, waiting=True)
         try:
@@ -321,77 +318,5 @@ def _count(project: str, names: list[str], known: list[str]) -> int:
 def _lab_of(holder: rootless.Holder) -> Listed:
     root = f"/proc/{holder.pid}/root"
     names = os.listdir(f"{root}{namespaces.FOLDER}") if os.path.isdir(f"{root}{namespaces.FOLDER}") else []
-    store = Store(holder.project, root)
+    store = store_of(holder)
     return Listed(holder.project, store.standing(), store.journal(), _count(holder.project, names, []))
-
-
-def picture(path: str | None, *, lab: bool = False, netns: str | None = None) -> Picture:
-    """What is there of a project: its host and its namespaces."""
-    where = situation(usual_file(path, None), lab=lab, project=None, netns=netns)
-    own = [where.host, *related(where.project)]
-    with Kernel() as kernel:
-        seen = observe(kernel, where.host, [*own, *namespaces.names()])  # all, to know where our links lead
-        far = {place for value in seen.of(Link) if value.netns in own for place in value.on_links()}
-        drawn = (v for v in seen if v.netns in own or (isinstance(v, Link) and v.place in far))
-        return with_domains(kernel, _with_guests(kernel, Picture(drawn, own)), where.host)
-
-
-def everything(netns: str | None = None) -> Picture:
-    """The whole of a host, whoever made it: its own namespace, and every named one."""
-    with Kernel() as kernel:
-        seen = _with_guests(kernel, observe(kernel, netns or "", namespaces.names()))
-        return with_domains(kernel, seen, netns or "")
-
-
-def _with_guests(kernel: Kernel, seen: Picture) -> Picture:
-    """A picture with machines' NICs and the cables between its namespaces too, as far as we may ask their processes."""
-    with contextlib.suppress(Unavailable):
-        seen.add(*(cable for cable in Cable.read_all(kernel, None) if cable.netns in seen.scope))
-    states = [state for project in projects() if (state := Store(project).standing()) is not None]
-    look_up(
-        kernel, seen, [key for s in states for key in s.named if key.kind == VmNic.KIND and key.netns in seen.scope]
-    )
-    return seen
-
-
-def host(netns: str | None = None) -> dict[str, Any]:
-    """A host as it stands, whoever made it: bridges and macvlan parents as networks, in status's document."""
-    with Kernel() as kernel:
-        seen = with_domains(kernel, observe(kernel, netns or "", namespaces.names()), netns or "")
-    where = netns or ""
-    links = seen.of(Link, where)
-    networks = [
-        {
-            "name": link.name,
-            "type": link.KIND,
-            "link": link.name,
-            "ports": sorted(port.name for port in links if port.master == link.name),
-            "addresses": [a.interface for a in seen.of(Address, where) if a.link == link.name],
-        }
-        for link in links
-        if isinstance(link, Bridge)
-    ]
-    parents: dict[str, list[Child]] = {}
-    for child in seen.of(Child):
-        if child.parent and child.parent[0] == where:
-            parents.setdefault(child.parent[1], []).append(child)
-    for parent, children in parents.items():
-        ports = sorted(child.name if child.netns == where else f"{child.netns}:{child.name}" for child in children)
-        modes = sorted({f"{child.device} {child.mode}" for child in children})
-        addresses = [a.interface for a in seen.of(Address, where) if a.link == parent]
-        networks.append(
-            {"name": parent, "type": ", ".join(modes), "link": parent, "ports": ports, "addresses": addresses}
-        )
-    plugged = {port for network in networks for port in (network["link"], *network["ports"])}
-    loose = [
-        {
-            "name": link.name,
-            "device": link.label(),
-            "up": link.up,
-            "carrier": link.carrier,
-            "addresses": [a.interface for a in seen.of(Address, where) if a.link == link.name],
-        }
-        for link in links
-        if link.name not in plugged
-    ]
-    return {"project": None, "guests": [], "networks": networks, "links": loose, "drift": [], **libvirts(seen)}

@@ -33,8 +33,10 @@ def find_machine(guest: str) -> Found:
     return found
 
 
-def attach(machine: Found, told: Callable[[], None]) -> Ended:
+def attach(machine: Found, told: Callable[[], None], *, silent: bool = False) -> Ended:
     """Put this process's standard input and output on the machine's console until one of them ends; which it was.
+
+    With `silent` what the machine says goes to standard error.
 
     `told` is called once they are. A terminal is as it was afterwards, whatever happens. Raises Busy where somebody is
     on it, Unavailable where its QEMU isn't there.
@@ -51,10 +53,11 @@ def attach(machine: Found, told: Callable[[], None]) -> Ended:
         except OSError:
             raise _ended(machine) from None
         told()
-        with contextlib.suppress(OSError, ValueError):
-            if os.isatty(sys.stdout.fileno()):
-                os.write(sys.stdout.fileno(), _unfinished(log.fileno()))
-        return converse(console, sys.stdin.fileno(), sys.stdout.fileno())
+        out = (sys.stderr if silent else sys.stdout).fileno()
+        with contextlib.suppress(OSError):
+            if os.isatty(out):
+                os.write(out, _unfinished(log.fileno()))
+        return converse(console, sys.stdin.fileno(), out)
 
 
 def log(machine: Found, *, qemu: bool = False, last: int | None = None, follow: bool = False) -> Iterator[str]:
@@ -77,8 +80,11 @@ def log(machine: Found, *, qemu: bool = False, last: int | None = None, follow: 
             watch.news()
 
 
-def run_by_agent(machine: Found, command: list[str], patience: float) -> int:
-    """Run a command in the machine by its agent, with our standard input where that isn't a terminal; its exit code."""
+def run_by_agent(machine: Found, command: list[str], patience: float, *, silent: bool) -> int:
+    """Run a command in the machine by its agent, with our standard input where that isn't a terminal; its exit code.
+
+    With `silent` nothing comes to our standard output: it goes to standard error.
+    """
     data = _piped()
     try:
         ended = guestagent.run(f"{machine.folder}/{AGENT}", command, data, patience)
@@ -97,7 +103,7 @@ def run_by_agent(machine: Found, command: list[str], patience: float) -> int:
         raise _ended(machine) from None
     cut = b"guestwire: the agent keeps 16 MiB of what a command writes; the rest is lost.\n"
     for stream, data in (
-        (sys.stdout.buffer, ended.out),
+        ((sys.stderr if silent else sys.stdout).buffer, ended.out),
         (sys.stderr.buffer, ended.err + (b"" if ended.whole else cut)),
     ):
         stream.write(data)

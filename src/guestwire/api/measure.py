@@ -8,7 +8,7 @@ from contextlib import suppress
 from guestwire import reach
 from guestwire.api.copied import is_copy
 from guestwire.api.situation import Situation, see_settled, situation
-from guestwire.api.work import usual_file
+from guestwire.api.work import meant
 from guestwire.compile import BuiltGuest, BuiltNetwork, Gateway
 from guestwire.daemons import guestagent
 from guestwire.errors import FileError
@@ -17,11 +17,11 @@ from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
+from guestwire.naming import quote
 from guestwire.picture import Key, Picture
 from guestwire.reach import Door, Expected, Progress, Report, Seat, Station
 from guestwire.spec.file import File, Instance
 from guestwire.spec.models import Nic
-from guestwire.spec.report import quote
 
 __all__ = ["check", "expected", "of_programs"]
 
@@ -41,7 +41,8 @@ def check(
     What the probes caused is taken back. Raises FileError where the project isn't up, Unavailable where the kernel's
     neighbour table is full.
     """
-    where = situation(usual_file(path, project), lab=lab, project=project, netns=netns)
+    path, project = meant(path, project)
+    where = situation(path, lab=lab, project=project, netns=netns)
     if where.state is None:
         raise FileError(f"project {where.project} is not up.", hint="Bring it up first: `guestwire up`.")
     with Kernel() as kernel:

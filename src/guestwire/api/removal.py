@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,9 @@ from guestwire.api.bystanders import cut_off
 from guestwire.api.domains import with_domains
 from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_up
 from guestwire.api.outcome import Outcome
-from guestwire.api.work import at_work, get_in, related
-from guestwire.apply import Store, apply, projects
-from guestwire.errors import FileError, Problem
+from guestwire.api.work import at_work, get_in, related, see_on, see_there
+from guestwire.apply import State, Store, apply, projects
+from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
@@ -55,7 +55,7 @@ def down(
         give_back(desired, seen, name, loans, heirs)
         made = make_plan(seen, desired, name)
         hand_over(loans, heirs)
-        warnings = tuple(cut_off(kernel, made, seen))
+        warnings = (*cut_off(kernel, made, seen), *(() if made or state or project else _others_of(path)))
         for warning in warnings:
             warn(warning)
         trial = _guarded(kernel, made, seen, host) if guard and made and not lab else None
@@ -73,6 +73,19 @@ def _guarded(kernel: Kernel, made: Plan, seen: Picture, host: str) -> Trial:
     return trial
 
 
+def _others_of(path: str | None) -> Iterator[Problem]:
+    """What to say of each project that is up by the same file, under a name that only --project gave it."""
+    for state in _built_from(path):
+        message = f"project {state.project} is up, and was built from this file too."
+        yield Problem(message, f"`guestwire down --project {state.project}` takes it down.")
+
+
+def _built_from(path: str | None) -> list[State]:
+    place = str(Path(path or DEFAULT_FILE).absolute())
+    states = (Store(name).standing() for name in projects())
+    return [state for state in states if state is not None and state.file == place]
+
+
 def _which(path: str | None, project: str | None, netns: str | None) -> tuple[str, str, bool]:
     """The project that is meant, its host and kind.
 
@@ -80,9 +93,7 @@ def _which(path: str | None, project: str | None, netns: str | None) -> tuple[st
     it up. Only where neither is known the file is read.
     """
     if project is None and capable():
-        place = str(Path(path or DEFAULT_FILE).absolute())
-        states = [state for name in projects() if (state := Store(name).standing()) is not None]
-        found = [state for state in states if state.file == place and netns in (None, state.host)]
+        found = [each for each in _built_from(path) if not each.renamed and netns in (None, each.host)]
         if len(found) == 1:
             return found[0].project, found[0].host, found[0].lab
     if project is None:
@@ -93,7 +104,8 @@ def _which(path: str | None, project: str | None, netns: str | None) -> tuple[st
         return where.project, where.host, where.lab
     get_in(project, lab=False, changes=True)
     state = Store(project).standing()
-    if state is not None and netns not in (None, state.host):
-        place = f"on host {state.host}" if state.host else "on this host"
-        raise FileError(f"project {project} is up {place}, not on {netns}.", hint="Leave --netns out.")
-    return (project, state.host, state.lab) if state else (project, netns or "", False)
+    if state is None:
+        see_there(netns)
+        return project, netns or "", False
+    see_on(project, state.host, netns)
+    return project, state.host, state.lab

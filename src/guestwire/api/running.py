@@ -23,7 +23,7 @@ from guestwire.api.braces import Asked, filled
 from guestwire.api.leases import PATIENCE as ANSWERED
 from guestwire.api.programs import DESCRIPTOR, NAMESPACE, guest_of
 from guestwire.api.situation import Situation, situation
-from guestwire.api.work import at_work, named, usual_file
+from guestwire.api.work import at_work, meant, named
 from guestwire.apply import Program, apply, preflight
 from guestwire.compile import BuiltNetwork, Seat
 from guestwire.errors import Busy, FileError, GuestwireError, NotPermitted, Problem, UsageError
@@ -31,22 +31,20 @@ from guestwire.kinds.dhcp import DhcpClient, without_lease
 from guestwire.linux import namespaces, tuntap
 from guestwire.linux.accounts import user_number
 from guestwire.linux.handing import become_user, hand_over
-from guestwire.linux.inside import go_in, run_prepared
+from guestwire.linux.inside import STDERR, STDOUT, go_in, run_prepared
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.processes import started
+from guestwire.naming import name_fault, quote
 from guestwire.nearest import nearest
 from guestwire.picture import Desired
 from guestwire.places import PLACES
 from guestwire.plan import Plan, make_plan
-from guestwire.spec.report import quote
-from guestwire.spec.scalars import name_fault
 from guestwire.watch.web import Web, part
 
 __all__ = ["Ran", "Wish", "run"]
 
 PATIENCE = 10  # seconds that another guestwire gets to be through with its work, before ours is left to the next `up`
 INTERVAL = 0.1
-STDOUT, STDERR = 1, 2
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,8 @@ def run(
     user = user_number(wish.user) if wish.user else None
     if wish.user and user is None:
         raise UsageError(f"there is no user {quote(wish.user)} on this machine.", hint="Write a name or number.")
-    found = partial(situation, usual_file(path, project), lab=False, project=project, netns=netns, changes=True)
+    path, project = meant(path, project)
+    found = partial(situation, path, lab=False, project=project, netns=netns, changes=True)
     nics = _Nics(found(), wish, shlex.join(command))
     try:
         fds = nics.plug_in()

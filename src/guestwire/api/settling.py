@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from guestwire import rootless
-from guestwire.api.work import get_in, lock_of
+from guestwire.api.work import get_in, lock_of, see_on, see_there
 from guestwire.apply import Journal, Store, projects, settle, tidy
 from guestwire.errors import Busy, GuestwireError, Problem, Rejected, UsageError
 from guestwire.linux.kernel import Kernel
@@ -17,8 +17,10 @@ __all__ = ["confirm", "rollback"]
 LOST = "Where its time was over, all is as it was before."
 
 
-def rollback(project: str | None = None) -> list[str]:
+def rollback(project: str | None = None, *, netns: str | None = None) -> list[str]:
     """Settle what commands that were broken off left behind, of one project or of all; says what was settled, and how.
+
+    With `netns` only on that host.
 
     A change that waits to be confirmed is taken back. One that can't be settled doesn't keep the others from it:
     Refused, or Busy, with all that could not be done comes at the end; what is left then stays in its journal, to be
@@ -26,7 +28,7 @@ def rollback(project: str | None = None) -> list[str]:
     """
     settled: list[str] = []
     failed: list[GuestwireError] = []
-    for store in _unsettled(project):
+    for store in _unsettled(project, netns):
         try:
             with _locked(store) as journal:
                 if journal is not None:
@@ -41,14 +43,16 @@ def rollback(project: str | None = None) -> list[str]:
     return settled
 
 
-def confirm(project: str | None = None) -> list[str]:
+def confirm(project: str | None = None, *, netns: str | None = None) -> list[str]:
     """Keep changes that wait to be confirmed, of one project or of all, and carry out what couldn't be undone.
+
+    With `netns` only on that host.
 
     Says what was confirmed. Raises Rejected where nothing waits, and Busy where a change was broken off before it was
     whole; nothing is done then. Raises Refused as `rollback` does.
     """
     confirmed = []
-    stores = _unsettled(project)
+    stores = _unsettled(project, netns)
     for store in stores:  # all, before the first is kept for good
         _see_whole(store, store.journal())
     for store in stores:
@@ -73,10 +77,11 @@ def _see_whole(store: Store, journal: Journal | None) -> None:
         )
 
 
-def _unsettled(project: str | None) -> list[Store]:
-    """The stores of the project, or of all on this host, that have a journal; in an ordinary user's lab where it is.
+def _unsettled(project: str | None, netns: str | None) -> list[Store]:
+    """The stores of the project, or of all, that have a journal; with `netns` of that host, else of any.
 
-    Raises UsageError where such a user has several labs and names none: each is on a host of its own.
+    An ordinary user's are in the lab. Raises UsageError where such a user has several labs and names none, each being
+    on a host of its own, and where there is no host `netns`; FileError where the project is on another.
     """
     mine = [holder.project for holder in rootless.holders()] if not capable() else []
     if mine and (project in mine or len(mine) == 1):
@@ -84,7 +89,15 @@ def _unsettled(project: str | None) -> list[Store]:
     elif project is None and mine:
         raise UsageError("you have several labs.", hint=f"Say which is meant: --project {' or '.join(sorted(mine))}.")
     stores = [Store(name) for name in (projects() if project is None else [project])]
-    return [store for store in stores if store.has_journal]
+    found = [store for store in stores if store.has_journal]
+    if netns is None:
+        return found
+    there = [store for store in found if (journal := store.journal()) is not None and journal.host == netns]
+    if not there:  # of one that has ended meanwhile a journal may lie here yet
+        see_there(netns)
+    if found and project is not None and (journal := found[0].journal()) is not None:
+        see_on(project, journal.host, netns)
+    return there
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from guestwire.api.containers import led_to, refuse_absent
 from guestwire.api.copied import askable, kept, leave_out
 from guestwire.api.loans import claim, give_back, heirs_of, to_look_up, without_us
-from guestwire.api.work import get_in, lock_of, named, no_journal, related
+from guestwire.api.work import get_in, lock_of, named, no_journal, related, see_there
 from guestwire.apply import State, Store
 from guestwire.compile import BuiltGuest, BuiltNetwork, Site, compile_file
 from guestwire.compile.whereabouts import Absent, Found
@@ -31,7 +31,6 @@ from guestwire.picture import Desired, Key, Picture
 from guestwire.places import DEFAULT_FILE, RUN
 from guestwire.plan import Plan, make_plan
 from guestwire.spec import File, load
-from guestwire.spec.report import quote
 
 __all__ = ["Situation", "see_settled", "situation"]
 
@@ -108,7 +107,8 @@ class Situation:
         back = self.site.desired.borrowed - self.borrowed  # lies as it did before, and is the host's own
         keys = tuple(key for key in named(self.site.desired.picture) if key not in back)
         programs = self.state.living if self.state else ()
-        return State(self.project, self.host, self.lab, self.path, keys, loans, tuple(uses), programs)
+        renamed = self.file.renamed
+        return State(self.project, self.host, self.lab, self.path, keys, loans, tuple(uses), programs, renamed)
 
     @property
     def returned(self) -> dict[Key, Thing]:
@@ -161,9 +161,8 @@ def situation(
         lab, netns = state.lab, state.host
     lab = lab or (state is None and netns is None and _has_lab(file.name))
     host = f"{file.name}-host" if lab else netns or ""
-    if netns and not lab and not namespaces.exists(netns):
-        message = f"there is no network namespace {quote(netns)}."
-        raise UsageError(message, hint="`ip netns list` shows those that there are.")
+    if not lab:
+        see_there(netns)
     if state is not None and (state.lab, state.host) != (lab, host):
         place = "in a lab" if state.lab else f"on host {state.host or '(this one)'}"
         message = f"project {file.name} is up {place} already."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from guestwire.api.work import no_journal
+from guestwire.api.work import no_journal, see_there
 from guestwire.errors import NotPermitted, UsageError
 from guestwire.frames.tap import Tap, Tun
 from guestwire.kinds.link import Link
@@ -114,8 +114,7 @@ def _refuse(found: dict[str, Any]) -> None:
 
 
 def _seen(kernel: Kernel, netns: str | None) -> Picture:
-    if netns and not namespaces.exists(netns):
-        raise UsageError(f"there is no network namespace {netns}.", hint="`ip netns list` shows those that there are.")
+    see_there(netns)
     return observe(kernel, netns or "")
 
 

@@ -88,7 +88,7 @@ def _start(project: str) -> list[Problem]:
         if not _is_there(store, watch, ""):
             raise Unavailable(
                 "the process that takes the change back after the time can't be started, so nothing was done.",
-                hint=f"`{' '.join(_command(project))}` says why.",
+                hint="Without --confirm no such process is needed.",
             )
     if not _logind_kills():
         return []

@@ -14,7 +14,7 @@ from guestwire.api.change import up
 from guestwire.api.containers import whereabouts
 from guestwire.api.loans import claim, hand_over, to_look_up
 from guestwire.api.situation import Situation, situation
-from guestwire.api.work import at_work, named, no_journal, related, usual_file
+from guestwire.api.work import at_work, meant, named, no_journal, related
 from guestwire.apply import apply, preflight
 from guestwire.compile.whereabouts import Absent
 from guestwire.errors import UsageError
@@ -68,7 +68,7 @@ def watch(
     """
     gc.enable()  # who starts us may have turned it off, as the command line does for what ends soon
     with closing(Notifier()) as notifier:
-        place = usual_file(path, project)
+        place, project = meant(path, project)
         if place == "-":
             raise UsageError("a watch reads the file again when it is needed.", hint="Give it a file, not `-`.")
         where = situation(place, lab=False, project=project, netns=netns, changes=True)

@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager, contextmanager
 from guestwire import rootless
 from guestwire.api.foreseen import NOTHING, Foreseen
 from guestwire.apply import Journal, Store, locked, projects
-from guestwire.errors import Busy
+from guestwire.errors import Busy, FileError, UsageError
 from guestwire.kinds import kinds
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
+from guestwire.naming import quote
 from guestwire.picture import Key, Picture
 from guestwire.places import DEFAULT_FILE
 
@@ -23,10 +24,13 @@ __all__ = [
     "get_in",
     "is_some_project",
     "lock_of",
+    "meant",
     "named",
     "no_journal",
     "related",
-    "usual_file",
+    "see_on",
+    "see_there",
+    "store_of",
 ]
 
 
@@ -49,13 +53,44 @@ def is_some_project() -> bool:
     return os.path.exists(DEFAULT_FILE) or bool(projects()) or bool(rootless.holders())
 
 
-def usual_file(path: str | None, project: str | None) -> str:
-    """The file that is meant where none is named: this folder's, else that of the named or only project."""
+def meant(path: str | None, project: str | None) -> tuple[str, str | None]:
+    """The file and project that are meant where no file is named: this folder's, else those of what is up.
+
+    Without a project it is called as the file says. Raises UsageError where several are up and none is named, and where
+    the file of the named one isn't known.
+    """
     if path is not None or (project is None and os.path.exists(DEFAULT_FILE)):
-        return path or DEFAULT_FILE
-    states = [Store(name).standing() for name in projects() if project in (None, name)]
-    files = [state.file for state in states if state is not None and state.file and os.path.isabs(state.file)]
-    return files[0] if len(files) == 1 else DEFAULT_FILE
+        return path or DEFAULT_FILE, project
+    stores = [Store(name) for name in projects()] + [store_of(holder) for holder in rootless.holders()]
+    up = [state for store in stores if project in (None, store.project) and (state := store.standing()) is not None]
+    if not up:
+        return DEFAULT_FILE, project
+    if len(up) > 1:
+        names = " or ".join(sorted(state.project for state in up))
+        raise UsageError("several projects are up.", hint=f"Say which is meant: --project {names}.")
+    if not up[0].file or not os.path.isabs(up[0].file):
+        message = f"project {up[0].project} was built from standard input."
+        raise UsageError(message, hint=f"Give its file again: guestwire … FILE --project {up[0].project}.")
+    return up[0].file, up[0].project
+
+
+def store_of(holder: rootless.Holder) -> Store:
+    """The folder of a project in an ordinary user's lab, as it is seen from outside: through its keeper's root."""
+    return Store(holder.project, f"/proc/{holder.pid}/root")
+
+
+def see_there(netns: str | None) -> None:
+    """Raise UsageError where --netns names a namespace that isn't there."""
+    if netns and not namespaces.exists(netns):
+        message = f"there is no network namespace {quote(netns)}."
+        raise UsageError(message, hint="`ip netns list` shows those that there are.")
+
+
+def see_on(project: str, host: str, netns: str | None) -> None:
+    """Raise FileError where --netns names another host than the project's."""
+    if netns not in (None, host):
+        place = f"on host {host}" if host else "on this host"
+        raise FileError(f"project {project} is {place}, not on {quote(netns)}.", hint="Leave --netns out.")
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class State:
 
     `uses` are the keys of what isn't ours and it needs as it is now: its uplinks, and all that it borrowed or found
     right already. `loans` are those of them that it is to give back, as they were. `programs` are guests besides those
-    of the file, each for as long as it runs.
+    of the file, each for as long as it runs. `renamed` says that the project isn't called as its file says.
     """
 
     project: str
@@ -61,6 +61,7 @@ class State:
     loans: dict[Key, Thing] = field(default_factory=dict)
     uses: tuple[Key, ...] = ()
     programs: tuple[Program, ...] = ()
+    renamed: bool = False
 
     @property
     def living(self) -> tuple[Program, ...]:

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Protocol
 
 from guestwire.errors import UsageError
+from guestwire.naming import name_fault
 
 __all__ = [
     "EXITS",
@@ -30,6 +31,8 @@ __all__ = [
     "load",
     "names",
     "number",
+    "of_project",
+    "project_name",
     "queues",
     "within",
 ]
@@ -110,13 +113,28 @@ GLOBALS = (
     Argument("--netns", "the host is the network namespace NAME, as `ip netns` lists it", value="NAME"),
     Argument("--json", "one JSON document on standard output, and nothing else there"),
     Argument("--yes", "answer yes to every question"),
-    Argument("--quiet", "no messages but errors"),
+    Argument("--quiet", "results and errors only: no warnings, no remarks"),
     Argument("--verbose", "say more; a defect shows its traceback"),
 )
 FILE = Argument(
     "FILE", "who plugs into what; `guestwire.yaml` in this folder by default", optional=True, complete="file"
 )
-PROJECT = Argument("--project", "the project's name, in place of the file's", value="NAME")
+
+
+def project_name(word: str) -> str:
+    """What reads a project's name."""
+    fault = name_fault(word, "project")
+    if fault is not None:
+        raise ArgumentTypeError(" ".join(fault).rstrip("."))
+    return word
+
+
+def of_project(help: str) -> Argument:
+    """The option that names a project, for a verb that means something of its own by it."""
+    return Argument("--project", help, value="NAME", type=project_name)
+
+
+PROJECT = of_project("the project's name, in place of the file's")
 LAB = Argument("--lab", "the project's lab; it's found by the project's name also without this")
 
 EXITS = (

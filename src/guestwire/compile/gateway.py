@@ -26,10 +26,11 @@ from guestwire.compile.forwarding import forward, looked_at, way_out
 from guestwire.compile.parts import BuiltNetwork
 from guestwire.compile.site import Seat, Site
 from guestwire.errors import Problem
+from guestwire.naming import quote
 from guestwire.picture import Key, Picture
 from guestwire.spec.file import File
 from guestwire.spec.models import Forward
-from guestwire.spec.report import Where, meant, quote
+from guestwire.spec.report import Where, meant
 from guestwire.spec.scalars import Flag, listed
 
 __all__ = ["Gateway", "guard", "host_forwards"]

@@ -14,9 +14,9 @@ from guestwire.compile.gateway import Gateway
 from guestwire.compile.site import Seat, Site
 from guestwire.errors import Problem
 from guestwire.kinds.vlans import Vlans, runs
+from guestwire.naming import quote
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
-from guestwire.spec.report import quote
 from guestwire.spec.scalars import Flag, VlanId, VlanIds
 
 __all__ = ["Segmented"]

@@ -17,7 +17,7 @@ from guestwire.export import Document, Exported
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
-from guestwire.spec.report import quote
+from guestwire.naming import quote
 
 __all__ = ["again", "export", "remark"]
 
@@ -49,6 +49,8 @@ def again(text: str) -> Exported:
     for number, each in enumerate(documents(text)):
         network = isinstance(each, Network)
         name = each.name if isinstance(each, Network) else f"nic-{number}"
+        if not name or "/" in name:
+            raise ValueError("a network in it has no name" if not name else f"no network can be called {quote(name)}")
         found.append(_document(f"{name}.xml", each.xml(), "network" if network else "", "DOMAIN"))
     if not found:
         raise ValueError("there is no network and no domain's NIC in it")

@@ -30,21 +30,28 @@ from guestwire.linux.libc import (
     unshare,
 )
 
-__all__ = ["HIGH", "NOT_EXECUTABLE", "NOT_FOUND", "go_in", "run", "run_prepared"]
+__all__ = ["HIGH", "NOT_EXECUTABLE", "NOT_FOUND", "STDERR", "STDOUT", "go_in", "run", "run_prepared"]
 
+STDOUT, STDERR = 1, 2
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells have it (POSIX, 2.8.2)
 HIGH = 400  # from where on descriptors of ours are out of the way of those that a command gets by number
 ETC, OF_NAMESPACES = "/etc", "/etc/netns"
 
 
-def run(fd: int, name: str, command: Sequence[str]) -> int:
+def run(fd: int, name: str, command: Sequence[str], *, silent: bool = False) -> int:
     """Run a command in the network namespace of `fd`, called `name`; its code, or 128 and the signal that ended it.
 
+    With `silent` what it writes to standard output goes to standard error.
     Signals sent to this process are passed on to it. Where the command can't be started, that is said on standard error
     and the code is 127 (no such command) or 126. Raises OSError where the namespace can't be entered; nothing ran then.
     """
 
-    return run_prepared(command, lambda: go_in(fd, name))
+    def prepare() -> None:
+        go_in(fd, name)
+        if silent:
+            os.dup2(STDERR, STDOUT)
+
+    return run_prepared(command, prepare)
 
 
 def go_in(fd: int, name: str) -> None:

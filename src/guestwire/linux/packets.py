@@ -12,11 +12,12 @@ import os
 import select
 import socket
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from guestwire.signals import asked_to_stop
 
-__all__ = ["SNAPLEN", "Captured", "capture", "watch"]
+__all__ = ["SNAPLEN", "Captured", "Frame", "capture", "frames", "watch"]
 
 SNAPLEN = 262144  # bytes kept of a frame; tcpdump's own figure, above any that segmentation offload makes
 
@@ -55,6 +56,28 @@ class Captured(NamedTuple):
 
     frames: int
     dropped: int
+
+
+class Frame(NamedTuple):
+    """A frame as it stands in a capture file: when it passed, in nanoseconds since 1970, its whole length in bytes, and
+    of them those that were kept."""
+
+    at: int
+    length: int
+    data: bytes
+
+    def to_json(self) -> dict[str, object]:
+        """As JSON knows it: the time in seconds, the bytes in hexadecimal digits."""
+        return {"at": self.at / 1e9, "length": self.length, "data": self.data.hex()}
+
+
+def frames(captured: bytes) -> Iterator[Frame]:
+    """The frames in what `capture` wrote."""
+    at = _HEADER.size
+    while at < len(captured):
+        seconds, nanoseconds, kept, length = _RECORD.unpack_from(captured, at)
+        at += _RECORD.size + kept
+        yield Frame(seconds * 10**9 + nanoseconds, length, captured[at - kept : at])
 
 
 def watch(link: str) -> socket.socket:

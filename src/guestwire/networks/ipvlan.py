@@ -12,8 +12,8 @@ from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import find, raise_up
 from guestwire.errors import Problem
 from guestwire.kinds.ipvlan import Ipvlan as IpvlanLink
+from guestwire.naming import quote
 from guestwire.spec.file import File
-from guestwire.spec.report import quote
 from guestwire.spec.scalars import LinkName
 
 __all__ = ["Ipvlan"]

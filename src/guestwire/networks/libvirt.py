@@ -23,10 +23,11 @@ from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.libvirtnetwork import LibvirtNetwork
 from guestwire.kinds.link import USUAL_MTU
+from guestwire.naming import quote
 from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
 from guestwire.spec.models import Part
-from guestwire.spec.report import Where, quote
+from guestwire.spec.report import Where
 from guestwire.spec.scalars import Flag, Text, VlanNumbers, Word
 
 __all__ = ["Libvirt", "Portgroup"]

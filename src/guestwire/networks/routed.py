@@ -25,9 +25,9 @@ from guestwire.kinds.link import USUAL_MTU
 from guestwire.kinds.proxy import Proxy
 from guestwire.kinds.route import RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, Route
 from guestwire.kinds.sysctl import Sysctl
+from guestwire.naming import quote
 from guestwire.spec.addresses import first_usable
 from guestwire.spec.file import File
-from guestwire.spec.report import quote
 from guestwire.spec.scalars import Flag
 
 if TYPE_CHECKING:

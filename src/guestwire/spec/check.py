@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from functools import partial
 from itertools import islice
 
+from guestwire.naming import quote
 from guestwire.places import PLACES
 from guestwire.spec.addresses import Address, Host, Subnet, bare, unusable
 from guestwire.spec.expect import Expectation
 from guestwire.spec.file import File, numbered
 from guestwire.spec.models import Guest, Network, Nic
 from guestwire.spec.registry import keys
-from guestwire.spec.report import Report, Where, meant, quote
+from guestwire.spec.report import Report, Where, meant
 
 __all__ = ["check"]
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from guestwire.naming import quote
 from guestwire.nearest import nearest
 from guestwire.spec.models import Part
-from guestwire.spec.report import quote
 from guestwire.spec.scalars import fail
 
 __all__ = ["Expectation"]

@@ -46,7 +46,8 @@ class File(Part):
     guests: dict[str, Guest] = Field({}, description="the guests, by name")
     expect: tuple[Expectation, ...] = Field((), description="who shall reach whom; `check` measures it")
 
-    __slots__ = ("_source",)
+    __slots__ = ("_own_name", "_source")
+    _own_name: ClassVar[str]
     _source: ClassVar[Places]
 
     def model_post_init(self, context: Any, /) -> None:
@@ -58,17 +59,23 @@ class File(Part):
         for i, expectation in enumerate(self.expect):
             expectation.put(expectation.path or ("expect", i))
 
-    def located(self, source: Places) -> File:
-        """Itself, now knowing the place of each value."""
+    def located(self, source: Places, own_name: str) -> File:
+        """Itself, now knowing the place of each value, and how the file calls the project where it was given a name."""
         object.__setattr__(self, "_source", source)
+        object.__setattr__(self, "_own_name", own_name)
         return self
+
+    @property
+    def renamed(self) -> bool:
+        """Whether the project isn't called as the file says."""
+        return self.name != getattr(self, "_own_name", self.name)
 
     def with_guests(self, guests: Mapping[str, Guest]) -> File:
         """The same file with some guests more."""
         own = {name: getattr(self, name) for name in type(self).model_fields}
         source: Places | None = getattr(self, "_source", None)
         more = File(**{**own, "guests": {**self.guests, **guests}})
-        return more.located(source) if source is not None else more
+        return more.located(source, self._own_name) if source is not None else more
 
     def problem(self, where: Where, message: str, hint: str | None = None) -> Problem:
         """A problem of the value at this path, or its nearest ancestor, with whose it is put before the message.

@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from guestwire.errors import FileError, Problem, UsageError
+from guestwire.naming import name_fault, quote
 from guestwire.spec.check import check
 from guestwire.spec.expect import Expectation
 from guestwire.spec.file import File
 from guestwire.spec.models import Guest, Lab, Network, Part
 from guestwire.spec.registry import Registry, keys
-from guestwire.spec.report import Report, Where, meant, quote
-from guestwire.spec.scalars import name_fault
+from guestwire.spec.report import Report, Where, meant
 from guestwire.spec.source import STDIN, Map, Source, Tree, parse, read
 from guestwire.spec.translate import translate
 
@@ -116,19 +116,21 @@ class _Reader:
             if key not in SECTIONS:
                 hint = partial(meant, key, SECTIONS, "The file has")
                 self.report.at((key,), f"unknown key {quote(key)}.", hint, key=True)
+        own = self.project(folder, needed=project is None)
         return File(
-            name=self.project(project, folder),
+            name=project or own,
             lab=self.part(Lab, self.root["lab"] or Map(), ("lab",)) or Lab() if "lab" in self.root else Lab(),
             networks=self.named("networks", "network", self.networks),
             guests=self.named("guests", "guest", self.guests),
             expect=self.expectations(),
-        ).located(self.source)
+        ).located(self.source, own)
 
-    def project(self, project: str | None, folder: str) -> str:
+    def project(self, folder: str, *, needed: bool) -> str:
+        """How the file calls the project: by its `name`, or its folder's, which may be none unless it is `needed`."""
         written: Tree | None = self.root.get("name")
         if written is None:
-            name = project or _UNFIT.sub("-", folder).strip("-")
-            if fault := name_fault(name, "project"):
+            name = _UNFIT.sub("-", folder).strip("-")
+            if needed and (fault := name_fault(name, "project")):
                 hint = "The project has its folder's name: give another, as “name: lab” in the file or --project lab."
                 self.report.at((), fault[0], hint)
             return name
@@ -138,7 +140,7 @@ class _Reader:
             self.report.at(("name",), "name: has no value.", "Write one, or leave the key out.")
         elif fault := name_fault(written, "project"):
             self.report.at(("name",), f"name: {fault[0]}", fault[1])
-        return project or str(written)
+        return str(written)
 
     def named(self, section: str, what: str, registry: Registry[P]) -> dict[str, P]:
         """A section of named parts, each of the class that its tag says."""

@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, Protocol
 
 from guestwire.errors import FileError, Problem
+from guestwire.naming import quote
 from guestwire.nearest import nearest
 
-__all__ = ["Mark", "Places", "Report", "Where", "meant", "quote", "subject"]
+__all__ = ["Mark", "Places", "Report", "Where", "meant", "subject"]
 
 SHOWN = 100  # nobody reads more; what is left is counted
 ENOUGH = 1000  # a file that is rubbish throughout: stop reading it
@@ -93,13 +94,6 @@ def subject(where: Where, message: str) -> str:
         case _:
             return message
     return message if message.startswith(whose) else f"{whose}: {message}"
-
-
-def quote(text: object, limit: int = 60) -> str:
-    """The text between double quotes, cut where it is long, with nothing in it that a terminal would act on."""
-    full = str(text)
-    cut = full if len(full) <= limit else full[: limit - 1] + "…"
-    return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut) + '"'
 
 
 def meant(word: str, known: Collection[str], what: str = "There is") -> str | None:

@@ -10,12 +10,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from guestwire.spec.report import quote
+from guestwire.naming import NAME, quote
 
 __all__ = [
     "DECIMAL",
     "JSON_TEXT",
-    "NAME",
     "Account",
     "ContainerName",
     "Count",
@@ -38,14 +37,11 @@ __all__ = [
     "fail",
     "json_type",
     "listed",
-    "name_fault",
     "once",
     "one_or_many",
     "text_of",
 ]
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
-_NAME = re.compile(NAME)
 DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?:([:-])[0-9A-Fa-f]{1,2})(?:\1[0-9A-Fa-f]{1,2}){4}")
 _CONTAINER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -56,16 +52,6 @@ MAC_PAUSE = 2  # bit 1 of a port's group_fwd_mask, 01-80-C2-00-00-01: net/bridge
 def fail(message: str, hint: str | None = None) -> PydanticCustomError:
     """The error of a validator: what is wrong with the value, and what to do. The loader adds the place and the key."""
     return PydanticCustomError("guestwire", "{message} {hint}", {"message": message, "hint": hint})
-
-
-def name_fault(name: str, what: str) -> tuple[str, str] | None:
-    """Message and hint where this can't be a name of a guest, network or project; else None."""
-    if _NAME.match(name) and "\n" not in name:
-        return None
-    if len(name) > 63:
-        return f"the name has {len(name)} characters; 63 is the most.", "Shorten it."
-    hint = "Use letters, digits and -, with a letter or digit first."
-    return f"{quote(name)} is no name for a {what}.", hint
 
 
 def text_of(value: Any, what: str) -> str:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from guestwire.naming import NAME
 from guestwire.spec.expect import PATTERN
 from guestwire.spec.file import File
 from guestwire.spec.models import Guest, Lab, Network, Nic, Part, Port, kebab
 from guestwire.spec.registry import Registry
-from guestwire.spec.scalars import NAME
 
 __all__ = ["reference", "schema"]
 

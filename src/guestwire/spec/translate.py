@@ -9,10 +9,11 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from guestwire.naming import quote
 from guestwire.nearest import nearest
 from guestwire.spec.models import Part
 from guestwire.spec.registry import Registry, keys
-from guestwire.spec.report import Hint, Report, Where, meant, quote
+from guestwire.spec.report import Hint, Report, Where, meant
 
 __all__ = ["translate"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from guestwire.cli.table import FILE, LAB, Verb
+from guestwire.cli.table import FILE, LAB, PROJECT, Verb
 
 __all__ = ["VERB", "run"]
 
 VERB = Verb(
     "check",
     "measure with real packets who reaches whom",
-    (FILE, LAB),
+    (FILE, LAB, PROJECT),
     details="""\
 Every pair of guests, host, lan, gateway and internet is tried over IPv4 and IPv6, from inside. Reaching is a round
 trip: an answer from that address.""",
@@ -27,6 +27,6 @@ def run(args: Namespace) -> int:
     from guestwire.cli.terminal import colours, emit, probed
     from guestwire.show.matrix import matrix
 
-    report = api.check(args.file, lab=args.lab, netns=args.netns, progress=probed(args))
+    report = api.check(args.file, lab=args.lab, project=args.project, netns=args.netns, progress=probed(args))
     emit(args, report.to_json, lambda: matrix(report, colour=colours(sys.stdout)))
     return report.code

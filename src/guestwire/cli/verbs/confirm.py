@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import Argument, Verb
+from guestwire.cli.table import Verb, of_project
 
 __all__ = ["VERB", "run"]
 
 VERB = Verb(
     "confirm",
     "keep the change of an up --confirm that is waiting",
-    (Argument("--project", "only this project's; by default all that wait on this host", value="NAME"),),
+    (of_project("only this project's; by default all that wait on this host"),),
     details="""\
 `up --confirm SECONDS` makes its change and waits. Unless this verb comes in time, all is taken back by a process that
 is detached from the terminal and the login. Namespaces that the change is to end are ended only now, since that can't
@@ -28,6 +28,6 @@ def run(args: Namespace) -> int:
     from guestwire import api
     from guestwire.cli.terminal import emit
 
-    confirmed = api.confirm(args.project)
+    confirmed = api.confirm(args.project, netns=args.netns)
     emit(args, {"settled": confirmed}, "\n".join(confirmed))
     return 0

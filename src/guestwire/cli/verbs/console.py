@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 
 from guestwire.cli.table import LAB, Argument, Verb
-from guestwire.errors import Interrupted, UsageError
+from guestwire.errors import Interrupted
 
 __all__ = ["VERB", "run"]
 
@@ -19,7 +19,8 @@ VERB = Verb(
     ),
     details=(
         "Ctrl-] leaves; every other key goes to the guest. What is piped in goes there as it is, and its end ends "
-        "nothing: what the guest says is printed until it ends, or Ctrl-C.\n\nA console has room for one."
+        "nothing: what the guest says is printed until it ends, or Ctrl-C.\n\nA console has room for one. With --json "
+        "what the guest says goes to standard error, and the document comes at the end: guest, and whether it runs yet."
     ),
     examples=(
         ("guestwire console vm", "type to `vm`, and see what it says"),
@@ -31,16 +32,16 @@ VERB = Verb(
 def run(args: Namespace) -> int:
     """Stay on it until somebody leaves, or the machine ends."""
     from guestwire import api
-    from guestwire.cli.terminal import say
+    from guestwire.cli.terminal import emit, say
     from guestwire.linux.console import Ended
 
-    if args.json:
-        raise UsageError("console is what a guest says, and has no JSON.", hint="Leave --json out.")
     machine = api.find_machine(args.guest)
     leaving = "Ctrl-] leaves it" if sys.stdin and sys.stdin.isatty() else "Ctrl-C ends this"
-    ended = api.attach(machine, lambda: say(args, f"{machine.name}'s console. {leaving}."))
+    told = f"{machine.name}'s console. {leaving}."
+    ended = api.attach(machine, lambda: say(args, told), silent=args.json)
     if ended is Ended.STOPPED:
         raise Interrupted("interrupted.")
     if ended is not Ended.UNREAD:
         say(args, f"\n{machine.name} {'has ended' if ended is Ended.GONE else 'runs on'}.")
+    emit(args, {"guest": args.guest, "runs": ended is not Ended.GONE}, "") if args.json else None
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import FILE, LAB, Argument, Verb
+from guestwire.cli.table import FILE, LAB, Argument, Verb, of_project
 from guestwire.errors import Problem
 
 __all__ = ["VERB", "run"]
@@ -15,7 +15,7 @@ VERB = Verb(
     (
         FILE,
         LAB,
-        Argument("--project", "the project to remove; then no file is needed", value="NAME"),
+        of_project("the project to remove; then no file is needed"),
         Argument("--no-guard", "don't see to it that this host reaches whom it reaches now"),
     ),
     details="""\

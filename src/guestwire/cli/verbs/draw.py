@@ -7,7 +7,7 @@ import shutil
 import sys
 from argparse import Namespace
 
-from guestwire.cli.table import FILE, LAB, Argument, Verb
+from guestwire.cli.table import FILE, LAB, PROJECT, Argument, Verb
 from guestwire.places import DEFAULT_FILE
 
 __all__ = ["VERB", "run"]
@@ -18,6 +18,7 @@ VERB = Verb(
     (
         FILE,
         LAB,
+        PROJECT,
         Argument("--format", "`text` or `svg`", value="FORMAT", choices=("text", "svg"), default="text"),
     ),
     details="""\
@@ -37,8 +38,11 @@ def run(args: Namespace) -> int:
     from guestwire.show.svg import svg
     from guestwire.show.text import text
 
-    a_file = args.file is not None or args.lab or os.path.exists(DEFAULT_FILE)
-    picture = api.picture(args.file, lab=args.lab, netns=args.netns) if a_file else api.everything(args.netns)
+    a_file = args.file is not None or args.project is not None or args.lab or os.path.exists(DEFAULT_FILE)
+    if a_file:
+        picture = api.picture(args.file, lab=args.lab, project=args.project, netns=args.netns)
+    else:
+        picture = api.everything(args.netns)
     if args.format == "svg":
         drawn = svg(picture)
     else:

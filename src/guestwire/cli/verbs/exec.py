@@ -24,7 +24,8 @@ VERB = Verb(
     ),
     details=(
         "In a virtual machine the command is run by its QEMU guest agent, without a shell and without a terminal. It "
-        "gets as a whole what is piped in, and what it writes is printed as it ends."
+        "gets as a whole what is piped in, and what it writes is printed as it ends.\n\nWith --json what the command "
+        "writes to standard output goes to standard error, and the document comes at the end: guest, command, code."
     ),
     command=Argument("COMMAND", "the command and its words"),
     examples=(
@@ -38,6 +39,10 @@ VERB = Verb(
 def run(args: Namespace) -> int:
     """Run it; its exit code."""
     from guestwire import api
+    from guestwire.cli.terminal import emit
 
     patience = {} if args.wait is None else {"patience": args.wait}
-    return api.execute(args.guest, args.command, **patience)
+    code = api.execute(args.guest, args.command, silent=args.json, **patience)
+    if args.json:
+        emit(args, {"guest": args.guest, "command": args.command, "code": code}, "")
+    return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import FILE, LAB, Argument, Verb
+from guestwire.cli.table import FILE, LAB, PROJECT, Argument, Verb
 
 __all__ = ["VERB", "run"]
 
@@ -14,6 +14,7 @@ VERB = Verb(
     (
         FILE,
         LAB,
+        PROJECT,
         Argument(
             "--to",
             "whose words: `libvirt`, XML of networks, host interfaces and domains' NICs",
@@ -41,7 +42,7 @@ def run(args: Namespace) -> int:
     from guestwire.export import exporter
     from guestwire.show.exported import document, printed, write
 
-    found = api.export(args.file, to=args.to, lab=args.lab, netns=args.netns)
+    found = api.export(args.file, to=args.to, lab=args.lab, project=args.project, netns=args.netns)
     if args.into is not None:
         write(found, args.into)
     if args.into is not None and not args.quiet:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import Argument, Verb
+from guestwire.cli.table import Verb, of_project
 
 __all__ = ["VERB", "run"]
 
 VERB = Verb(
     "rollback",
     "undo an up that was killed or is waiting to be confirmed",
-    (Argument("--project", "only this project's; by default all that lie on this host", value="NAME"),),
+    (of_project("only this project's; by default all that lie on this host"),),
     details="""\
 An `up` keeps a journal of what it has done. After a crash or `kill -9` the journal still lies there, and the other
 verbs say so (exit code 75) until this one has settled it. With nothing to settle, it says so and ends with 0.""",
@@ -24,6 +24,6 @@ def run(args: Namespace) -> int:
     from guestwire import api
     from guestwire.cli.terminal import emit
 
-    settled = api.rollback(args.project)
+    settled = api.rollback(args.project, netns=args.netns)
     emit(args, {"settled": settled}, "\n".join(settled) or "Nothing to settle.")
     return 0

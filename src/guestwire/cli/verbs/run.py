@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import FILE, Argument, Verb, queues
+from guestwire.cli.table import FILE, Argument, Verb, of_project, queues
 
 __all__ = ["VERB", "run"]
 
@@ -20,7 +20,7 @@ VERB = Verb(
             required=True,
             several=True,
         ),
-        Argument("--project", "the project, where several are up", value="NAME"),
+        of_project("the project, where several are up"),
         Argument(
             "--device",
             "what it gets: a descriptor of a tap, macvtap or tun, or a namespace; else what the network's type says",

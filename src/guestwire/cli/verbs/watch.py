@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import FILE, Argument, Verb
+from guestwire.cli.table import FILE, Argument, Verb, of_project
 
 __all__ = ["VERB", "run"]
 
@@ -13,7 +13,7 @@ VERB = Verb(
     "keep it so: repair what breaks, until stopped",
     (
         FILE,
-        Argument("--project", "the project, where the file doesn't say; it must be up", value="NAME"),
+        of_project("the project, where the file doesn't say; it must be up"),
         Argument("--up", "build it first, where it isn't up"),
     ),
     details="""\

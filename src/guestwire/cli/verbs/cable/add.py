@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import Argument, Verb
+from guestwire.cli.table import Argument, Verb, project_name
 
 __all__ = ["VERB", "run"]
 
@@ -12,7 +12,7 @@ VERB = Verb(
     "cable add",
     "plug a cable between a tap and another, or a macvtap",
     (
-        Argument("PROJECT", "the project whose process holds it"),
+        Argument("PROJECT", "the project whose process holds it", type=project_name),
         Argument("NIC", "a tap, as NETNS/LINK, or LINK in this namespace; the cable is called by it"),
         Argument("LINK", "the tap or macvtap that it leads to, likewise"),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import Argument, Verb
+from guestwire.cli.table import Argument, Verb, project_name
 
 __all__ = ["VERB", "run"]
 
@@ -12,7 +12,7 @@ VERB = Verb(
     "cable del",
     "pull out a cable",
     (
-        Argument("PROJECT", "the project whose process holds it"),
+        Argument("PROJECT", "the project whose process holds it", type=project_name),
         Argument("NIC", "the tap that it is called by, as NETNS/LINK, or LINK in this namespace"),
     ),
     details="The links at its ends stay, without a carrier. `up` of the project plugs in again what its file asks for.",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import Argument, Verb
+from guestwire.cli.table import Argument, Verb, project_name
 
 __all__ = ["VERB", "run"]
 
 VERB = Verb(
     "cable list",
     "the cables that guestwire holds, and what they have carried",
-    (Argument("PROJECT", "only this project's", optional=True),),
+    (Argument("PROJECT", "only this project's", optional=True, type=project_name),),
     details="""\
 Frames are counted as they cross, a segment of 64 KiB of TCP as one. Dropped is what the far end refused: it was down
 or gone.""",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import FILE, Argument, Verb
+from guestwire.cli.table import FILE, Verb, of_project
 
 __all__ = ["VERB", "run"]
 
@@ -13,7 +13,7 @@ VERB = Verb(
     "have a project built at boot and watched, as a systemd service",
     (
         FILE,
-        Argument("--project", "the project's name, in place of the file's", value="NAME"),
+        of_project("the project's name, in place of the file's"),
     ),
     details="""\
 It writes /etc/systemd/system/guestwire-PROJECT.service, which runs `guestwire watch --up`, and enables and starts it

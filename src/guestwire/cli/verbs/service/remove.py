@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from guestwire.cli.table import FILE, Argument, Verb
+from guestwire.cli.table import FILE, Verb, of_project
 
 __all__ = ["VERB", "run"]
 
@@ -13,7 +13,7 @@ VERB = Verb(
     "take a project's systemd service away; what is built stays",
     (
         FILE,
-        Argument("--project", "the project's name; then no file is needed", value="NAME"),
+        of_project("the project's name; then no file is needed"),
     ),
     details="The service is stopped, disabled and its unit removed. The network stays up until `guestwire down`.",
     examples=(("guestwire service remove", "from the next boot on, guestwire.yaml's project isn't built by itself"),),

@@ -1,0 +1,27 @@
+"""What a guest, network or project may be called, and how a word that somebody wrote stands in a message."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["NAME", "name_fault", "quote"]
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
+LONGEST = 63
+
+
+def name_fault(name: str, what: str) -> tuple[str, str] | None:
+    """Message and hint where this can't be a name of a guest, network or project; else None."""
+    if re.match(NAME, name) and "\n" not in name:
+        return None
+    if len(name) > LONGEST:
+        return f"the name has {len(name)} characters; {LONGEST} is the most.", "Shorten it."
+    hint = "Use letters, digits and -, with a letter or digit first."
+    return f"{quote(name)} is no name for a {what}.", hint
+
+
+def quote(text: object, limit: int = 60) -> str:
+    """The text between double quotes, cut where it is long, with nothing in it that a terminal would act on."""
+    full = str(text)
+    cut = full if len(full) <= limit else full[: limit - 1] + "…"
+    return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut) + '"'
