@@ -20,7 +20,7 @@ test: ## run all tests but the slow ones (ARGS="-k word" for some); as root it i
 	@# One more at once than processors: half of the time a test waits, mostly for the kernel to end namespaces.
 	$(PYTHON) -m pytest -n $$(($$(nproc) + 1)) $(ARGS)
 
-test-slow: ## run the slow tests: machines on every network and in every mode, and in the other host ipvlan, vhost, Open vSwitch, faults
+test-slow: ## run the slow tests: machines on every network and in every mode; on Debian's kernel ipvlan, vhost, Open vSwitch, faults
 	@tools/packages.sh test
 	@tools/venv.sh dev
 	$(PYTHON) -m pytest -m slow -o timeout=600 $(ARGS)
@@ -31,7 +31,7 @@ test-slow: ## run the slow tests: machines on every network and in every mode, a
 MACHINE := tests/machine/inside tests/linux tests/plan tests/trouble/test_macvtap_modes.py $(addprefix tests/world/, \
 	test_ways.py test_gateway.py test_routed.py test_lab.py test_kinds.py)
 
-test-machine: ## some of them on Debian's kernel, in a guest over this machine's files, an hour at most (ARGS="tests/reach" for others)
+test-machine: ## run the tests that depend on the kernel most on Debian's, in a guest, an hour at most (ARGS="tests/reach" for others)
 	@tools/packages.sh test
 	@tools/venv.sh dev
 	$(PYTHON) -m tests.machine.host $(if $(ARGS),,--seconds 3600) \
@@ -43,7 +43,7 @@ fault: ## break guestwire off at every step of every example, not at a sample (m
 	@# More at once than processors: most of the time they wait for the kernel to end namespaces, which it does in batches.
 	GUESTWIRE_ALL_FAULTS=1 $(PYTHON) -m pytest -n 8 -o timeout=4000 tests/world/test_faults.py tests/world/test_qemu_faults.py tests/world/test_strangers.py tests/world/test_concurrency.py $(ARGS)
 
-lint: ## ruff, mypy and shellcheck: what tests/conventions runs too
+lint: ## run ruff, mypy and shellcheck, as tests/conventions does
 	@tools/venv.sh dev
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
@@ -64,17 +64,17 @@ bench-build: ## time building 1,000 guests against ip -batch, the kernel's floor
 	@tools/venv.sh bench
 	$(PYTHON) bench/build.py --install $(ARGS)
 
-bench-frames: ## TCP through cables between descriptors, beside veth and kernel bridge (ARGS="--minutes 10")
+bench-frames: ## measure TCP through cables between descriptors, beside veth and kernel bridge (ARGS="--minutes 10")
 	@tools/packages.sh bench
 	@tools/venv.sh dev
 	$(PYTHON) bench/frames.py $(ARGS)
 
-bench-watch: ## how long guestwire watch takes to repair what breaks, beside raw netlink (minutes)
+bench-watch: ## time how fast guestwire watch repairs what breaks, beside raw netlink (minutes)
 	@tools/packages.sh test
 	@tools/venv.sh dev
 	$(PYTHON) bench/watch.py $(ARGS)
 
-bench-guests: ## eight virtual machines until all answer, and what of a machine's start is guestwire's own
+bench-guests: ## time eight virtual machines until all answer, and guestwire's own part of a machine's start
 	@tools/packages.sh test
 	@tools/venv.sh dev
 	$(PYTHON) bench/guests.py $(ARGS)

@@ -5,19 +5,15 @@ python bench/build.py [--guests 1000] [--rounds 3] [--quick] [--only WAY…] [--
 It needs root, and touches nothing of this machine: each measurement has its own mount, network and process namespaces.
 """
 
-import argparse
-import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
-from building import guestwire_way, verdict
-from building.private import Failed, Job, Result, become_worker, measure
+from building import command, guestwire_way, verdict
+from building.private import Failed, Job, Result, measure
 from building.ways import GUESTWIRE, NAMES, THROUGHPUT, WAYS, compile_floor, install
 from building.work import work
 
@@ -87,55 +83,42 @@ class Bench:
         result = self._try(THROUGHPUT, job, THROUGHPUT)
         self.gbits = result["gbits"] if result else {}
 
-    def report(self) -> bool:
-        """Print the tables; True where no figure is missed."""
+    def report(self) -> command.Found:
+        """Print the tables; the figures, and everything that was measured."""
         for kind, times in self.series.items():
             if times:
                 print(f"\n{self.count} guests, {verdict.LABELS[kind]} (medians)")
                 print(*verdict.table(self.series, kind, self.only), sep="\n")
-        lines = verdict.lines(self.series, self.help, self.gbits)
-        print("\nFigures to reach", *(line.show() for line in lines), sep="\n")
         for key, why in self.skipped.items():
             print(f"skipped: {key}: {why}")
         if self.count != 1000:
-            print(f"The figures are meant for 1,000 guests; these are {self.count}.")
-        return all(line.verdict != "MISS" for line in lines)
-
-    def raw(self) -> dict[str, Any]:
-        """Everything that was measured, for --json."""
-        return {
+            print(f"\nThe figures are meant for 1,000 guests; these are {self.count}.")
+        lines = verdict.lines(self.series, self.help, self.gbits)
+        raw = {
             "guests": self.count,
-            "kernel": platform.release(),
-            "python": platform.python_version(),
-            "processors": os.cpu_count(),
             "builds": self.series,
             "help": self.help,
             "gbits": self.gbits,
             "skipped": self.skipped,
             "figures": [
                 {"what": line.what, "measured": line.measured, "target": line.target, "verdict": line.verdict}
-                for line in verdict.lines(self.series, self.help, self.gbits)
+                for line in lines
             ],
         }
+        return command.Found(lines, raw)
 
 
-def main() -> int:
-    """Exit code: 0 all figures that ran were reached, 1 one was missed, 77 no root."""
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def options(words: ArgumentParser) -> None:
+    """This bench's own."""
     words.add_argument("--guests", type=int, help="how many guests (1000; 100 with --quick)")
     words.add_argument("--rounds", type=int, help="rounds to take the median of (3; 1 with --quick)")
-    words.add_argument("--quick", action="store_true", help="few guests, one round: does it work?")
     words.add_argument("--only", nargs="+", choices=NAMES, default=[], metavar="WAY", help=", ".join(NAMES))
     words.add_argument("--kinds", nargs="+", choices=verdict.LABELS, default=[], metavar="KIND", help="of guests: all")
-    words.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     words.add_argument("--install", action="store_true", help="first install the peers (pip, apt-get)")
-    words.add_argument("--worker", help=argparse.SUPPRESS)
-    given = words.parse_args()
-    if given.worker:
-        return become_worker(json.loads(given.worker), work)
-    if os.geteuid():
-        print("bench/build.py needs root, to make namespaces of its own", file=sys.stderr)
-        return 77
+
+
+def measured(given: Namespace) -> command.Found:
+    """All that was asked for."""
     for line in install() if given.install else ():
         print(f"+ {line}", file=sys.stderr, flush=True)
         subprocess.run(line.split(), check=False, stdout=sys.stderr)  # what couldn't be installed is skipped below
@@ -147,10 +130,8 @@ def main() -> int:
         if why:
             bench.skipped["floor-c"] = why
         bench.run()
-    if given.json:
-        given.json.write_text(json.dumps(bench.raw(), indent=1) + "\n")
-    return 0 if bench.report() else 1
+    return bench.report()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run(__doc__, work, options, measured))

@@ -5,16 +5,12 @@ python bench/frames.py [--rounds 5] [--seconds 2] [--minutes 10] [--quick] [--js
 It needs root and iperf3, and touches nothing of this machine: it has its own mount, network and process namespaces.
 """
 
-import argparse
-import json
-import os
-import platform
-import shutil
 import sys
-from pathlib import Path
+from argparse import ArgumentParser, Namespace
 from statistics import median
 
-from building.private import Failed, become_worker, measure
+from building.command import Found, run
+from building.private import measure
 from building.verdict import Line
 from carrying.work import ONE, REFERENCE, TWO, work
 
@@ -22,7 +18,7 @@ TARGETS = {ONE: 0.65, TWO: 0.45}  # of veth and kernel bridge
 GROWTH = 1024  # KiB that the process may hold more at the end than after its first ten seconds
 
 
-def throughput(rounds: int, seconds: float) -> dict[str, list[float]]:
+def throughput(rounds: int, seconds: int) -> dict[str, list[float]]:
     """Gbit/s of each way, a value a round."""
     found = measure({"rounds": rounds, "seconds": seconds}, 60 + 10 * (rounds + 1) * (seconds + 3))
     gbits: dict[str, list[float]] = found["gbits"]
@@ -58,41 +54,24 @@ def flat(samples: list[tuple[float, int, int]]) -> list[Line]:
     return [Line("memory that it grew by", grown - memory, GROWTH, "KiB"), Line("files more", more - files, 0, "")]
 
 
-def main() -> int:
-    """Exit code: 0 all figures that ran were reached, 1 one was missed, 69 no iperf3, 77 no root."""
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def options(words: ArgumentParser) -> None:
+    """This bench's own."""
     words.add_argument("--rounds", type=int, default=5, help="rounds to take the median of")
-    words.add_argument("--seconds", type=float, default=2, help="how long each stream lasts")
+    words.add_argument("--seconds", type=int, default=2, help="how long each stream lasts")
     words.add_argument("--minutes", type=float, default=0, help="then carry frames so long, and watch memory and files")
-    words.add_argument("--quick", action="store_true", help="one short round: does it work?")
-    words.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    words.add_argument("--worker", help=argparse.SUPPRESS)
-    given = words.parse_args()
-    if given.worker:
-        return become_worker(json.loads(given.worker), work)
-    if os.geteuid():
-        print("bench/frames.py needs root, to make namespaces of its own", file=sys.stderr)
-        return 77
-    if shutil.which("iperf3") is None:
-        print("bench/frames.py needs iperf3 (Debian's package iperf3)", file=sys.stderr)
-        return 69
-    try:
-        gbits = throughput(*((1, 0.5) if given.quick else (given.rounds, given.seconds)))
-        samples = lasting(given.minutes) if given.minutes else []
-    except Failed as error:
-        print(f"bench/frames.py: {error}", file=sys.stderr)
-        return 1
+
+
+def measured(given: Namespace) -> Found:
+    """All that was asked for."""
+    gbits = throughput(*((1, 1) if given.quick else (given.rounds, given.seconds)))
+    samples = lasting(given.minutes) if given.minutes else []
     print("One TCP stream between namespaces", *table(gbits), sep="\n")
     lines = [
         Line(f"{name}: part of {REFERENCE}", ratio(gbits, name), part, "×", True) for name, part in TARGETS.items()
     ]
     lines += flat(samples) if samples else []
-    print("\nFigures to reach", *(line.show() for line in lines), sep="\n")
-    if given.json:
-        machine = {"kernel": platform.release(), "python": platform.python_version(), "processors": os.cpu_count()}
-        given.json.write_text(json.dumps({**machine, "gbits": gbits, "samples": samples}, indent=1) + "\n")
-    return 0 if all(line.verdict != "MISS" for line in lines) else 1
+    return Found(lines, {"gbits": gbits, "samples": samples})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, work, options, measured, {"iperf3": "iperf3"}))

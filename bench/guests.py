@@ -5,19 +5,17 @@ python bench/guests.py [--guests 8] [--rounds 3] [--quick] [--json FILE]
 It needs root and QEMU, and touches nothing of this machine: it has its own mount, network and process namespaces.
 """
 
-import argparse
-import json
 import os
-import platform
-import shutil
 import subprocess
 import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from statistics import median
 
 from booting.work import work
 from building import guestwire_way
-from building.private import Failed, become_worker, measure
+from building.command import Found, run
+from building.private import Failed, measure
 from building.verdict import Line
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,36 +44,23 @@ def spread(name: str, values: list[float], unit: str) -> str:
     return f"{name:<46}{cells} {unit}"
 
 
-def main() -> int:
-    """Exit code: 0 all figures were reached, 1 one was missed, 69 no QEMU, 77 no root."""
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def options(words: ArgumentParser) -> None:
+    """This bench's own."""
     words.add_argument("--guests", type=int, default=8, help="how many at once")
     words.add_argument("--rounds", type=int, default=3, help="rounds to take the median of")
-    words.add_argument("--quick", action="store_true", help="one round of two guests: does it work?")
-    words.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    words.add_argument("--worker", help=argparse.SUPPRESS)
-    given = words.parse_args()
-    if given.worker:
-        return become_worker(json.loads(given.worker), work)
-    if os.geteuid():
-        print("bench/guests.py needs root, to make namespaces of its own", file=sys.stderr)
-        return 77
-    if shutil.which("qemu-system-x86_64") is None:
-        print("bench/guests.py needs QEMU (Debian's package qemu-system-x86)", file=sys.stderr)
-        return 69
+
+
+def measured(given: Namespace) -> Found:
+    """All that was asked for."""
     count, rounds = (2, 1) if given.quick else (given.guests, given.rounds)
     guestwire_way.compile_source()
     load = os.getloadavg()[0]
-    try:
-        job = {"count": count, "rounds": rounds}
-        added = {
-            name: [1000 * value for value in values]
-            for name, values in measure({**job, "what": "start"}, 300 * rounds).items()
-        }
-        answered = measure({**job, "what": "boot", **boots()}, 60 + 180 * rounds)["answered"]
-    except Failed as error:
-        print(f"bench/guests.py: {error}", file=sys.stderr)
-        return 1
+    job = {"count": count, "rounds": rounds}
+    added = {
+        name: [1000 * value for value in values]
+        for name, values in measure({**job, "what": "start"}, 300 * rounds).items()
+    }
+    answered = measure({**job, "what": "boot", **boots()}, 60 + 180 * rounds)["answered"]
     beyond = [ours - theirs for ours, theirs in zip(added["up"], added["hand"], strict=True)]
     print(f"{count} guests, load {load:.1f}", f"{'':<46}{'median':>10}{'least':>10}{'most':>10}", sep="\n")
     print(spread("until all answer", answered, "s"))
@@ -87,12 +72,8 @@ def main() -> int:
         Line("a machine more: processors' time of guestwire's own", median(added["own"]), OWN, "ms"),
         Line("a machine more: what up takes beyond QEMU by hand", median(beyond), OWN, "ms"),
     ]
-    print("\nFigures to reach", *(line.show() for line in lines), sep="\n")
-    if given.json:
-        machine = {"kernel": platform.release(), "python": platform.python_version(), "processors": os.cpu_count()}
-        given.json.write_text(json.dumps({**machine, "load": load, "answered": answered, **added}, indent=1) + "\n")
-    return 0 if all(line.verdict != "MISS" for line in lines) else 1
+    return Found(lines, {"load": load, "answered": answered, **added})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, work, options, measured, {"qemu-system-x86_64": "qemu-system-x86"}))

@@ -5,16 +5,13 @@ python bench/watch.py [--guests 1000] [--times 100] [--rounds 5] [--quick] [--on
 It needs root, and touches nothing of this machine: each measurement has its own mount, network and process namespaces.
 """
 
-import argparse
-import json
-import os
-import platform
 import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
 
-from building.private import Failed, Job, Result, become_worker, measure
+from building.command import Found, run
+from building.private import Failed, Job, Result, measure
 from building.verdict import Line
 from building.wire import NEWLINK, UP, link, message, open_rtnetlink, send
 from watching import breaks, bridges
@@ -91,8 +88,8 @@ class Bench:
         found.append(Line("files that it held more", grown[1] if grown else None, 0, ""))
         return found
 
-    def report(self) -> bool:
-        """Print the tables; True where no figure is missed."""
+    def report(self) -> Found:
+        """Print the tables; the figures, and everything that was measured."""
         head = f"{'':<46}{'median':>10}{'95 of 100':>10}{'most':>10}{'times':>8}"
         print("Milliseconds from the event until it is repaired", head, sep="\n")
         for name, seconds in self.breaks.items():
@@ -100,43 +97,29 @@ class Bench:
         for ports, both in self.bridges.items():
             print(spread(f"a bridge with {ports:,} ports is deleted", both["watch"]))
             print(spread("    the floor: raw netlink alone", both["floor"]))
-        lines = self.lines()
-        print("\nFigures to reach", *(line.show() for line in lines), sep="\n")
         for name, why in self.skipped.items():
             print(f"skipped: {name}: {why}")
-        return all(line.verdict != "MISS" for line in lines) and not self.skipped
-
-    def raw(self) -> dict[str, Any]:
-        """Everything that was measured, for --json."""
-        machine = {"kernel": platform.release(), "python": platform.python_version(), "processors": os.cpu_count()}
-        return {**machine, "breaks": self.breaks, "bridges": self.bridges, "held": self.held, "skipped": self.skipped}
+        raw = {"breaks": self.breaks, "bridges": self.bridges, "held": self.held, "skipped": self.skipped}
+        return Found(self.lines(), raw, whole=not self.skipped)
 
 
-def main() -> int:
-    """Exit code: 0 all figures that ran were reached, 1 one was missed, 77 no root."""
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def options(words: ArgumentParser) -> None:
+    """This bench's own."""
     words.add_argument("--guests", type=int, default=1000, help="how many guests are there meanwhile")
     words.add_argument("--times", type=int, default=100, help="how often each is broken")
     words.add_argument("--rounds", type=int, help="how often each bridge is deleted (20; 5 with 1,000 ports)")
-    words.add_argument("--quick", action="store_true", help="few guests, few times: does it work?")
     words.add_argument("--only", nargs="+", default=[], metavar="BREAK", help="a row of the table, bridge-10, …")
-    words.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    words.add_argument("--worker", help=argparse.SUPPRESS)
-    given = words.parse_args()
-    if given.worker:
-        return become_worker(json.loads(given.worker), work)
-    if os.geteuid():
-        print("bench/watch.py needs root, to make namespaces of its own", file=sys.stderr)
-        return 77
+
+
+def measured(given: Namespace) -> Found:
+    """All that was asked for."""
     bench = Bench()
     rounds = {ports: given.rounds or turns for ports, turns in PORTS.items()}
     if given.quick:
         given.guests, given.times, rounds = 100, 10, {10: 3, 100: 3}
     bench.run(given.guests, given.times, rounds, given.only)
-    if given.json:
-        given.json.write_text(json.dumps(bench.raw(), indent=1) + "\n")
-    return 0 if bench.report() else 1
+    return bench.report()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, work, options, measured))

@@ -58,10 +58,10 @@ def work(job: Job) -> Result:
         return {"gbits": found}
 
 
-def gigabits(sender: str, receiver: str, address: str, seconds: float) -> float:
-    """Gbit/s of one TCP stream that arrive at `address` in `receiver`."""
+def gigabits(sender: str, receiver: str, address: str, seconds: int) -> float:
+    """Gbit/s of one TCP stream that arrive at `address` in `receiver`. iperf3 takes whole seconds, and 0 for ever."""
     with _serving(receiver):
-        words = ["ip", "netns", "exec", sender, "iperf3", "-J", "-c", address, "-t", f"{seconds:g}"]
+        words = ["ip", "netns", "exec", sender, "iperf3", "-J", "-c", address, "-t", str(seconds)]
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=seconds + 30)
     said = json.loads(done.stdout or "{}")
     if done.returncode or "end" not in said:

@@ -35,6 +35,18 @@ def test_every_verb_is_whole(name: str) -> None:
     assert module.VERB.synopsis in help_text
 
 
+def test_help_is_as_wide_as_the_terminal_and_its_columns_stand_below_one_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    for name in names():
+        said = (wants_help([*name.split(), "--help"]) or "").split("\n\n", 1)[1].partition("\nexamples:")[0]
+        assert [line for line in said.splitlines() if len(line) > 70] == []
+    lines = overview().splitlines()
+    summaries = [load(name).VERB.summary for name in names()]
+    assert len({line.index(summary) for summary in summaries for line in lines if line.endswith(f"  {summary}")}) == 1
+
+
 @pytest.mark.parametrize("name", names())
 def test_examples_of_a_verb_parse(name: str) -> None:
     for command, _ in load(name).VERB.examples:

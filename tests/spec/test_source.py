@@ -143,7 +143,7 @@ def test_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         opened(tmp_path / "guestwire.yaml")
     assert "there is no file" in caught.value.problems[0].message
-    assert caught.value.problems[0].hint == "There is guestwire.yml."
+    assert caught.value.problems[0].hint == "There is guestwire.yml: name it after the verb."
 
 
 def test_folder(tmp_path: Path) -> None:

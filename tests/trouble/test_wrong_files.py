@@ -134,7 +134,7 @@ def test_a_folder(sandbox: Sandbox) -> None:
 
 def test_a_missing_file_names_what_is_there(sandbox: Sandbox) -> None:
     sandbox.write("name: t\n", "three.yaml")
-    refused(sandbox, "up", code=65, says='there is no file "guestwire.yaml"', hint="There is three.yaml.")
+    refused(sandbox, "up", code=65, says='there is no file "guestwire.yaml"', hint="There is three.yaml: name it")
     refused(sandbox, "up", "none/x.yaml", code=65, says='there is no file "none/x.yaml"', hint="after the verb")
 
 

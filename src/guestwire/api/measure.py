@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 from guestwire import reach
 from guestwire.api.copied import is_copy
@@ -23,7 +24,7 @@ from guestwire.reach import Door, Expected, Progress, Report, Seat, Station
 from guestwire.spec.file import File, Instance
 from guestwire.spec.models import Nic
 
-__all__ = ["check", "expected", "of_programs"]
+__all__ = ["check", "expected", "explained", "of_programs"]
 
 ANSWER = 2.0  # seconds that a guest agent which is there gets to tell of its addresses
 
@@ -49,7 +50,8 @@ def check(
         see_settled(kernel, where, waiting=True)
         where.plan(kernel)
         stations = _Stations(where).all()
-        return reach.check(kernel, stations, where.file.expect, progress, where.file.members)
+        report = reach.check(kernel, stations, where.file.expect, progress, where.file.members)
+    return replace(report, expectations=tuple(explained(where.file, report.expectations)))
 
 
 def expected(kernel: Kernel, where: Situation, texts: Collection[str], timeout: float) -> dict[str, Expected]:
@@ -59,7 +61,25 @@ def expected(kernel: Kernel, where: Situation, texts: Collection[str], timeout: 
     """
     asked = [each for each in where.file.expect if each.text in texts]
     judged = reach.judge(kernel, _Stations(where).all(), asked, where.file.members, timeout)
-    return {each.text: each for each in judged}
+    return {each.text: each for each in explained(where.file, judged)}
+
+
+def explained(file: File, judged: Iterable[Expected]) -> Iterator[Expected]:
+    """The same; with what of its network keeps a guest and the host apart, where they should reach each other."""
+    pairs = {each.text: {each.source, each.target} for each in file.expect if each.reaches}
+    for each in judged:
+        names = pairs.get(each.text, set()) if each.held is False else set()
+        why = _apart_from_host(file, names - {"host"}) if "host" in names else None
+        yield each._replace(why=f"{each.why}. {why}") if why else each
+
+
+def _apart_from_host(file: File, names: Collection[str]) -> str | None:
+    name = next(iter(names), "host")
+    instance = file.instance(name)
+    guest = instance.guest if instance is not None else file.guests.get(name)
+    networks = [file.networks[nic.network] for nic in guest.nics] if guest is not None else []
+    whys = [network.apart_from_host() for network in networks if isinstance(network, BuiltNetwork)]
+    return whys[0] if whys and all(whys) else None
 
 
 def of_programs(file: File) -> set[str]:

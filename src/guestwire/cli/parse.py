@@ -17,6 +17,16 @@ from guestwire.nearest import nearest
 
 __all__ = ["overview", "parse", "wants", "wants_help", "whole_parser"]
 
+ABOUT = "Plugs guests into networks on Linux, as one file says."
+BEGIN = (
+    "To begin, with a guestwire.yaml in this folder:",
+    "  guestwire plan --lab   what it would do",
+    "  guestwire up --lab     do it in a lab, which can't hurt this machine; without --lab, on this host",
+    "  guestwire check        who reaches whom",
+    "  guestwire down         take it away again",
+    "",
+)
+
 
 class _Parser(argparse.ArgumentParser):
     """argparse with our errors: it exits with 2, which is `plan --exit-code`'s here."""
@@ -69,13 +79,13 @@ def wants(words: Sequence[str], option: str) -> bool:
 
 def overview() -> str:
     """What `guestwire --help` prints."""
-    return _listing("VERB", "Plugs guests into networks on Linux, as one file says.", names())
+    return _listing("VERB", ABOUT, names(), BEGIN)
 
 
-def _listing(usage: str, about: str, wanted: Sequence[str]) -> str:
+def _listing(usage: str, about: str, wanted: Sequence[str], begin: Sequence[str] = ()) -> str:
     verbs = [load(name).VERB for name in wanted]
-    width = max(len(o.synopsis) for o in GLOBALS)
-    lines = [f"Usage: guestwire {usage} …", "", about, "", "Verbs:"]
+    width = max(len(word) for word in (*wanted, *(_bare(option) for option in GLOBALS)))
+    lines = [f"Usage: guestwire {usage} …", "", about, "", *begin, "Verbs:"]
     lines += [f"  {verb.name:<{width}}  {verb.summary}" for verb in verbs]
     lines += ["", "Options, before or after the verb:"]
     lines += [f"  {_bare(option):<{width}}  {option.help}" for option in GLOBALS]
@@ -87,7 +97,7 @@ def _listing(usage: str, about: str, wanted: Sequence[str]) -> str:
 
 def whole_parser() -> argparse.ArgumentParser:
     """One parser of everything, as the makers of completions want it; commands are parsed by `parse`."""
-    parser = _Parser(prog="guestwire", description="Plugs guests into networks on Linux, as one file says.")
+    parser = _Parser(prog="guestwire", description=ABOUT)
     parser.add_argument("--version", action="store_true", help="print the version")
     for option in GLOBALS:
         _add(parser, option)
@@ -141,13 +151,22 @@ def _verb_parser(verb: Verb) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"guestwire {verb.name}",
         usage=verb.synopsis.replace("%", "%%"),
-        description="\n\n".join(filter(None, (f"{verb.summary[:1].upper()}{verb.summary[1:]}.", verb.details))),
+        description=_wrapped(f"{verb.summary[:1].upper()}{verb.summary[1:]}.\n\n{verb.details}"),
         epilog=_epilog(verb),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     _fill(parser, verb)
     return parser
+
+
+def _wrapped(text: str) -> str:
+    """The paragraphs, as wide as argparse makes all the rest."""
+    import shutil
+    from textwrap import fill
+
+    width = shutil.get_terminal_size().columns - 2
+    return "\n\n".join(fill(paragraph, width, break_on_hyphens=False) for paragraph in text.strip().split("\n\n"))
 
 
 def _fill(parser: argparse.ArgumentParser, verb: Verb) -> None:

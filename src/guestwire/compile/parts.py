@@ -72,6 +72,10 @@ class BuiltNetwork(Network):
         """
         return None, [f"libvirt has no network like one of type {self.type}."]
 
+    def apart_from_host(self) -> str | None:
+        """Why guests on it and the host don't reach each other, and what lets them; None where they do."""
+        return None
+
     @property
     def has_source(self) -> bool:
         """Whether libvirt can make the host's link for a NIC itself."""

@@ -42,6 +42,10 @@ class Ipvlan(BuiltNetwork):
     def shares_as(self) -> str:
         return f"ipvlan {self.mode} {self.flag}"
 
+    def apart_from_host(self) -> str | None:
+        remedy = "a second NIC, on a bridge with a subnet, lets them"
+        return f"On ipvlan network {quote(self.name)} guests and host don't hear each other: {remedy}"
+
     def check(self, file: File) -> Iterable[Problem]:
         if self._routes and not self.subnet:
             message = (

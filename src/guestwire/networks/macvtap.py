@@ -67,6 +67,12 @@ class Macvtap(BuiltNetwork):
             yield file.problem(self.at("host-access"), message, hint)
         yield from self._check_nics(file)
 
+    def apart_from_host(self) -> str | None:
+        if self.host_access:
+            return None
+        remedy = f"{'' if self.mode == 'bridge' else 'mode: bridge with '}host-access: true lets them"
+        return f"On macvtap network {quote(self.name)} guests and host don't hear each other: {remedy}"
+
     def _check_nics(self, file: File) -> Iterable[Problem]:
         nics = file.ports(self.name)
         if self.mode == "passthru" and nics > 1:

@@ -189,7 +189,9 @@ def _summary(report: Report) -> str:
     if held == total:
         return f"{text}; {'the expectation holds' if total == 1 else f'all {total:,} expectations hold'}."
     failed = total - held - lacking
-    parts = [f"{held:,} of {_many(total, 'expectation')} hold"]
+    if total == 1:
+        return f"{text}; the expectation {'failed' if failed else 'cannot be told'}."
+    parts = [f"{held:,} of {total:,} expectations hold"]
     parts += [f"{failed:,} failed"] * bool(failed) + [f"{lacking:,} can't be told"] * bool(lacking)
     return f"{text}; {', '.join(parts)}."
 

@@ -112,8 +112,9 @@ def _absent(path: Path) -> str:
     except OSError:
         beside = []
     if beside:
-        return f"There {'is' if len(beside) == 1 else 'are'} {', '.join(beside)}."
-    return "Write one, or name the file after the verb: `guestwire plan FILE`."
+        are, one = ("is", "it") if len(beside) == 1 else ("are", "one")
+        return f"There {are} {', '.join(beside)}: name {one} after the verb."
+    return "Write one, or name it after the verb: `guestwire plan FILE`. `guestwire list` has the files of what is up."
 
 
 def parse(data: bytes, file: str) -> tuple[Source, Report]:
