@@ -40,6 +40,12 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         yield machine
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What says that it may take long comes first, lest one test runs alone at the end."""
+    limits = {item: item.get_closest_marker("timeout") for item in items}
+    items.sort(key=lambda item: -limit.args[0] if (limit := limits[item]) else 0)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How often guestwire was broken off, and how often something was left then."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]

@@ -11,11 +11,12 @@ import json
 import os
 import re
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.starter import forked
 
 __all__ = ["LEARNT", "SOURCE", "Sandbox", "ended", "sandboxed"]
 
@@ -109,14 +110,27 @@ class Sandbox:
         self, *words: str, check: bool = True, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run the command line."""
-        return self.run(sys.executable, "-m", "guestwire", *words, check=check, env=env)
+        return self._forked(None, words, check, {"PYTHONPATH": str(SOURCE), **(env or {})}, SECONDS)
 
     def python(
-        self, script: str, *words: str, check: bool = True, seconds: float = SECONDS
+        self,
+        script: str,
+        *words: str,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        seconds: float = SECONDS,
     ) -> subprocess.CompletedProcess[str]:
         """Run a Python script that can import guestwire and the tests."""
         path = f"{SOURCE}:{SOURCE.parent}"
-        return self.run(sys.executable, "-c", script, *words, check=check, env={"PYTHONPATH": path}, seconds=seconds)
+        return self._forked(script, words, check, {"PYTHONPATH": path, **(env or {})}, seconds)
+
+    def _forked(
+        self, script: str | None, words: Sequence[str], check: bool, env: Mapping[str, str], seconds: float
+    ) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "GUESTWIRE_TRACEBACK": "1", **env}
+        done = forked(self.pid, self.folder, script, words, env, seconds)
+        assert not check or done.returncode == 0, f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        return done
 
     def json(self, *words: str, code: int = 0) -> Any:
         """Run the command line with --json; its document. `code` is the exit code that it must end with."""

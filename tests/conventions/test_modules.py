@@ -6,10 +6,13 @@ import ast
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from guestwire import api
 from tests.conventions.source import ROOT, SRC, Module, modules
 
 MODULE_LINES = 400
@@ -148,3 +151,11 @@ def test_nothing_sleeps(path: Path) -> None:
 
 def _names(node: ast.ImportFrom) -> set[str]:
     return {alias.name for alias in node.names}
+
+
+def test_what_the_api_names_is_no_module_however_often_it_is_asked_for() -> None:
+    """A module that is called as what is in it takes its place once it is imported."""
+    for module in modules():
+        if module.name.startswith("guestwire.api."):
+            import_module(module.name)
+    assert [name for name in api.__all__ if isinstance(getattr(api, name), ModuleType)] == []

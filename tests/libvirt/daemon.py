@@ -72,10 +72,11 @@ def nodes():
         with contextlib.suppress(OSError):  # ENOBUFS: then it looks all the same
             links.recv(1 << 16)
         for path in glob.glob("/sys/class/net/*/tap*/dev"):
-            node, numbers = "/dev/" + path.split("/")[-2], open(path).read().split(":")
-            if not os.path.exists(node) or os.stat(node).st_rdev != os.makedev(*map(int, numbers)):
-                os.path.exists(node) and os.unlink(node)
-                os.mknod(node, 0o20600, os.makedev(*map(int, numbers)))
+            with contextlib.suppress(OSError):  # the link has gone meanwhile, or has another name: that is told too
+                node, numbers = "/dev/" + path.split("/")[-2], open(path).read().split(":")
+                if not os.path.exists(node) or os.stat(node).st_rdev != os.makedev(*map(int, numbers)):
+                    os.path.exists(node) and os.unlink(node)
+                    os.mknod(node, 0o20600, os.makedev(*map(int, numbers)))
 
 threading.Thread(target=nodes, daemon=True).start()
 subprocess.run(sys.argv[1:], check=True)

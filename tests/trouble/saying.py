@@ -52,7 +52,10 @@ def errors_of(
     `prelude` is Python that runs before it, `inside` what the command is started with (`env`, `unshare` …).
     """
     script = BOTH.replace("{prelude}", prelude)
-    done = sandbox.run(*inside, sys.executable, "-c", script, *words, env=env)
+    if inside:
+        done = sandbox.run(*inside, sys.executable, "-c", script, *words, env=env)
+    else:
+        done = sandbox.python(script, *words, env=env)
     (text_code, nothing, text), (data_code, data, nothing_else) = json.loads(done.stdout)
     assert (text_code, data_code) == (code, code), (text, data, nothing_else)
     assert (nothing, nothing_else) == ("", ""), (nothing, nothing_else)

@@ -9,7 +9,23 @@ from typing import Any
 
 from tests.sandbox import Sandbox
 
-__all__ = ["ended", "has", "lxc", "podman", "process", "tool"]
+__all__ = ["FILE", "OWN", "ended", "has", "lxc", "podman", "process", "tool"]
+
+OWN = (
+    "ip link add eth0 type veth peer name far; ip link set far up; ip link set eth0 up; "
+    "ip address add 172.17.0.2/16 dev eth0"
+)
+"""What a container has of its own."""
+FILE = """
+name: p
+networks:
+  net: {type: bridge, subnet: 10.1.0.0/24}
+guests:
+  web: {nics: [net]}
+  db: {kind: container, %s, nics: [{network: net%s}]}
+expect: [web reaches db, db reaches web]
+"""
+"""A namespace and a container; the keys that say which one, and those of its NIC, are to be filled in."""
 
 ROOT = """
 mkdir -p {0}/bin {0}/proc {0}/sys {0}/dev {0}/etc {0}/run {0}/tmp {0}/var

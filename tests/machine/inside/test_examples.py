@@ -1,19 +1,18 @@
 """The examples that need this kernel: each comes up, holds what it says, is changed, equals its commands, and goes.
 
-All are up side by side, and all verbs run in one process: to start one takes seconds here.
+All are up side by side, and all verbs run in one process: to load what they need takes seconds here.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import WIDTH, commands, matches, transcripts
 from tests.examples import ELSEWHERE
-from tests.sandbox import SOURCE, Sandbox
+from tests.sandbox import Sandbox
 from tests.world.test_replay import assert_same, replay
 
 VERBS = """
@@ -60,7 +59,7 @@ def test_examples_hold_equal_their_commands_and_leave_nothing(sandbox: Sandbox, 
             text = text.replace(old, new)
         files += [str(example), str(sandbox.write(text, example.name))]
     before = sandbox.snapshot()
-    done = sandbox.run(sys.executable, "-c", VERBS, *files, env={"PYTHONPATH": str(SOURCE), **WIDTH}, seconds=400)
+    done = sandbox.python(VERBS, *files, env=WIDTH, seconds=400)
     for example, (said, made, again, drift, changed, unchanged, shown) in zip(
         ELSEWHERE, json.loads(done.stdout), strict=True
     ):
