@@ -52,6 +52,22 @@ def test_what_is_not_ours_and_has_a_name_we_want_is_named_and_left(sandbox: Sand
     assert sandbox.snapshot() == before
 
 
+def test_what_takes_a_name_when_we_are_about_to_make_it_is_not_touched(sandbox: Sandbox) -> None:
+    # An alternative name stands in no picture, so it is found taken only by the kernel's refusal, as a name is that
+    # somebody takes after we have looked. What follows the making goes by the name, too.
+    sandbox.sh(f"{UPLINK} ip link add stranger type bridge")
+    sandbox.write(ONE)
+    for taken in ("one-net", "one-a.0"):
+        sandbox.sh(f"ip link property add dev stranger altname {taken}")
+        before = sandbox.snapshot()
+        refused = sandbox.guestwire("up", check=False)
+        assert refused.returncode == 71, refused.stderr
+        assert f"{taken}: File exists. All was undone." in refused.stderr
+        assert f"`ip link show {taken}` tells which" in refused.stderr
+        assert sandbox.snapshot() == before
+        sandbox.sh(f"ip link property del dev stranger altname {taken}")
+
+
 def test_table_that_is_not_ours_keeps_a_lab_from_being_made(sandbox: Sandbox) -> None:
     sandbox.sh("ip netns add one-gateway; ip netns exec one-gateway nft add table inet guestwire")
     sandbox.write(ONE)

@@ -30,8 +30,8 @@ from guestwire.kinds.domain import answering, apart, called
 from guestwire.kinds.pidfile import end
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import text, u32
-from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_MASTER, dump_links, read_link, set_link
+from guestwire.linux.netlink import u32
+from guestwire.linux.rtnetlink import IFLA_MASTER, dump_links, read_link
 from guestwire.picture import Key, Value, fact, setting
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ class LibvirtNetwork(Thing):
         kernel.forget(self.netns, bridge)
         for port in ports:
             master = u32(IFLA_MASTER, kernel.index(self.netns, bridge))
-            kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, port), master))
+            kernel.forget(self.netns, port)
+            kernel.adjust(self.netns, port, master)
 
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
