@@ -274,12 +274,12 @@ def link_index(sock: Socket, name: str) -> int:
     return int(_IFINFO.unpack_from(answer)[2])
 
 
-def dump_addresses(sock: Socket) -> list[AddressMessage]:
-    """Every address of the socket's namespace but those on lo, both families."""
+def dump_addresses(sock: Socket, *, lo: bool = False) -> list[AddressMessage]:
+    """Every address of the socket's namespace, both families: those that aren't on lo, or those that are."""
     found = []
     for body in sock.dump(Request(RTM_GETADDR, 0, _IFADDR.pack(0, 0, 0, 0, 0))):
         family, prefix, flags, scope, index = _IFADDR.unpack_from(body)
-        if index == LO:
+        if (index == LO) != lo:
             continue
         attrs = attributes(body, 8)
         get = attrs.get
