@@ -68,6 +68,34 @@ def test_what_takes_a_name_when_we_are_about_to_make_it_is_not_touched(sandbox: 
         sandbox.sh(f"ip link property del dev stranger altname {taken}")
 
 
+TABLES = """
+import os
+from guestwire.kinds.nft import Nft
+from guestwire.linux.kernel import Kernel
+from guestwire.picture import Key
+with Kernel() as kernel:
+    try:
+        Nft.table("", "inet theirs", "chain ours {\\n}", "one").create(kernel)
+    except OSError as error:
+        print(error.strerror)
+    os.environ["PATH"] = f"{os.getcwd()}/broken:{os.environ['PATH']}"
+    try:
+        print(Nft.read(kernel, Key("", "", "nft", "inet theirs")))
+    except OSError as error:
+        print(error.strerror)
+    print(Nft.read(kernel, Key("", "", "nft", "inet none")))
+"""
+
+
+def test_a_table_that_came_after_we_looked_or_cannot_be_read_is_not_replaced(sandbox: Sandbox) -> None:
+    sandbox.sh("nft 'add table inet theirs; add chain inet theirs kept'; mkdir broken")
+    sandbox.write("#!/bin/sh\necho no room >&2; exit 1\n", "broken/nft").chmod(0o755)
+    refused, unread, absent = sandbox.python(TABLES).stdout.splitlines()
+    assert "File exists" in refused
+    assert (unread, absent) == ("no room", "None")
+    assert "chain kept" in sandbox.sh("nft list table inet theirs")
+
+
 def test_table_that_is_not_ours_keeps_a_lab_from_being_made(sandbox: Sandbox) -> None:
     sandbox.sh("ip netns add one-gateway; ip netns exec one-gateway nft add table inet guestwire")
     sandbox.write(ONE)

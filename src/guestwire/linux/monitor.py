@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from guestwire.linux import namespaces
 from guestwire.linux.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Request, Socket, attribute, attributes, u32
+from guestwire.linux.nftables import FAMILIES, NFNL_SUBSYS_NFTABLES, NFTA_TABLE_NAME
 from guestwire.linux.rtnetlink import AF_BRIDGE, IFF_UP, RTM_NEWLINK, namespace_id
 
 __all__ = [
@@ -45,9 +46,6 @@ ROUTE, RULE, NEIGHBOUR, NETCONF, TABLE = "route", "rule", "neighbour", "netconf"
 GROUPS = {1, 3, 5, 7, 8, 9, 11, 19, 24, 25, 28}
 """Links, neighbours, and for both families addresses, routes, rules, netconf; numbers of namespaces."""
 NFNLGRP_NFTABLES = 7
-NFNL_SUBSYS_NFTABLES, NFTA_TABLE_NAME = 10, 1
-"""A table's name has the same number in what is told of chains, rules and sets as in what is told of tables."""
-FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*, as nft(8) calls them
 RTM_NEWNSID, RTM_DELNSID, NETNSA_NSID, NETNSA_FD, ANY = 88, 89, 1, 3, -1
 NETCONFA_IFINDEX = 1
 RTPROT_KERNEL = 2
@@ -246,6 +244,7 @@ def _link_event(netns: str, kind: int, body: bytes) -> Event | None:
 
 
 def _table_event(netns: str, kind: int, body: bytes) -> Event | None:
+    # A table's name has the same number in what is told of chains, rules and sets as in what is told of tables.
     name = attributes(body, 4, {NFTA_TABLE_NAME}).get(NFTA_TABLE_NAME, b"") if len(body) >= 4 else b""
     if kind >> 8 != NFNL_SUBSYS_NFTABLES or body[0] not in FAMILIES or not name.endswith(b"\0"):
         return None
