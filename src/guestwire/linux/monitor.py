@@ -48,6 +48,10 @@ GROUPS = {1, 3, 5, 7, 8, 9, 11, 19, 24, 25, 28}
 NFNLGRP_NFTABLES = 7
 RTM_NEWNSID, RTM_DELNSID, NETNSA_NSID, NETNSA_FD, ANY = 88, 89, 1, 3, -1
 NETCONFA_IFINDEX = 1
+IFLA_WIRELESS = 11
+"""What Wi-Fi's old interface tells of a scan, say, in a message that has the link's name and nothing else of it
+(rtnetlink_ifinfo_prep, net/wireless/wext-core.c)."""
+WHOLE = 600  # bytes: with its counters alone a link's own message has more
 RTPROT_KERNEL = 2
 SOL_NETLINK, NETLINK_LISTEN_ALL_NSID = 270, 8
 SO_RCVBUFFORCE, SO_ATTACH_FILTER = 33, 26
@@ -135,7 +139,10 @@ class Monitor:
         return {(self._own, number): name for number, name in self._names.items()}
 
     def events(self) -> list[Event]:
-        """What has changed since the last call, in order. Raises OSError (ENOBUFS) where some of it was lost."""
+        """What has changed since the last call, in order.
+
+        Raises OSError (ENOBUFS) where some of it was lost; then all namespaces are to be learnt again.
+        """
         found: list[Event] = []
         lost = None
         for sock, parse in self._sockets.items():
@@ -150,7 +157,14 @@ class Monitor:
                 if error.errno != errno.ENOBUFS:
                     raise
                 lost = error
+                with contextlib.suppress(
+                    OSError
+                ):  # until all is read it drops what comes without a word (netlink_overrun)
+                    for _ in _messages(sock):
+                        pass
         if lost is not None:
+            self._names.clear()  # one may have ended unheard, and its number, or its inode, be another's by now
+            self._known.clear()
             raise lost
         return found
 
@@ -204,9 +218,11 @@ def _messages(sock: socket.socket) -> Iterator[tuple[int | None, int, bytes]]:
     """What has come: the number of the namespace it is of (None: the socket's own), type and body of each message."""
     for _ in range(MOST):
         try:
-            data, beside, _, _ = sock.recvmsg(1 << 16, 64)
+            data, beside, _, (sender, _) = sock.recvmsg(1 << 16, 64)
         except BlockingIOError:
             return
+        if sender:
+            continue  # not the kernel: who is root in a guest can tell us what he likes
         number = None
         for level, kind, content in beside:
             if (level, kind) == (SOL_NETLINK, NETLINK_LISTEN_ALL_NSID):
@@ -240,6 +256,8 @@ def _link_event(netns: str, kind: int, body: bytes) -> Event | None:
         return Event(netns, PORT, index, body) if kind == RTM_NEWLINK else None
     if kind != RTM_NEWLINK:
         return Event(netns, GONE, index)
+    if len(body) < WHOLE and IFLA_WIRELESS in attributes(body, 16, {IFLA_WIRELESS}):
+        return None
     return Event(netns, LINK if flags & IFF_UP else DOWN, index, body)
 
 
