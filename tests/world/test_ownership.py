@@ -96,6 +96,15 @@ def test_a_table_that_came_after_we_looked_or_cannot_be_read_is_not_replaced(san
     assert "chain kept" in sandbox.sh("nft list table inet theirs")
 
 
+def test_a_strangers_file_of_any_bytes_is_left_as_it_is(sandbox: Sandbox) -> None:
+    strange = "mkdir -p /etc/netns/one-a; printf 'nameserver \\377\\r\\n' > /etc/netns/one-a/resolv.conf"
+    sandbox.sh(UPLINK + strange)
+    sandbox.write(ONE)
+    refused = sandbox.guestwire("up", check=False)
+    assert (refused.returncode, "it is left as it is" in refused.stderr) == (65, True), refused.stderr
+    assert sandbox.sh("od -An -tx1 /etc/netns/one-a/resolv.conf | tail -c 10").split() == ["ff", "0d", "0a"]
+
+
 def test_table_that_is_not_ours_keeps_a_lab_from_being_made(sandbox: Sandbox) -> None:
     sandbox.sh("ip netns add one-gateway; ip netns exec one-gateway nft add table inet guestwire")
     sandbox.write(ONE)
