@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, ClassVar
 from guestwire.daemons import libvirt
 from guestwire.daemons.libvirtrules import delete_rules
 from guestwire.kinds.domain import answering, apart, called
-from guestwire.kinds.pidfile import end
+from guestwire.kinds.pidfile import end, says
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import u32
@@ -167,8 +167,9 @@ class LibvirtNetwork(Thing):
         link = read_link(kernel.socket(self.netns), found.bridge) if found.bridge else None
         if link is None or not found.network.makes_bridge or link.mac != found.mac:
             return
-        for pid in kernel.running(self.netns, f"{libvirt.SERVERS}/{self._own_name}.conf"):
-            end(pid)
+        file = f"{libvirt.SERVERS}/{self._own_name}.conf"
+        for pid in kernel.running(self.netns, file):
+            end(pid, says(file))
         subnets = {str(ip_interface(f"{ip.address}/{ip.prefix}").network) for ip in found.network.ips}
         kernel.call(self.netns, lambda: delete_rules(link.name, subnets))
         kernel.forget(self.netns, link.name)
