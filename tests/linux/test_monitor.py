@@ -7,10 +7,11 @@ import json
 from tests.sandbox import Sandbox
 
 SCRIPT = """
-import errno, json, os, select, subprocess, sys
+import errno, json, os, select, socket, struct, subprocess, sys
 from guestwire.linux import namespaces
-from guestwire.linux.monitor import Monitor
-from guestwire.linux.rtnetlink import parse_link
+from guestwire.linux.monitor import IFLA_WIRELESS, Monitor, _route_event
+from guestwire.linux.netlink import attribute
+from guestwire.linux.rtnetlink import IFLA_IFNAME, parse_link
 
 def sh(line):
     subprocess.run(line, shell=True, check=True)
@@ -49,6 +50,13 @@ assert not namespaces.exists("b")
 monitor.forget("b")
 sh("ip netns add b; ip -n b link set lo up")
 heard("stranger")
+with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as other:  # as root in a namespace may
+    name = attribute(IFLA_IFNAME, b"br0\\0")
+    for body in (name, name + attribute(IFLA_WIRELESS, bytes(8))):
+        other.sendto(struct.pack("=IHHIIBxHiII", 32 + len(body), 16, 0, 0, 0, 0, 1, 9, 0, 0) + body, (0, 1))
+        found.setdefault("forged", []).extend(monitor.events())
+    scanned = struct.pack("=BxHiII", 0, 1, 9, 0, 0) + body
+    found["scanned"] = [_route_event("", 16, scanned), _route_event("", 17, scanned).what]
 for sock in monitor._sockets:
     sock.setsockopt(1, 8, 2048)  # SO_RCVBUF
 sh("for i in $(seq 60); do ip link set br0 up; ip link set br0 down; done")
@@ -57,6 +65,12 @@ try:
     found["lost"] = False
 except OSError as error:
     found["lost"] = error.errno == errno.ENOBUFS
+fd = namespaces.open_namespace("a")
+monitor.learn("a", fd)
+for sock in monitor._sockets:
+    sock.setsockopt(1, 8, 1 << 20)
+sh("ip -n a link set lo up")
+heard("again")
 monitor.close()
 print(json.dumps(found))
 """
@@ -71,4 +85,6 @@ def test_it_hears_of_each_namespace_that_it_was_told_of(sandbox: Sandbox) -> Non
     assert ["", "port", ""] in found["port"]
     assert {("", "gone"), ("a", "gone")} <= {tuple(each[:2]) for each in found["gone"]}
     assert found["stranger"] == []
+    assert (found["forged"], found["scanned"]) == ([], [None, "gone"])
     assert found["lost"] is True
+    assert ["a", "link", "lo"] in found["again"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -13,6 +14,7 @@ import pytest
 from guestwire.linux.netlink import BATCH, Request, Socket
 from guestwire.linux.rtnetlink import delete_link, dump_links
 
+NLMSG_ERROR = 2
 NOBODY = 1 << 30  # an index that no link has
 
 
@@ -51,6 +53,19 @@ def test_what_is_asked_after_lost_answers_is_answered(cramped: Socket) -> None:
         assert cramped.transact(wrong(BATCH))[0].errno == errno.ENOBUFS
         assert [error.errno for error in cramped.transact(wrong(1))] == [errno.ENODEV]
         assert "lo" in {link.name for link in dump_links(cramped)}
+
+
+def test_an_answer_that_is_not_the_kernels_is_none(sock: Socket) -> None:
+    forged = b"".join(
+        struct.pack("=IHHIIi", 20, kind, 0, sequence, 0, 0) for sequence in range(1, 6) for kind in (NLMSG_ERROR, 3)
+    )
+    with (
+        socket.socket(fileno=os.dup(sock.fileno())) as same,
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as other,
+    ):
+        other.sendto(forged, same.getsockname())
+    assert [error.errno for error in sock.transact(wrong(1))] == [errno.ENODEV]
+    assert "lo" in {link.name for link in dump_links(sock)}
 
 
 def test_what_cannot_be_sent_is_refused(sock: Socket) -> None:

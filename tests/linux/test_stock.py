@@ -58,6 +58,7 @@ def test_a_name_that_is_taken_is_refused_and_stays_as_it_is(sandbox: Sandbox) ->
 def test_what_is_left_goes_with_the_stock(sandbox: Sandbox) -> None:
     code = START + (
         "fd, sock = stock.take()\n"
+        "print(os.get_inheritable(fd), os.get_inheritable(sock.fileno()))\n"
         "stock.close()\n"
         "sock.close(); os.close(fd)\n"
         "try:\n"
@@ -66,7 +67,7 @@ def test_what_is_left_goes_with_the_stock(sandbox: Sandbox) -> None:
         "    print('no child')\n"
         "print(os.listdir('/proc/self/fd') == before)\n"
     )
-    assert sandbox.python(code).stdout == "no child\nTrue\n"
+    assert sandbox.python(code).stdout == "False False\nno child\nTrue\n"
 
 
 def test_what_a_process_that_was_killed_has_made_is_taken_yet(sandbox: Sandbox) -> None:

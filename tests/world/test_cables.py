@@ -303,14 +303,16 @@ def test_request_of_another_version_costs_nobody_a_cable(sandbox: Sandbox) -> No
     sandbox.write(FILE)
     sandbox.guestwire("up", "--lab")
     pid = holder(sandbox)
+    files = sandbox.sh(f"ls /proc/{pid}/fd | wc -l")
     done = sandbox.python("""
 import json, socket
 for words in (b"{}", b"[1", b'{"do": "dance"}', b'{"do": "list"}', b'{"do": "remove"}', b'{"do": "add"}'):
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         connection.connect("/run/guestwire/p/cables")
-        connection.send(words)
+        socket.send_fds(connection, [words], [0, 1])
         print("errno" in json.loads(connection.recv(1 << 16)))
 """)
     assert done.stdout.split() == ["True"] * 6
     assert holder(sandbox) == pid
+    assert sandbox.sh(f"ls /proc/{pid}/fd | wc -l") == files
     assert drift(sandbox) == []

@@ -87,6 +87,24 @@ def test_stale_lock_is_no_obstacle(sandbox: Sandbox) -> None:
     assert sandbox.snapshot() == before
 
 
+TAKEN = """
+import os
+from guestwire.apply.lock import locked
+with locked("h"):
+    os.unlink("/run/guestwire/h.lock")
+    with locked("h"):
+        with open("/run/guestwire/h.lock") as file:
+            theirs = os.fstat(file.fileno()).st_ino
+        os.rename("/run/guestwire/h.lock", "/run/guestwire/theirs")
+    os.rename("/run/guestwire/theirs", "/run/guestwire/h.lock")
+print(os.stat("/run/guestwire/h.lock").st_ino == theirs)
+"""
+
+
+def test_a_lock_that_another_has_by_now_is_not_taken_away(sandbox: Sandbox) -> None:
+    assert sandbox.python(TAKEN).stdout == "True\n"
+
+
 def test_who_only_looks_keeps_nobody_from_changing(sandbox: Sandbox) -> None:
     sandbox.write(ONE)
     sandbox.guestwire("up")

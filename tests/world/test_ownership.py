@@ -52,6 +52,59 @@ def test_what_is_not_ours_and_has_a_name_we_want_is_named_and_left(sandbox: Sand
     assert sandbox.snapshot() == before
 
 
+def test_what_takes_a_name_when_we_are_about_to_make_it_is_not_touched(sandbox: Sandbox) -> None:
+    # An alternative name stands in no picture, so it is found taken only by the kernel's refusal, as a name is that
+    # somebody takes after we have looked. What follows the making goes by the name, too.
+    sandbox.sh(f"{UPLINK} ip link add stranger type bridge")
+    sandbox.write(ONE)
+    for taken in ("one-net", "one-a.0"):
+        sandbox.sh(f"ip link property add dev stranger altname {taken}")
+        before = sandbox.snapshot()
+        refused = sandbox.guestwire("up", check=False)
+        assert refused.returncode == 71, refused.stderr
+        assert f"{taken}: File exists. All was undone." in refused.stderr
+        assert f"`ip link show {taken}` tells which" in refused.stderr
+        assert sandbox.snapshot() == before
+        sandbox.sh(f"ip link property del dev stranger altname {taken}")
+
+
+TABLES = """
+import os
+from guestwire.kinds.nft import Nft
+from guestwire.linux.kernel import Kernel
+from guestwire.picture import Key
+with Kernel() as kernel:
+    try:
+        Nft.table("", "inet theirs", "chain ours {\\n}", "one").create(kernel)
+    except OSError as error:
+        print(error.strerror)
+    os.environ["PATH"] = f"{os.getcwd()}/broken:{os.environ['PATH']}"
+    try:
+        print(Nft.read(kernel, Key("", "", "nft", "inet theirs")))
+    except OSError as error:
+        print(error.strerror)
+    print(Nft.read(kernel, Key("", "", "nft", "inet none")))
+"""
+
+
+def test_a_table_that_came_after_we_looked_or_cannot_be_read_is_not_replaced(sandbox: Sandbox) -> None:
+    sandbox.sh("nft 'add table inet theirs; add chain inet theirs kept'; mkdir broken")
+    sandbox.write("#!/bin/sh\necho no room >&2; exit 1\n", "broken/nft").chmod(0o755)
+    refused, unread, absent = sandbox.python(TABLES).stdout.splitlines()
+    assert "File exists" in refused
+    assert (unread, absent) == ("no room", "None")
+    assert "chain kept" in sandbox.sh("nft list table inet theirs")
+
+
+def test_a_strangers_file_of_any_bytes_is_left_as_it_is(sandbox: Sandbox) -> None:
+    strange = "mkdir -p /etc/netns/one-a; printf 'nameserver \\377\\r\\n' > /etc/netns/one-a/resolv.conf"
+    sandbox.sh(UPLINK + strange)
+    sandbox.write(ONE)
+    refused = sandbox.guestwire("up", check=False)
+    assert (refused.returncode, "it is left as it is" in refused.stderr) == (65, True), refused.stderr
+    assert sandbox.sh("od -An -tx1 /etc/netns/one-a/resolv.conf | tail -c 10").split() == ["ff", "0d", "0a"]
+
+
 def test_table_that_is_not_ours_keeps_a_lab_from_being_made(sandbox: Sandbox) -> None:
     sandbox.sh("ip netns add one-gateway; ip netns exec one-gateway nft add table inet guestwire")
     sandbox.write(ONE)

@@ -47,6 +47,21 @@ def guest(document: Any, name: str) -> Any:
     return next(each for each in document["guests"] if each["name"] == name)
 
 
+MISTAKEN = """
+import os, subprocess
+from guestwire.kinds.pidfile import end, says
+with subprocess.Popen(["sleep", "60"]) as stranger:
+    end(stranger.pid, says("/run/guestwire/p/other"))
+    print(stranger.poll())
+    end(stranger.pid, lambda pid: True)
+    print(stranger.wait())
+"""
+
+
+def test_a_number_that_is_anothers_by_now_ends_nobody(sandbox: Sandbox) -> None:
+    assert sandbox.python(MISTAKEN).stdout.split() == ["None", "-15"]
+
+
 def test_a_program_is_reached_by_the_address_that_the_file_keeps_for_it(sandbox: Sandbox) -> None:
     before = sandbox.snapshot()
     sandbox.write(FILE)

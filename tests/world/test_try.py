@@ -103,6 +103,12 @@ expect:
   - db reaches gateway
   - db reaches host
 """
+LOOPBACK = """from guestwire.linux.kernel import Kernel
+from guestwire.observe import observe
+from guestwire.observe.whole import read_whole
+with Kernel() as kernel:
+    print(*(address.interface for address in read_whole(kernel, "", observe(kernel, "")).loopback))
+"""
 MUTE = RIGHT.replace("uplink: eth0", "uplink: eth0, mode: passthru").replace(
     "db reaches gateway", "host reaches gateway"
 )
@@ -135,6 +141,7 @@ def test_a_nic_that_is_in_a_bridge(sandbox: Sandbox) -> None:
     told = sandbox.json("try")
     assert told["held"]
     assert _missing(told) == {"the LAN behind eth0"}
+    assert sandbox.python(LOOPBACK).stdout.split() == ["10.255.0.9/32"]
     assert sandbox.json("up")["changes"] == told["plan"]["changes"]
     measured = sandbox.json("check")
     assert measured == told["check"]

@@ -197,6 +197,26 @@ def test_two_projects_are_watched_side_by_side(host: Sandbox) -> None:
         assert not [line for line in two.lines if "p-" in line]
 
 
+SAME_NUMBERS = """
+import subprocess
+from guestwire.kinds import Link
+from guestwire.linux.kernel import Kernel
+from guestwire.observe import Again, observe
+with Kernel() as kernel:
+    seen = observe(kernel, "", ["a", "b"])
+    subprocess.run("ip -n a link delete br0", shell=True, check=True)
+    Again(kernel, seen, {}).links({"a": {5: b""}}, {"b": {"port"}})
+    print(*(f"{link.netns}:{link.name}:{link.master}" for link in seen.of(Link) if link.name in ("br0", "port")))
+"""
+
+
+def test_a_link_that_goes_is_not_taken_for_one_of_its_name_and_number_elsewhere(sandbox: Sandbox) -> None:
+    for netns in "ab":
+        sandbox.sh(f"ip netns add {netns}; ip -n {netns} link add br0 index 5 type bridge")
+    sandbox.sh("ip -n b link add port type veth peer other; ip -n b link set port master br0")
+    assert sorted(sandbox.python(SAME_NUMBERS).stdout.split()) == ["b:br0:", "b:port:br0"]
+
+
 UPLINK = """
 name: u
 networks: {lan: {type: bridge, uplink: up0}, direct: {type: macvtap, uplink: up1}}

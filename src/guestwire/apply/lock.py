@@ -40,7 +40,8 @@ def locked(host: str, *, brief: bool = False) -> Iterator[None]:
     finally:
         if fd >= 0:
             with noted():
-                os.unlink(path)
+                if _same(fd, path):  # else somebody has removed it, and what is there is another's
+                    os.unlink(path)
                 os.close(fd)
                 with contextlib.suppress(OSError):
                     os.rmdir(RUN)

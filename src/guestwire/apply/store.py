@@ -315,7 +315,7 @@ class Store:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._journal)
         if timer is not None and timer.lives and timer.pid != os.getpid():
-            end(timer.pid)
+            end(timer.pid, lambda pid: timer.lives)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._timer)
         for folder in (self.folder, RUN):

@@ -211,9 +211,13 @@ def _holders(device: int, inode: int) -> Iterator[tuple[int, str]]:
         if int(pid) == os.getpid():
             continue
         with contextlib.suppress(OSError):
-            for fd in os.scandir(f"/proc/{pid}/fd"):
-                seen = os.stat(fd.path)
-                if (seen.st_dev, seen.st_ino) == (device, inode):
-                    with open(f"/proc/{pid}/comm") as file:
-                        yield int(pid), f"{file.read().strip()} (pid {pid})"
-                    break
+            if any(_is_file(fd.path, device, inode) for fd in os.scandir(f"/proc/{pid}/fd")):
+                with open(f"/proc/{pid}/comm", errors="replace") as file:
+                    yield int(pid), f"{file.read().strip()} (pid {pid})"
+
+
+def _is_file(path: str, device: int, inode: int) -> bool:
+    with contextlib.suppress(OSError):  # it was closed meanwhile
+        seen = os.stat(path)
+        return (seen.st_dev, seen.st_ino) == (device, inode)
+    return False

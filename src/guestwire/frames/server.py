@@ -76,6 +76,8 @@ class _Server:
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # Of another version of guestwire, say: no reason to lose everybody's cables.
             answer = {"errno": errno.EPROTO, "error": f"it didn't understand the request ({error})"}
+        for fd in fds:  # those that are no cable's
+            os.close(fd)
         over = answer.get("left") == 0 and self.connections == {connection}
         if over:
             self.unlink()  # before the answer: whoever has it finds nobody here
@@ -85,13 +87,15 @@ class _Server:
             os._exit(0)
 
     def answer(self, asked: dict[str, Any], fds: list[int], *, cut: bool) -> dict[str, Any]:
-        """What a request is answered. `cut`: some descriptors didn't get through, there being too many open."""
+        """What a request is answered; takes from `fds` what is a cable's from now on.
+
+        `cut`: some descriptors didn't get through, there being too many open.
+        """
         if asked["do"] == "add" and len(fds) == ENDS and not cut and max(fds) < self.most - SPARE:
-            near, far = fds
-            self.cables.add(asked["name"], near, far, asked["label"])
+            name, label, near, far = asked["name"], asked["label"], *fds
+            fds.clear()
+            self.cables.add(name, near, far, label)
             return {}
-        for fd in fds:
-            os.close(fd)
         if asked["do"] == "add":
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         found: dict[str, Any] = getattr(self, f"do_{asked['do']}")(asked)

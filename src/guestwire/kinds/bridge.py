@@ -22,14 +22,12 @@ from guestwire.kinds.thing import ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket, attributes, nested, text, u8, u32
 from guestwire.linux.rtnetlink import (
-    IFLA_IFNAME,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
     IFLA_LINKINFO,
     LinkMessage,
     create_link,
     read_link,
-    set_link,
 )
 from guestwire.picture import Value, setting
 
@@ -79,7 +77,8 @@ class Bridge(Link):
         data = u32(IFLA_BR_STP_STATE, bool(self.stp))
         if self.vlan_filtering:
             data += u8(IFLA_BR_VLAN_FILTERING, 1)
-        kernel.send(self.netns, create_link(self.name, "bridge", *self.own(kernel), data=data, up=self.up_at_once))
+        made = create_link(self.name, "bridge", *self.own(kernel), data=data, up=self.up_at_once)
+        kernel.make(self.netns, made, self.place)
         self.settle(kernel)
 
     def change(self, kernel: Kernel, seen: Value) -> None:
@@ -90,7 +89,7 @@ class Bridge(Link):
             data += u8(IFLA_BR_VLAN_FILTERING, bool(self.vlan_filtering))
         if data:
             info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), nested(IFLA_INFO_DATA, data))
-            kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), info))
+            kernel.adjust(self.netns, self.name, info)
         super(Bridge, self).change(kernel, seen)
 
     def create_commands(self) -> list[str]:

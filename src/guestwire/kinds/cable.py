@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 from guestwire.errors import Problem, Unavailable
 from guestwire.frames import client
 from guestwire.frames.cable import HEADER
-from guestwire.kinds.pidfile import end
+from guestwire.kinds.pidfile import end, says
 from guestwire.kinds.thing import Thing
 from guestwire.linux import tuntap
 from guestwire.linux.kernel import Kernel
@@ -190,7 +190,7 @@ class Cable(Thing):
         """Have its process let go of it; one that can't be asked, since its socket was deleted, is ended."""
         if not client.remove(self._socket, self._called):
             for pid in client.holders().get(self._socket, ()):
-                end(pid)
+                end(pid, says(self._socket))
 
     def why_refused(self, number: int) -> str | None:
         if number == errno.EBUSY:

@@ -44,7 +44,8 @@ class Child(Link):
         request = [u32(IFLA_LINK, kernel.index(home, name)), *parts]
         if self.netns != home:
             request.append(u32(IFLA_NET_NS_FD, kernel.fd(self.netns)))
-        kernel.send(home, create_link(self.name, self.device, *request, data=data, index=self._number()))
+        made = create_link(self.name, self.device, *request, data=data, index=self._number())
+        kernel.make(home, made, self.place)
 
     def beget_command(self, *words: object) -> str:
         """The command that does the same, with `words` of its driver's own."""

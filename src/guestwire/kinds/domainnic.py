@@ -28,8 +28,8 @@ from guestwire.daemons import libvirt
 from guestwire.kinds.domain import answering, apart, called
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import text, u32
-from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_MASTER, read_link, set_link
+from guestwire.linux.netlink import u32
+from guestwire.linux.rtnetlink import IFLA_MASTER, read_link
 from guestwire.picture import Key, Value, fact, fixed, passing, setting
 
 if TYPE_CHECKING:
@@ -199,7 +199,8 @@ class DomainNic(Thing):
             return False
         kernel.forget(self.netns, bridge)
         master = u32(IFLA_MASTER, kernel.index(self.netns, bridge))
-        kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, seen.link), master))
+        kernel.forget(self.netns, seen.link)  # libvirt makes its taps anew, under the same names
+        kernel.adjust(self.netns, seen.link, master)
         return True
 
     def delete(self, kernel: Kernel) -> None:

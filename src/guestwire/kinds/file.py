@@ -40,7 +40,7 @@ class File(Thing):
     @classmethod
     def read(cls, kernel: Kernel, key: Key) -> File | None:
         try:
-            with open(key.name) as file:
+            with open(key.name, errors="surrogateescape", newline="") as file:  # a stranger's is in no encoding of ours
                 whole = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -70,7 +70,7 @@ class File(Thing):
         for _ in range(TRIES):
             with contextlib.suppress(FileNotFoundError):  # another project has just tidied the folder away
                 os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-                return open(path, "w")
+                return open(path, "w", errors="surrogateescape", newline="")
         raise OSError(errno.EAGAIN, "its folder keeps vanishing", path)
 
     def change(self, kernel: Kernel, seen: Value) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from guestwire.kinds.address import AnyAddress
+from guestwire.kinds.pidfile import held
 from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.thing import Thing
 from guestwire.linux import namespaces
@@ -109,13 +110,10 @@ class HostClient(Thing):
         kernel.flush()
         for pid, command in _clients(kernel, self.netns):
             if command == self.command:
-                with contextlib.suppress(ProcessLookupError):
-                    handle = os.pidfd_open(pid)
-                    try:
+                with held(pid, lambda pid: command_line(pid) == self.command) as handle:
+                    if handle is not None:
                         signal.pidfd_send_signal(handle, signal.SIGKILL)
                         has_ended(handle, END)
-                    finally:
-                        os.close(handle)
 
     def create_commands(self) -> list[str]:
         where = f"ip netns exec {self.netns} " if self.netns else ""
@@ -182,9 +180,9 @@ def _links(command: tuple[str, ...], names: set[str]) -> tuple[str, ...]:
 def _parent(pid: int) -> str:
     """The name of the program that started it and waits for its end, as far as it is known."""
     try:
-        with open(f"/proc/{pid}/stat") as file:
+        with open(f"/proc/{pid}/stat", errors="replace") as file:
             parent = file.read().rpartition(")")[2].split()[1]
-        with open(f"/proc/{parent}/comm") as file:
+        with open(f"/proc/{parent}/comm", errors="replace") as file:
             return file.read().strip()
     except (OSError, IndexError):
         return ""

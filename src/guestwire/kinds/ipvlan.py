@@ -30,7 +30,7 @@ from guestwire.kinds.link import Seen
 from guestwire.kinds.thing import ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import attributes, nested, text, u16
-from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, set_link
+from guestwire.linux.rtnetlink import IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO
 from guestwire.picture import Value, fixed, setting
 
 __all__ = ["Ipvlan"]
@@ -71,7 +71,7 @@ class Ipvlan(Child):
     def change(self, kernel: Kernel, seen: Value) -> None:
         if not {"mode", "flag"}.isdisjoint(self.differs(seen)):
             info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "ipvlan"), nested(IFLA_INFO_DATA, self._data()))
-            kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), info))
+            kernel.adjust(self.netns, self.name, info)
         super(Ipvlan, self).change(kernel, seen)
 
     def why_refused(self, number: int) -> str | None:

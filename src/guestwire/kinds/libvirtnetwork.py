@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, ClassVar
 from guestwire.daemons import libvirt
 from guestwire.daemons.libvirtrules import delete_rules
 from guestwire.kinds.domain import answering, apart, called
-from guestwire.kinds.pidfile import end
+from guestwire.kinds.pidfile import end, says
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import text, u32
-from guestwire.linux.rtnetlink import IFLA_IFNAME, IFLA_MASTER, dump_links, read_link, set_link
+from guestwire.linux.netlink import u32
+from guestwire.linux.rtnetlink import IFLA_MASTER, dump_links, read_link
 from guestwire.picture import Key, Value, fact, setting
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ class LibvirtNetwork(Thing):
         kernel.forget(self.netns, bridge)
         for port in ports:
             master = u32(IFLA_MASTER, kernel.index(self.netns, bridge))
-            kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, port), master))
+            kernel.forget(self.netns, port)
+            kernel.adjust(self.netns, port, master)
 
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
@@ -166,8 +167,9 @@ class LibvirtNetwork(Thing):
         link = read_link(kernel.socket(self.netns), found.bridge) if found.bridge else None
         if link is None or not found.network.makes_bridge or link.mac != found.mac:
             return
-        for pid in kernel.running(self.netns, f"{libvirt.SERVERS}/{self._own_name}.conf"):
-            end(pid)
+        file = f"{libvirt.SERVERS}/{self._own_name}.conf"
+        for pid in kernel.running(self.netns, file):
+            end(pid, says(file))
         subnets = {str(ip_interface(f"{ip.address}/{ip.prefix}").network) for ip in found.network.ips}
         kernel.call(self.netns, lambda: delete_rules(link.name, subnets))
         kernel.forget(self.netns, link.name)

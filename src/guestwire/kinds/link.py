@@ -1,7 +1,7 @@
 """What all links have in common, whatever their kind: name, MAC, MTU, master, up or down, and our mark in the alias.
 
 How links come to be what they are: RTM_NEWLINK makes one (kind and IFLA_INFO_DATA say what), a second one marks it,
-since the kernel ignores an alias in the creating message. Both go in one send, so nothing comes between.
+since the kernel ignores an alias in the creating message. It goes once the first has made the link (`Kernel.make`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ from guestwire.linux.rtnetlink import (
     IFF_UP,
     IFLA_ADDRESS,
     IFLA_IFALIAS,
-    IFLA_IFNAME,
     IFLA_MASTER,
     IFLA_MTU,
     LinkMessage,
     create_link,
     link_local,
-    set_link,
 )
 from guestwire.picture import Value, fact, setting
 
@@ -121,7 +119,7 @@ class Link(Thing):
         """What a drawing writes below the link's name."""
         return self.KIND
 
-    # Making and changing. Links are named, not numbered, in requests: a number costs a question first.
+    # Making and changing
 
     def settle(self, kernel: Kernel, before: Link | None = None, *parts: bytes) -> None:
         """Queue what follows creation: the mark, the port's options, and `parts`, all for the link by its name."""
@@ -129,14 +127,14 @@ class Link(Thing):
             parts += (text(IFLA_IFALIAS, alias(self.owner, self.long or self.name)),)
         if self._changes_link_local(before):
             parts += (link_local(bool(self.link_local)),)
-            kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), *parts))
+            kernel.adjust(self.netns, self.name, *parts)
             parts = ()  # up goes in a message after it: in the same one the kernel would set the link up first
         up = None if before is not None and before.up == self.up else self.up
         if parts or up is not None:
-            kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), *parts, up=up))
+            kernel.adjust(self.netns, self.name, *parts, up=up)
         options = self.port.attribute(self._port_before(before)) if self.port and self.master else b""
         if options:
-            kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), options))
+            kernel.adjust(self.netns, self.name, options)
         if self._changes_vlans(before):
             assert self.vlans is not None
             index = kernel.index(self.netns, self.name)
@@ -191,6 +189,11 @@ class Link(Thing):
             return (
                 f"A NIC gives its frames to one taker only: {self.name} has a macvlan or macvtap, perhaps in another "
                 "namespace. `ip -all netns exec ip -d link show type macvlan` (and macvtap) finds those in named ones."
+            )
+        if number == errno.EEXIST:
+            return (
+                f"A link has that name, perhaps as an alternative one: `{ip(self.netns, 'link', 'show', self.name)}` "
+                "tells which."
             )
         if number == errno.EXFULL and self.master:
             return f"Bridge {self.master} has all the 1,023 ports that the kernel gives one."

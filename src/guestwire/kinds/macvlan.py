@@ -34,15 +34,8 @@ from guestwire.kinds.child import Child
 from guestwire.kinds.link import Seen, mac_bytes
 from guestwire.kinds.thing import ip
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import Request, attribute, attributes, nested, text, u32
-from guestwire.linux.rtnetlink import (
-    IFF_ALLMULTI,
-    IFLA_IFNAME,
-    IFLA_INFO_DATA,
-    IFLA_INFO_KIND,
-    IFLA_LINKINFO,
-    set_link,
-)
+from guestwire.linux.netlink import attribute, attributes, nested, text, u32
+from guestwire.linux.rtnetlink import IFF_ALLMULTI, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO
 from guestwire.picture import Value, fixed, setting
 
 __all__ = ["MODES", "Macvlan"]
@@ -104,7 +97,7 @@ class Macvlan(Child):
         assert isinstance(seen, Macvlan)
         different = self.differs(seen)
         if "mode" in different or "macs" in different:
-            kernel.send(self.netns, self._reshape(different))
+            kernel.adjust(self.netns, self.name, self._reshape(different))
         if "all_multicast" in different:
             self._hear(kernel)
         super(Macvlan, self).change(kernel, seen)
@@ -136,12 +129,11 @@ class Macvlan(Child):
         return data
 
     def _hear(self, kernel: Kernel) -> None:
-        kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), all_multicast=self.all_multicast))
+        kernel.adjust(self.netns, self.name, all_multicast=self.all_multicast)
 
-    def _reshape(self, different: dict[str, tuple[object, object]]) -> Request:
+    def _reshape(self, different: dict[str, tuple[object, object]]) -> bytes:
         data = self._data(self.mode, self.macs if "macs" in different else None)
-        info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, self.device), nested(IFLA_INFO_DATA, data))
-        return set_link(0, text(IFLA_IFNAME, self.name), info)
+        return nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, self.device), nested(IFLA_INFO_DATA, data))
 
     def create_commands(self) -> list[str]:
         assert self.parent is not None

@@ -54,15 +54,20 @@ class Nft(Thing):
     def lacks(self, sock: Socket) -> Problem | None:
         return self.without("nft", "nftables")
 
-    def _script(self) -> str:
+    def _new(self) -> str:
+        """The script that makes it, and is refused whole where somebody has a table of that name."""
         mark = f'comment "guestwire:{self.owner}:{self.digest}"\n' if self.owner else ""
-        return f"table {self.name}\ndelete table {self.name}\ntable {self.name} {{\n{mark}{self.rules}\n}}\n"
+        # Of what stands in the braces of `create` nft 1.0 takes the comment alone.
+        return f"create table {self.name} {{\n{mark}}}\ntable {self.name} {{\n{self.rules}\n}}\n"
+
+    def _anew(self) -> str:
+        return f"delete table {self.name}\n{self._new()}"
 
     def create(self, kernel: Kernel) -> None:
-        kernel.call(self.netns, lambda: nftables.apply_script(self._script()))
+        kernel.call(self.netns, lambda: nftables.apply_script(self._new()))
 
     def change(self, kernel: Kernel, seen: Value) -> None:
-        self.create(kernel)
+        kernel.call(self.netns, lambda: nftables.apply_script(self._anew()))
 
     def delete(self, kernel: Kernel) -> None:
         kernel.call(self.netns, lambda: nftables.apply_script(f"delete table {self.name}\n"))
@@ -72,10 +77,10 @@ class Nft(Thing):
         return [f"printf %s {shlex.quote(script)} | {where}nft -f -"]
 
     def create_commands(self) -> list[str]:
-        return self._command(self._script())
+        return self._command(self._new())
 
     def change_commands(self, seen: Value) -> list[str]:
-        return self._command(self._script())
+        return self._command(self._anew())
 
     def delete_commands(self) -> list[str]:
         return self._command(f"delete table {self.name}\n")

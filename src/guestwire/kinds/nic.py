@@ -15,7 +15,7 @@ from guestwire.kinds.link import Link, Seen
 from guestwire.kinds.veth import Veth
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import text
-from guestwire.linux.rtnetlink import ARPHRD_ETHER, IFLA_IFALIAS, IFLA_IFNAME, LinkMessage, set_link
+from guestwire.linux.rtnetlink import ARPHRD_ETHER, IFLA_IFALIAS, LinkMessage
 from guestwire.linux.sysfs import is_wireless
 from guestwire.picture import fact
 
@@ -57,8 +57,7 @@ class Nic(Link):
         own = {f.name: getattr(self, f.name) for f in fields(Link)}
         Veth(**own, peer=self.stand_in).create(kernel)
         words = [self.kernel_kind, "ethernet" if self.ethernet else "", "wireless" if self.wireless else ""]
-        mark = text(IFLA_IFALIAS, STAND_IN + ":".join(words))
-        kernel.send(self.netns, set_link(0, text(IFLA_IFNAME, self.name), mark))
+        kernel.adjust(self.netns, self.name, text(IFLA_IFALIAS, STAND_IN + ":".join(words)))
 
     def create_commands(self) -> list[str]:
         return [f"# {self.name} must be there"]

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from guestwire.daemons import dnsmasq
 from guestwire.errors import Problem
-from guestwire.kinds.pidfile import end, end_noted, living
+from guestwire.kinds.pidfile import end, end_noted, living, says
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
@@ -69,7 +69,7 @@ class Process(Thing):
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
         for pid, _ in living(kernel, self.netns, self.name):
-            end(pid)
+            end(pid, says(self.name))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.name)
 

@@ -78,7 +78,7 @@ class Tap(Link):
 
     def create(self, kernel: Kernel) -> None:
         # All taps of a namespace are made first, in a row, and then seen to by rtnetlink, in a batch.
-        kernel.later(self.netns, self._make)
+        kernel.later(self.netns, self._make, self.name)
 
     def _make(self) -> None:
         fd = tuntap.attach(self.name, tun=self.tun, multi_queue=bool(self.multi_queue), exclusive=True)

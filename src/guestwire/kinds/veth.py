@@ -62,9 +62,8 @@ class Veth(Link):
         if netns != self.netns:
             peer += u32(IFLA_NET_NS_FD, kernel.fd(netns))
         data = attribute(VETH_INFO_PEER, peer)
-        kernel.send(
-            self.netns, create_link(self.name, "veth", ONE_QUEUE, *self.own(kernel), data=data, up=self.up_at_once)
-        )
+        made = create_link(self.name, "veth", ONE_QUEUE, *self.own(kernel), data=data, up=self.up_at_once)
+        kernel.make(self.netns, made, self.place, self.peer)
         self.settle(kernel)
 
     def finish(self, kernel: Kernel) -> None:

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
 from guestwire.daemons import accelerator, diskimage, firmware, qemu, typed
 from guestwire.errors import Problem
-from guestwire.kinds.pidfile import end_noted, living, noted
+from guestwire.kinds.pidfile import end_noted, held, living, noted, says
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.lending import lend
@@ -278,7 +278,9 @@ class Vm(Thing):
         """Let it run: somebody has stopped the machine, or its QEMU."""
         assert isinstance(seen, Vm)
         if seen.state == "hung":
-            os.kill(seen.pid, signal.SIGCONT)
+            with held(seen.pid, says(f"{self.folder}/{qemu.PIDFILE}")) as handle:
+                if handle is not None:
+                    signal.pidfd_send_signal(handle, signal.SIGCONT)
         with monitor(self.name) as qmp:
             qmp.ask("cont")
 
@@ -302,12 +304,9 @@ class Vm(Thing):
     def delete(self, kernel: Kernel) -> None:
         kernel.flush()
         for pid, _ in living(kernel, self.netns, f"{self.folder}/{qemu.PIDFILE}"):
-            with contextlib.suppress(ProcessLookupError):
-                handle = os.pidfd_open(pid)
-                try:
+            with held(pid, says(f"{self.folder}/{qemu.PIDFILE}")) as handle:
+                if handle is not None:
                     self._end(handle)
-                finally:
-                    os.close(handle)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end(self, handle: int) -> None:

@@ -3,6 +3,10 @@
 Requests are queued with the token of whoever asked (`Kernel.token`) and sent in batches, in the order in which they
 came: a batch ends where the namespace changes, where something must be known at once (a link's index), or at `flush`.
 What the kernel refuses is kept in `failures` with its token.
+
+A link's name is a name only: another may have it by the time that a request arrives. So links that were read are
+changed by their numbers, which the kernel doesn't give twice. One that is only just made has none that we know, and is
+changed by its name, but once the kernel has made it: where the name was taken, what has it is a stranger's.
 """
 
 from __future__ import annotations
@@ -17,15 +21,17 @@ from typing import Any, TypeVar
 
 from guestwire.linux import namespaces
 from guestwire.linux.libc import CLONE_NEWNET, setns
-from guestwire.linux.netlink import BATCH, Request, Socket, u32
+from guestwire.linux.netlink import BATCH, NetlinkError, Request, Socket, text, u32
 from guestwire.linux.programs import running
 from guestwire.linux.reading import Reading, Readings, read_namespace
-from guestwire.linux.rtnetlink import IFLA_GROUP, delete_link, dump_links, link_index, set_link
+from guestwire.linux.rtnetlink import IFLA_GROUP, IFLA_IFNAME, delete_link, dump_links, link_index, set_link
 from guestwire.linux.stock import Stock
 
 __all__ = ["Kernel"]
 
 T = TypeVar("T")
+Place = tuple[str, str]
+"""A link's namespace, and its name there."""
 
 
 class Kernel:
@@ -46,12 +52,14 @@ class Kernel:
         self._fds: dict[str, int] = {"": self._home}
         self._sockets = {"": Socket()}  # at home, where we are; to enter it again would take rights
         self._led: set[str] = set()
-        self._indexes: dict[tuple[str, str], int] = {}
-        self._queue: list[Request] = []
-        self._tokens: list[Any] = []
-        self._forgiven: list[int] = []
+        self._indexes: dict[Place, int] = {}
+        self._made: dict[Place, bool] = {}  # links that we have asked for; False of one that we didn't get
+        self._making: list[tuple[Request, Any, tuple[Place, ...]]] = []
+        self._queue: list[
+            tuple[Request, Any, int, Place | None]
+        ] = []  # with an errno that is forgiven, and of what link
         self._doomed: list[tuple[int, Any]] = []
-        self._calls: list[tuple[Callable[[], object], Any]] = []
+        self._calls: list[tuple[Callable[[], object], Any, Place]] = []
         self._last: dict[str, Callable[[str], None]] = {}
         self._where = ""
         self._prepared = False
@@ -222,7 +230,7 @@ class Kernel:
         self._indexes.pop((netns, name), None)
 
     def index(self, netns: str, name: str) -> int:
-        """The index of a link; raises NetlinkError (ENODEV) where there is none of that name.
+        """The index of a link; raises NetlinkError (ENODEV) where there is none of that name, or we failed to make it.
 
         Asking also has the kernel say at once what it would within a second: whether a new macvlan has a carrier
         (linkwatch_sync_dev in net/core/link_watch.c). An index of our own choosing was faster, and lacked that.
@@ -230,6 +238,8 @@ class Kernel:
         found = self._indexes.get((netns, name))
         if found is None:
             self.flush()
+            if self._made.get((netns, name)) is False:
+                raise NetlinkError(errno.ENODEV, None)
             found = self._indexes[netns, name] = link_index(self.socket(netns), name)
         return found
 
@@ -247,22 +257,49 @@ class Kernel:
 
         That is for what comes and goes by itself: it may be there already, or be gone, by the time.
         """
-        if netns != self._where or self._doomed or self._calls:
+        if netns != self._where or self._making or self._doomed or self._calls:
             self.flush()
             self._where = netns
-        self._queue.append(request)
-        self._tokens.append(self.token)
-        self._forgiven.append(forgiven)
+        self._queue.append((request, self.token, forgiven, None))
 
-    def later(self, netns: str, function: Callable[[], object]) -> None:
-        """Queue a call for when this thread is in the namespace, which is entered once for those queued in a row.
+    def make(self, netns: str, request: Request, *places: Place) -> None:
+        """Queue a request that makes links, whose places those are, for the namespace.
 
-        An OSError that it raises goes to `failures`, and the others are made all the same.
+        Those queued in a row are made before what `adjust` queues for them.
         """
-        if netns != self._where or self._queue or self._doomed or len(self._calls) == BATCH:
+        if netns != self._where or self._doomed or self._calls or (self._queue and not self._making):
             self.flush()
             self._where = netns
-        self._calls.append((function, self.token))
+        self._making.append((request, self.token, places))
+        self._made.update(dict.fromkeys(places, True))
+
+    def adjust(
+        self, netns: str, name: str, *parts: bytes, up: bool | None = None, all_multicast: bool | None = None
+    ) -> None:
+        """Queue a change of a link; none of one that we failed to make."""
+        place = (netns, name)
+        index = self._indexes.get(place, 0)
+        if not index and place not in self._made:
+            index = self.index(netns, name)
+        if netns != self._where or self._doomed or self._calls or (self._making and place not in self._made):
+            self.flush()
+            self._where = netns
+        if index or self._made[place]:
+            called = () if index else (text(IFLA_IFNAME, name),)
+            request = set_link(index, *called, *parts, up=up, all_multicast=all_multicast)
+            self._queue.append((request, self.token, 0, place))
+
+    def later(self, netns: str, function: Callable[[], object], makes: str) -> None:
+        """Queue a call that makes a link of that name for when this thread is in the namespace.
+
+        It is entered once for those queued in a row. An OSError that one raises goes to `failures`, and the others are
+        made all the same.
+        """
+        if netns != self._where or self._making or self._queue or self._doomed or len(self._calls) == BATCH:
+            self.flush()
+            self._where = netns
+        self._calls.append((function, self.token, (netns, makes)))
+        self._made[netns, makes] = True
 
     def doom(self, netns: str, name: str) -> None:
         """Queue the deletion of a link; one that has gone by itself, with a namespace that ended, counts as deleted.
@@ -275,7 +312,7 @@ class Kernel:
             if error.errno != errno.ENODEV:
                 raise
             return
-        if netns != self._where or self._queue or self._calls:
+        if netns != self._where or self._making or self._queue or self._calls:
             self.flush()
             self._where = netns
         self._doomed.append((index, self.token))
@@ -283,23 +320,36 @@ class Kernel:
 
     def flush(self) -> None:
         """Send what is queued and wait until the kernel is through with it; refusals go to `failures`."""
+        if self._making:
+            self._make()
         if self._queue:
-            queue, tokens, forgiven = self._queue, self._tokens, self._forgiven
-            self._queue, self._tokens, self._forgiven = [], [], []
-            failed = self.socket(self._where).transact(queue)
-            self.failures += [(tokens[e.index], e) for e in failed if e.errno != forgiven[e.index]]
+            queue, self._queue = self._queue, []
+            failed = self.socket(self._where).transact([request for request, *_ in queue])
+            self.failures += [(queue[e.index][1], e) for e in failed if e.errno != queue[e.index][2]]
         if self._calls:
             calls, self._calls = self._calls, []
             with self.inside(self._where):
-                for function, token in calls:
+                for function, token, place in calls:
                     try:
                         function()
                     except OSError as error:
-                        self.failures.append((token, error))
+                        self._unmade(token, error, place)
         if self._doomed:
             doomed, self._doomed = self._doomed, []
             self._delete(self.socket(self._where), doomed)
             self.failures = [(token, error) for token, error in self.failures if not _has_gone(doomed, token, error)]
+
+    def _make(self) -> None:
+        """Make the links that are asked for; what is queued behind that for one that we didn't get is dropped."""
+        making, self._making = self._making, []
+        for error in self.socket(self._where).transact([request for request, *_ in making]):
+            _, token, places = making[error.index]
+            self._unmade(token, error, *places)
+            self._queue = [each for each in self._queue if each[3] not in places]
+
+    def _unmade(self, token: Any, error: OSError, *places: Place) -> None:
+        self.failures.append((token, error))
+        self._made.update(dict.fromkeys(places, False))
 
     def _delete(self, sock: Socket, doomed: list[tuple[int, Any]]) -> None:
         if len(doomed) > 1:

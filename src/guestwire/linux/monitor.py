@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from guestwire.linux import namespaces
 from guestwire.linux.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Request, Socket, attribute, attributes, u32
+from guestwire.linux.nftables import FAMILIES, NFNL_SUBSYS_NFTABLES, NFTA_TABLE_NAME
 from guestwire.linux.rtnetlink import AF_BRIDGE, IFF_UP, RTM_NEWLINK, namespace_id
 
 __all__ = [
@@ -45,11 +46,12 @@ ROUTE, RULE, NEIGHBOUR, NETCONF, TABLE = "route", "rule", "neighbour", "netconf"
 GROUPS = {1, 3, 5, 7, 8, 9, 11, 19, 24, 25, 28}
 """Links, neighbours, and for both families addresses, routes, rules, netconf; numbers of namespaces."""
 NFNLGRP_NFTABLES = 7
-NFNL_SUBSYS_NFTABLES, NFTA_TABLE_NAME = 10, 1
-"""A table's name has the same number in what is told of chains, rules and sets as in what is told of tables."""
-FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*, as nft(8) calls them
 RTM_NEWNSID, RTM_DELNSID, NETNSA_NSID, NETNSA_FD, ANY = 88, 89, 1, 3, -1
 NETCONFA_IFINDEX = 1
+IFLA_WIRELESS = 11
+"""What Wi-Fi's old interface tells of a scan, say, in a message that has the link's name and nothing else of it
+(rtnetlink_ifinfo_prep, net/wireless/wext-core.c)."""
+WHOLE = 600  # bytes: with its counters alone a link's own message has more
 RTPROT_KERNEL = 2
 SOL_NETLINK, NETLINK_LISTEN_ALL_NSID = 270, 8
 SO_RCVBUFFORCE, SO_ATTACH_FILTER = 33, 26
@@ -137,7 +139,10 @@ class Monitor:
         return {(self._own, number): name for number, name in self._names.items()}
 
     def events(self) -> list[Event]:
-        """What has changed since the last call, in order. Raises OSError (ENOBUFS) where some of it was lost."""
+        """What has changed since the last call, in order.
+
+        Raises OSError (ENOBUFS) where some of it was lost; then all namespaces are to be learnt again.
+        """
         found: list[Event] = []
         lost = None
         for sock, parse in self._sockets.items():
@@ -152,7 +157,14 @@ class Monitor:
                 if error.errno != errno.ENOBUFS:
                     raise
                 lost = error
+                with contextlib.suppress(
+                    OSError
+                ):  # until all is read it drops what comes without a word (netlink_overrun)
+                    for _ in _messages(sock):
+                        pass
         if lost is not None:
+            self._names.clear()  # one may have ended unheard, and its number, or its inode, be another's by now
+            self._known.clear()
             raise lost
         return found
 
@@ -206,9 +218,11 @@ def _messages(sock: socket.socket) -> Iterator[tuple[int | None, int, bytes]]:
     """What has come: the number of the namespace it is of (None: the socket's own), type and body of each message."""
     for _ in range(MOST):
         try:
-            data, beside, _, _ = sock.recvmsg(1 << 16, 64)
+            data, beside, _, (sender, _) = sock.recvmsg(1 << 16, 64)
         except BlockingIOError:
             return
+        if sender:
+            continue  # not the kernel: who is root in a guest can tell us what he likes
         number = None
         for level, kind, content in beside:
             if (level, kind) == (SOL_NETLINK, NETLINK_LISTEN_ALL_NSID):
@@ -242,10 +256,13 @@ def _link_event(netns: str, kind: int, body: bytes) -> Event | None:
         return Event(netns, PORT, index, body) if kind == RTM_NEWLINK else None
     if kind != RTM_NEWLINK:
         return Event(netns, GONE, index)
+    if len(body) < WHOLE and IFLA_WIRELESS in attributes(body, 16, {IFLA_WIRELESS}):
+        return None
     return Event(netns, LINK if flags & IFF_UP else DOWN, index, body)
 
 
 def _table_event(netns: str, kind: int, body: bytes) -> Event | None:
+    # A table's name has the same number in what is told of chains, rules and sets as in what is told of tables.
     name = attributes(body, 4, {NFTA_TABLE_NAME}).get(NFTA_TABLE_NAME, b"") if len(body) >= 4 else b""
     if kind >> 8 != NFNL_SUBSYS_NFTABLES or body[0] not in FAMILIES or not name.endswith(b"\0"):
         return None

@@ -239,13 +239,20 @@ class Socket:
         read that had found room (`netlink_overrun`). So that is read here: the next request starts with an empty queue.
         """
         try:
-            return self._socket.recv(RECEIVE)
+            return self._heard()
         except OSError as error:
             if error.errno == errno.ENOBUFS:
                 with contextlib.suppress(BlockingIOError):
                     while self._socket.recv(RECEIVE, socket.MSG_DONTWAIT):
                         pass
             raise
+
+    def _heard(self) -> bytes:
+        """What comes next from the kernel, whose number is 0. Who has CAP_NET_ADMIN in there can send to us as well."""
+        while True:
+            data, (sender, _) = self._socket.recvfrom(RECEIVE)
+            if not sender:
+                return data
 
     def ask(self, request: Request) -> bytes:
         """The body of the one message that answers `request`; raises NetlinkError where the kernel refuses."""
@@ -291,4 +298,4 @@ class Socket:
 
     def events(self) -> Iterable[tuple[int, bytes]]:
         """Type and body of each notification in the next read; blocks until there is one."""
-        return [(kind, body) for kind, _, _, body in _messages(self._socket.recv(RECEIVE))]
+        return [(kind, body) for kind, _, _, body in _messages(self._heard())]

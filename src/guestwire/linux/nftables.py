@@ -1,20 +1,36 @@
-"""nftables, through the `nft` program: one transaction a call, in the namespace that the calling thread is in."""
+"""nftables, through the `nft` program: one transaction a call, in the namespace that the calling thread is in.
+
+Which tables there are the kernel is asked itself: `nft` takes 10 ms to start, and says of a table that isn't there what
+it says of anything that goes wrong.
+"""
 
 from __future__ import annotations
 
 import errno
 import json
 import shutil
-import socket
 import struct
 from typing import Any, NamedTuple
 
-from guestwire.linux.netlink import NETLINK_NETFILTER, Request, Socket
+from guestwire.linux.netlink import NETLINK_NETFILTER, Request, Socket, attributes, read_text
 from guestwire.linux.programs import run_program
 
-__all__ = ["Chain", "apply_script", "available", "chains", "list_table", "tables"]
+__all__ = [
+    "FAMILIES",
+    "NFNL_SUBSYS_NFTABLES",
+    "NFTA_TABLE_NAME",
+    "Chain",
+    "apply_script",
+    "available",
+    "chains",
+    "list_table",
+    "tables",
+]
 
-NFT_MSG_GETTABLE = 10 << 8 | 1  # of the subsystem NFNL_SUBSYS_NFTABLES (linux/netfilter/nf_tables.h)
+# include/uapi/linux/netfilter/{nfnetlink,nf_tables}.h
+NFNL_SUBSYS_NFTABLES, NFT_MSG_GETTABLE, NFTA_TABLE_NAME = 10, 1, 1
+FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*, as nft(8) calls them
+UNKNOWN = (errno.EPROTONOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL)  # what a kernel says that has no nftables
 SECONDS = 20  # a transaction takes milliseconds; a program that hangs must not hang us
 
 
@@ -43,37 +59,39 @@ def apply_script(script: str) -> None:
     run_program(["nft", "-f", "-"], SECONDS, script)
 
 
-def _any_table() -> bool:
-    """Whether there is anything to be listed, for most namespaces have no tables, and `nft` takes 10 ms to start."""
-    sock = Socket(NETLINK_NETFILTER)
-    try:
-        return bool(sock.dump(Request(NFT_MSG_GETTABLE, 0, struct.pack("=BBH", socket.AF_UNSPEC, 0, 0))))
-    finally:
-        sock.close()
-
-
 def list_table(name: str) -> str | None:
-    """The listing of table "FAMILY NAME", or None where there is none, or no `nft` that could have made one."""
-    if not available():
+    """The listing of table "FAMILY NAME", or None where there is none. Raises OSError where that can't be said."""
+    if name not in tables():
         return None
     try:
         return run_program(["nft", "list", "table", *name.split()], SECONDS)
-    except OSError as error:
-        if error.errno != errno.EREMOTEIO:
+    except OSError:
+        if name in tables():
             raise
-        return None  # nft says so of a table that isn't there
+        return None  # it has just gone
 
 
 def tables() -> list[str]:
-    """Every table, as "FAMILY NAME". Raises OSError where we may not look."""
-    if not (available() and _any_table()):
+    """Every table, as "FAMILY NAME"; none without an `nft` to read them. Raises OSError where we may not look."""
+    if not available():
         return []
-    return [line.removeprefix("table ") for line in run_program(["nft", "list", "tables"], SECONDS).splitlines()]
+    try:
+        sock = Socket(NETLINK_NETFILTER)
+        try:
+            told = sock.dump(Request(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, 0, struct.pack("=BBH", 0, 0, 0)))
+        finally:
+            sock.close()
+    except OSError as error:
+        if error.errno in UNKNOWN:
+            return []
+        raise
+    named = ((FAMILIES.get(body[0]), read_text(attributes(body, 4).get(NFTA_TABLE_NAME))) for body in told)
+    return [f"{family} {name}" for family, name in named if family]
 
 
 def chains() -> list[Chain]:
     """Every chain of every table, whoever made it: iptables' too, where that is the one over nftables."""
-    if not (available() and _any_table()):
+    if not tables():
         return []
     told = json.loads(run_program(["nft", "-j", "list", "ruleset"], SECONDS))["nftables"]
     rules: dict[tuple[str, str, str], list[list[Any]]] = {}

@@ -257,25 +257,29 @@ def read_link(sock: Socket, name: str) -> LinkMessage | None:
     """The link called `name` in the socket's namespace, or None."""
     body = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) + text(IFLA_IFNAME, name)
     try:
-        return parse_link(sock.ask(Request(RTM_GETLINK, 0, body)))
+        found = parse_link(sock.ask(Request(RTM_GETLINK, 0, body)))
     except NetlinkError as error:
         if error.errno == errno.ENODEV:
             return None
         raise
+    return found if found.name == name else None  # it may have that for an alternative name (rtnl_dev_get)
 
 
 def link_index(sock: Socket, name: str) -> int:
     """The index of the link called `name`; raises NetlinkError (ENODEV) where there is none."""
-    request = Request(RTM_GETLINK, 0, _IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name))
-    return int(_IFINFO.unpack_from(sock.ask(request))[2])
+    called = text(IFLA_IFNAME, name)
+    answer = sock.ask(Request(RTM_GETLINK, 0, _IFINFO.pack(0, 0, 0, 0, 0) + called))
+    if not answer.startswith(called, _IFINFO.size):  # the first that is told (rtnl_fill_ifinfo): it is only an altname
+        raise NetlinkError(errno.ENODEV, None)
+    return int(_IFINFO.unpack_from(answer)[2])
 
 
-def dump_addresses(sock: Socket) -> list[AddressMessage]:
-    """Every address of the socket's namespace but those on lo, both families."""
+def dump_addresses(sock: Socket, *, lo: bool = False) -> list[AddressMessage]:
+    """Every address of the socket's namespace, both families: those that aren't on lo, or those that are."""
     found = []
     for body in sock.dump(Request(RTM_GETADDR, 0, _IFADDR.pack(0, 0, 0, 0, 0))):
         family, prefix, flags, scope, index = _IFADDR.unpack_from(body)
-        if index == LO:
+        if (index == LO) != lo:
             continue
         attrs = attributes(body, 8)
         get = attrs.get

@@ -37,6 +37,8 @@ class Stock:
         """A namespace's descriptor and a socket in it, the caller's from now on; None where there is none any more."""
         if not self._ready:
             _, fds, _, _ = socket.recv_fds(self._beside.socket, 1, 2 * PARCEL)
+            for each in fds:
+                os.set_inheritable(each, False)  # recv_fds can't have the kernel do so (MSG_CMSG_CLOEXEC)
             self._ready.extend(zip(fds[::2], fds[1::2], strict=False))
         if not self._ready:
             return None

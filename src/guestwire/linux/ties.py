@@ -113,8 +113,9 @@ def _owners(inodes: set[int]) -> dict[int, list[str]]:
     for pid in filter(str.isdigit, os.listdir("/proc")) if wanted else ():
         with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
             for entry in entries:
-                inode = wanted.get(os.readlink(entry.path))
-                if inode is not None:
-                    with open(f"/proc/{pid}/comm") as file:
-                        found.setdefault(inode, []).append(f"{file.read().strip()} (pid {pid})")
+                with contextlib.suppress(OSError):  # it was closed meanwhile
+                    inode = wanted.get(os.readlink(entry.path))
+                    if inode is not None:
+                        with open(f"/proc/{pid}/comm", errors="replace") as file:
+                            found.setdefault(inode, []).append(f"{file.read().strip()} (pid {pid})")
     return found

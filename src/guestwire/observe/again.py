@@ -91,11 +91,12 @@ class Again:
             messages |= {message.ifindex: message for message in self._read(netns, names.get(netns, set()))}
             messages.pop(LO, None)
             there = {message.name for message in messages.values()}
-            gone += [link for name in called - there if (link := self._at(netns, name)) is not None]
+            lost = [link for name in called - there if (link := self._at(netns, name)) is not None]
             found += [(netns, message) for message in messages.values()]
-            for link in gone:
+            for link in lost:
                 if known.get(link.index) == link.name:
                     del known[link.index]  # it may be there under another name
+            gone += lost
             known.update((message.ifindex, message.name) for message in messages.values())
         for link in gone:
             self._note(link.key, None)
@@ -251,7 +252,7 @@ class Again:
         try:
             sock = self._kernel.socket(netns)
         except OSError:
-            for value in [value for value in self._picture if value.netns == netns]:
+            for value in self._picture.of(Thing, netns):
                 self._note(value.key, None)
             self._picture.scope.discard(netns)
             if attachment is not None:

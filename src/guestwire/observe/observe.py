@@ -59,8 +59,13 @@ def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
             listed.add((kind, key.netns))
     for kind, these in asked.items():
         picture.add(*kind.read_all(kernel, these))
-    for kind, netns in listed:
-        picture.add(*kind.dump(kernel, netns, {link.index: link for link in picture.of(Link, netns)}))
+    if listed:
+        links: dict[str, dict[int, Thing]] = {netns: {} for _, netns in listed}
+        for link in picture.of(Link):
+            if link.netns in links:
+                links[link.netns][link.index] = link
+        for kind, netns in listed:
+            picture.add(*kind.dump(kernel, netns, links[netns]))
 
 
 def look_up_patiently(kernel: Kernel, picture: Picture, keys: Iterable[Key], known: Picture) -> dict[Key, Unavailable]:

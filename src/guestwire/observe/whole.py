@@ -29,7 +29,7 @@ from guestwire.linux.neighbours import (
     NUD_STALE,
     dump_neighbours,
 )
-from guestwire.linux.rtnetlink import AF_BRIDGE, LO, dump_addresses
+from guestwire.linux.rtnetlink import AF_BRIDGE, dump_addresses
 from guestwire.observe.observe import look_up
 from guestwire.picture import Key, Picture
 
@@ -133,8 +133,8 @@ def _neighbours(kernel: Kernel, host: str, picture: Picture) -> Iterator[Known]:
 
 
 def _loopback(kernel: Kernel, host: str) -> Iterator[Address]:
-    for message in dump_addresses(kernel.socket(host)):
-        if message.ifindex == LO and not ip_address(message.local).is_loopback:
+    for message in dump_addresses(kernel.socket(host), lo=True):
+        if not ip_address(message.local).is_loopback:
             value = Address.parse(host, "lo", None, message)
             if value is not None:
                 yield value

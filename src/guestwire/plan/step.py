@@ -40,6 +40,9 @@ class Act:
         """Queue or do it; the kernel's refusals show in `Kernel.refused`, others are raised (OSError)."""
         kernel.token = self.step
         step = self.step
+        seen = step.value if step.action == "delete" else step.before
+        if isinstance(seen, Link) and seen.index:
+            kernel.learn(seen.netns, {seen.name: seen.index})  # that one is meant, not whatever is called so by now
         if self.part == "announce":
             step.value.announce(kernel)
         elif step.action == "delete":

@@ -13,7 +13,6 @@ from guestwire.kinds.attachment import Attachment
 from guestwire.linux import namespaces
 from guestwire.linux.inotify import ARRIVED, LEFT, Watch
 from guestwire.linux.monitor import Monitor
-from guestwire.picture import Key
 from guestwire.places import RUN
 from guestwire.watch.stale import Stale
 from guestwire.watch.web import Web
@@ -118,13 +117,11 @@ class Sources:
 
     def _ends(self, stale: Stale, seen: Web) -> bool:
         ready, self._ready = self._ready, set()
-        ended = [pid for pid, handle in self._processes.items() if handle in ready]
+        ended = {pid for pid, handle in self._processes.items() if handle in ready}
+        if not ended:
+            return False
         for pid in ended:
             self._leave(pid)
-            stale.anew |= pid in self._users
-            stale.keys.update(_of(seen, pid))
-        return bool(ended)
-
-
-def _of(seen: Web, pid: int) -> set[Key]:
-    return {value.key for value in seen.of(Thing) if getattr(value, "pid", 0) == pid}
+        stale.anew |= not ended.isdisjoint(self._users)
+        stale.keys.update(value.key for value in seen.of(Thing) if getattr(value, "pid", 0) in ended)
+        return True

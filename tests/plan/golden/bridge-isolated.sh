@@ -57,10 +57,10 @@ ip -n apart.switch link add name gateway.0 address 6a:8b:3b:48:46:e2 numtxqueues
 ip -n apart.switch link set dev gateway.0 master lan0 alias guestwire:apart:gateway.0 up
 ip -n apart.switch link add name eth0 address 3e:6c:c6:cb:f4:9f numtxqueues 1 numrxqueues 1 type veth peer name eth0 numtxqueues 1 numrxqueues 1 netns apart-host
 ip -n apart.switch link set dev eth0 master lan0 alias guestwire:apart:eth0 up
-printf %s 'table inet guestwire
-delete table inet guestwire
-table inet guestwire {
+printf %s 'create table inet guestwire {
 comment "guestwire:apart:267c1ca3bf12"
+}
+table inet guestwire {
 chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
 }
 ' | ip netns exec apart-gateway nft -f -

@@ -33,10 +33,10 @@ ip -n access.switch link set dev eth0 master lan0 alias guestwire:access:eth0 up
 ip -n access-host link add link eth0 name eth0 address d6:63:c6:0a:51:26 index 1122593698 netns access-db type macvlan mode bridge
 ip -n access-host link add link eth0 name access-direct.h address e2:a0:f1:ee:35:85 type macvlan mode bridge
 ip -n access-host link add link eth0 name eth0 address 7a:c6:13:bd:dd:82 index 1122593698 netns access-web type macvlan mode bridge
-printf %s 'table inet guestwire
-delete table inet guestwire
-table inet guestwire {
+printf %s 'create table inet guestwire {
 comment "guestwire:access:267c1ca3bf12"
+}
+table inet guestwire {
 chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
 }
 ' | ip netns exec access-gateway nft -f -

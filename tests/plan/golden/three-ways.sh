@@ -73,10 +73,10 @@ ip -n three-ways-host link add link eth1 name three-ways-vm.0 address 92:60:30:4
 ip -n three-ways-host link add link eth1 name eth0 address a2:8a:12:dc:de:88 index 1122593698 netns three-ways-many-1 type macvlan mode bridge
 ip -n three-ways-host link add link eth1 name eth0 address 5e:51:a4:d2:a2:84 index 1122593698 netns three-ways-many-2 type macvlan mode bridge
 ip -n three-ways-host link add link eth1 name eth0 address 6e:e3:62:b6:d1:57 index 1122593698 netns three-ways-many-3 type macvlan mode bridge
-printf %s 'table inet guestwire
-delete table inet guestwire
-table inet guestwire {
+printf %s 'create table inet guestwire {
 comment "guestwire:three-ways:267c1ca3bf12"
+}
+table inet guestwire {
 chain postrouting { type nat hook postrouting priority srcnat; oifname internet ip saddr != 203.0.113.0/24 masquerade; }
 }
 ' | ip netns exec three-ways-gateway nft -f -
