@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Callable
 
@@ -164,12 +164,13 @@ def test_help_version_and_nothing() -> None:
 
 
 def test_help_is_quick() -> None:
-    """The figure is 0.2 s for the whole process; the best of five, as other tests run beside this one."""
+    """The figure is 0.2 s for the whole process, which the bench measures; here of a processor, that others use too."""
     took = []
     for _ in range(5):
-        begun = time.perf_counter()
+        begun = resource.getrusage(resource.RUSAGE_CHILDREN)
         python("--help")
-        took.append(time.perf_counter() - begun)
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(ended.ru_utime - begun.ru_utime + ended.ru_stime - begun.ru_stime)
     assert min(took) < 0.2
 
 
