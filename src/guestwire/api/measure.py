@@ -192,7 +192,7 @@ class _Stations:
             seats = [
                 self._seat(network.name, netns, lab.link_on(network.uplink))
                 for network in self.networks
-                if network.uplink
+                if network.uplink and network.is_on_lan
             ]
             stations.append(Station(place, netns, (*seats, self._seat("", netns, "eth0")), "lab"))
         netns = lab.namespaces["internet"]

@@ -47,6 +47,11 @@ class BuiltNetwork(Network):
     def build(self, site: Site) -> None:
         """Add what the network needs on the host; wrong for this host: `site.refuse`."""
 
+    @property
+    def is_on_lan(self) -> bool:
+        """Whether it and its uplink's LAN are one network, on which all know each other by the same addresses."""
+        return self.uplink is not None
+
     def looks_at(self, seen: Picture, host: str) -> Iterable[Key]:
         """What of the host it must know that is read only where it is asked for: sysctls, say."""
         return ()

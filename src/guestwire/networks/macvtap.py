@@ -48,6 +48,10 @@ class Macvtap(BuiltNetwork):
     def shares_as(self) -> str:
         return "macvtap"
 
+    @property
+    def is_on_lan(self) -> bool:
+        return not self.subnet  # who has an address of that can't be found by one of the LAN's
+
     def hosts(self) -> tuple[Host, ...]:
         return tuple(first_usable(net) for net in self.subnet) if self.host_access else ()
 
