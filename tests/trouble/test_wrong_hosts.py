@@ -277,3 +277,45 @@ def test_a_lan_that_is_full(sandbox: Sandbox) -> None:
     ]
     sandbox.write(text % 193)
     assert sandbox.json("plan", "--lab")["changes"]
+
+
+# What works and may surprise: the host, the file, what is said, what is advised.
+ADDRESSED = NIC + "ip address add 192.168.7.2/24 dev eth0\n"
+NAT = "networks: {net: {type: bridge, subnet: 10.77.0.0/24, nat: true, forward: [{host: «8022, to: web}]}}\n"
+SURPRISES = {
+    "passthru of the host's own NIC": (ADDRESSED, PASSTHRU, "has the host's 192.168.7.2/24", "can do without"),
+    "a NIC for smaller frames": (
+        "",
+        SUBNET.replace("«", "") + "guests: {web: {nics: [{network: net, mtu: «1400}]}, db: {nics: [net]}}\n",
+        "mtu 1400 beside 1500 of guest db",
+        "the same",
+    ),
+    "a network for smaller frames than the LAN's": (
+        NIC,
+        BRIDGE.replace("«", "").replace("eth0", "eth0, mtu: «1400"),
+        "mtu 1400 beside 1500 of uplink eth0",
+        "the same",
+    ),
+    "a port that is in use": (
+        """python3 -c 'import socket, time
+s = socket.create_server(("", 8022)); print("ready", flush=True); time.sleep(60)' > said 2>&1 &
+until grep -q ready said; do sleep 0.02; done
+""",
+        NAT + "guests: {web: {nics: [net]}}\n",
+        'listens on tcp/8022, which leads to "web"',
+        "another port",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SURPRISES)
+def test_what_may_surprise(case: str, sandbox: Sandbox) -> None:
+    script, marked, says, hint = SURPRISES[case]
+    text, at = place_of(marked)
+    assert at
+    sandbox.write(text)
+    sandbox.sh(script)
+    (warning,) = sandbox.json("plan")["warnings"]
+    assert f":{at[0]}:{at[1]}: " in warning
+    assert says in warning
+    assert hint in warning

@@ -12,7 +12,7 @@ route leads: of low preference (RFC 4191), and guests that have another by the f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from guestwire.compile.parts import BuiltNetwork
 from guestwire.compile.site import Seat, Site
@@ -23,7 +23,7 @@ from guestwire.kinds.process import Process
 from guestwire.spec.addresses import Subnet
 from guestwire.spec.file import File
 
-__all__ = ["check_dhcp", "lease_file", "serve"]
+__all__ = ["check_dhcp", "lease_file", "serve", "why_unserved"]
 
 LEASE = "12h"
 MOST_LEASES = 65_536  # dnsmasq's own most is 1,000; so many is a /16, and the span that we give out of for IPv6
@@ -47,6 +47,15 @@ def check_dhcp(network: BuiltNetwork, file: File) -> Iterator[Problem]:
         elif net.version == 6 and net.prefixlen < 64:
             message = f"subnet {net} is too wide for DHCPv6, which takes a /64 or longer."
             yield file.problem(network.at("subnet", i), message, f"Write {net.network_address}/64.")
+
+
+def why_unserved(subnets: Iterable[Subnet]) -> str | None:
+    """Why a network's own server has nothing for a guest's DHCP client, which asks for IPv4; None where it has."""
+    return (
+        None
+        if any(net.version == 4 for net in subnets)
+        else "whose server gives IPv6 addresses, and a NIC asks for IPv4"
+    )
 
 
 def serve(site: Site, network: BuiltNetwork, seats: Sequence[Seat]) -> None:

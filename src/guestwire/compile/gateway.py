@@ -111,6 +111,7 @@ class Gateway(BuiltNetwork):
 
     def _let_in(self, site: Site, seats: Sequence[Seat], inside: str) -> None:
         for each in self.forward:
+            site.doors.append((each.at("host"), each.proto, each.host, each.to))
             addresses = [a.partition("/")[0] for seat in seats if seat.guest == each.to for a in seat.addresses]
             found = {version: a for a in reversed(addresses) for version in FAMILIES if (":" in a) == (version == 6)}
             if not found:

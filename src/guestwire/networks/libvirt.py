@@ -12,10 +12,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from guestwire.compile import BuiltNetwork, Seat, Site, Source
+from guestwire.compile.dhcp import why_unserved
 from guestwire.compile.plug import plug_in
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.tolibvirt import NAT_IPV6, libvirt_ips, libvirt_link
-from guestwire.compile.uplink import find, raise_up
+from guestwire.compile.uplink import find, raise_up, take_whole
 from guestwire.daemons import libvirtparts, libvirtxml
 from guestwire.daemons.dnsmasq import Lease
 from guestwire.daemons.libvirt import SYSTEM, libvirt_leases
@@ -80,8 +81,10 @@ class Libvirt(BuiltNetwork):
     def why_exclusive(self) -> str | None:
         return "forward passthrough takes the whole NIC" if self.forward == "passthrough" else None
 
-    def answers_dhcp(self) -> bool:
-        return self.dhcp or (not self.makes_bridge)
+    def why_no_dhcp(self) -> str | None:
+        if not self.makes_bridge:
+            return None
+        return why_unserved(self.subnet) if self.dhcp else "which libvirt serves only with dhcp: true"
 
     def hosts(self) -> tuple[Host, ...]:
         return tuple(first_usable(net) for net in self.subnet) if self.makes_bridge else ()
@@ -157,6 +160,8 @@ class Libvirt(BuiltNetwork):
                 return
             if self.by_macvtap:
                 raise_up(site, link)
+            if self.forward == "passthrough":
+                take_whole(site, self.at("forward"), link)
         if self.forward == "bridge" and self.bridge and not self._bridge(site):
             message = f"the host has no bridge {self.bridge}, and this file no network of that name with one."
             site.refuse(self.at("bridge"), message, "Name one that is there, or a network of type bridge.")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from guestwire.compile import BuiltNetwork, Seat, Site, Source
 from guestwire.compile.subnets import check_subnets
-from guestwire.compile.uplink import find, raise_up
+from guestwire.compile.uplink import find, raise_up, take_whole
 from guestwire.errors import Problem
 from guestwire.kinds.address import Address
 from guestwire.kinds.dhcp import DhcpClient
@@ -86,6 +86,8 @@ class Macvtap(BuiltNetwork):
         if link is None or not self._fits(site):
             return
         macs = [plug.nic.mac for plug in site.file.plugs(self.name)] if self.mode == "passthru" else []
+        if self.mode == "passthru":
+            take_whole(site, self.at("mode"), link)
         raise_up(site, link, *macs)
         lent = any(client.link == link.name for client in site.base.of(DhcpClient, site.host))
         if self.host_access and not self.subnet and lent:
