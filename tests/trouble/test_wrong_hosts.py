@@ -258,6 +258,18 @@ def test_an_mtu_that_ends_ipv6_on_a_nic(sandbox: Sandbox) -> None:
     ]
 
 
+def test_an_address_that_is_none_of_the_lans(sandbox: Sandbox) -> None:
+    """It has no default route, since the LAN's gateway is out of its reach; one that is asked for is refused."""
+    nic = "{network: lan, address: 10.9.0.7/24%s}"
+    text = f"networks:\n  lan: {{type: bridge, uplink: eth0}}\nguests:\n  web: {{nics: [{nic}]}}\n"
+    marked, at = place_of(text % ", default-route: «true")
+    sandbox.write(marked)
+    refused(sandbox, "up", "--lab", code=65, says="192.0.2.1 is outside 10.9.0.0/24", hint="a router", at=at)
+    sandbox.write(text % "")
+    sandbox.guestwire("up", "--lab")
+    assert sandbox.sh("ip -n t-web route") == "10.9.0.0/24 dev eth0 proto kernel scope link src 10.9.0.7 \n"
+
+
 @pytest.mark.parametrize("subnet", ["192.0.2.0/25", "203.0.113.0/30", "2001:db8::/32"])
 def test_a_subnet_of_the_labs(subnet: str, sandbox: Sandbox) -> None:
     text, at = place_of(
@@ -295,6 +307,12 @@ SURPRISES = {
         BRIDGE.replace("«", "").replace("eth0", "eth0, mtu: «1400"),
         "mtu 1400 beside 1500 of uplink eth0",
         "the same",
+    ),
+    "the host's own NIC under STP": (
+        NIC,
+        "networks:\n  net: {type: bridge, uplink: eth0, stp: «true}\n",
+        "passes nothing for the first 30 s",
+        "--no-guard",
     ),
     "a port that is in use": (
         """python3 -c 'import socket, time

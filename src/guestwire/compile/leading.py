@@ -64,13 +64,17 @@ def gateway_of(site: Site, seat: Seat, version: int) -> str | None:
         return None
     network = site.file.networks[seat.nic.network]
     assert isinstance(network, BuiltNetwork)
-    if not given:
-        return network.gateway_for(site, seat, version)
+    gateway = given[0] if given else network.gateway_for(site, seat, version)
+    if not gateway or not (given or seat.nic.fixed) or network.alone or ip_address(gateway).is_link_local:
+        return gateway  # what is assigned is in its reach
     nets = [ip_interface(each).network for each in seat.addresses if (6 if ":" in each else 4) == version]
-    if not any(ip_address(given[0]) in net for net in nets):
-        message = f"gateway {given[0]} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."
-        site.refuse(seat.nic.at("gateway"), message, "Use that of a router on the network.")
-    return given[0]
+    if any(ip_address(gateway) in net for net in nets):
+        return gateway
+    if not given and not seat.nic.default_route:
+        return None  # its address is none of the LAN's, which may be wanted so
+    message = f"gateway {gateway} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."
+    site.refuse(seat.nic.at("gateway" if given else "default-route"), message, "Use that of a router on the network.")
+    return gateway
 
 
 def _has(seat: Seat, version: int) -> bool:

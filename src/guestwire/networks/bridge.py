@@ -127,6 +127,10 @@ class Bridge(Segmented):
                 site.refuse(self.at("uplink"), message, "Use type macvtap as it does, or another uplink.")
                 return
             enslave(site, self, link, name, self.vlans_of_uplink(site))
+            if self.stp and any(nic.name == link.name for _, nic, _ in site.moving):
+                message = f"with STP uplink {self.uplink} passes nothing for the first 30 s, the host's own neither."
+                hint = "The guard takes that for a host cut off: `up --no-guard --confirm 120`, or leave stp out."
+                site.warn(self.at("stp"), message, hint)
             mac = link.mac or mac
             there = site.seen.get(Key("", site.host, BridgeLink.KIND, name))
             made_so = False if has_link_local(site, link) else None
