@@ -14,6 +14,7 @@ from guestwire.daemons import guestagent
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
 from guestwire.kinds.attachment import Attachment
+from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
@@ -47,6 +48,8 @@ def check(
     with Kernel() as kernel:
         see_settled(kernel, where, waiting=True)
         where.plan(kernel)
+        assert where.seen is not None
+        reach.forwarding(kernel, {bridge.netns for bridge in where.seen.of(Bridge) if bridge.stp})
         stations = _Stations(where).all()
         return reach.check(kernel, stations, where.file.expect, progress, where.file.members)
 
