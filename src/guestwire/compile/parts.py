@@ -111,6 +111,10 @@ class BuiltNetwork(Network):
         """The leases that a server of the network's own has given; None where it has no server."""
         return None
 
+    def reserved(self, site: Site) -> Iterator[tuple[str, str, str]]:
+        """What a server of the network's own was told before now to keep: MAC, guest's name and address of each."""
+        return iter(())
+
     def whose(self, site: Site, address: str) -> str | None:
         """Whose an address that the file gives a guest is already, beyond what the file says, or None."""
         return None if self.subnet or self.uplink is None else site.lan(self.uplink).whose(address)

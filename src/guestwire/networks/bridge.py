@@ -10,7 +10,7 @@ from pydantic import Field
 
 from guestwire.compile import Seat, Segmented, Site, Source
 from guestwire.compile.carried import has_link_local, to_look_up
-from guestwire.compile.dhcp import check_dhcp, lease_file, serve, why_unserved
+from guestwire.compile.dhcp import check_dhcp, lease_file, reserved, serve, why_unserved
 from guestwire.compile.firewall import Flow
 from guestwire.compile.gateway import guard, host_forwards
 from guestwire.compile.plug import plug_in
@@ -62,6 +62,9 @@ class Bridge(Segmented):
 
     def leases(self, site: Site) -> list[Lease] | None:
         return leases(lease_file(site, self)) if self.dhcp else None
+
+    def reserved(self, site: Site) -> Iterator[tuple[str, str, str]]:
+        return reserved(site, self) if self.dhcp else super().reserved(site)
 
     def hosts(self) -> tuple[Host, ...]:
         given = {address.version: address for address in self.gateway}

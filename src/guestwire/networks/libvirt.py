@@ -22,8 +22,10 @@ from guestwire.daemons.dnsmasq import Lease
 from guestwire.daemons.libvirt import SYSTEM, libvirt_leases
 from guestwire.errors import Problem
 from guestwire.kinds import Link
+from guestwire.kinds.domain import called
 from guestwire.kinds.libvirtnetwork import LibvirtNetwork
 from guestwire.kinds.link import USUAL_MTU
+from guestwire.picture import Key
 from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
 from guestwire.spec.models import Part
@@ -149,6 +151,14 @@ class Libvirt(BuiltNetwork):
     def leases(self, site: Site) -> list[Lease] | None:
         return libvirt_leases(self.link(site)) if self.dhcp else None
 
+    def reserved(self, site: Site) -> Iterator[tuple[str, str, str]]:
+        seen = site.seen.get(Key("", site.host, LibvirtNetwork.KIND, called(self.uri, self._whole_name(site))))
+        for ip in seen.network.ips if isinstance(seen, LibvirtNetwork) else ():
+            yield from ((host.mac, host.name or "", host.address) for host in ip.hosts)
+
+    def _whole_name(self, site: Site) -> str:
+        return self.libvirt_name or f"{site.project}-{self.name}"
+
     def build(self, site: Site) -> None:
         if site.lab:
             message = "libvirt's networks are where its libvirtd is, and that isn't in a lab."
@@ -187,7 +197,7 @@ class Libvirt(BuiltNetwork):
     def as_libvirt(self, site: Site, seats: Sequence[Seat]) -> tuple[libvirtxml.Network, list[str]]:
         groups = self.portgroups.items()
         network = libvirtxml.Network(
-            self.libvirt_name or f"{site.project}-{self.name}",
+            self._whole_name(site),
             libvirtxml.ISOLATED if self.forward == "isolated" else self.forward,
             (self.uplink,) if self.uplink else (),
             self.link(site) if not self.by_macvtap else None,
@@ -215,7 +225,7 @@ class Libvirt(BuiltNetwork):
         return libvirt_link(site.name(self.name)[0])
 
     def source(self, site: Site, seat: Seat) -> Source | None:
-        return Source("network", self.libvirt_name or f"{site.project}-{self.name}", portgroup=seat.nic.portgroup or "")
+        return Source("network", self._whole_name(site), portgroup=seat.nic.portgroup or "")
 
     def plug(self, site: Site, seat: Seat) -> None:
         above = site.uplink(self.link(site))
