@@ -314,6 +314,13 @@ SURPRISES = {
         "passes nothing for the first 30 s",
         "--no-guard",
     ),
+    "a port to a guest that answers elsewhere": (
+        NIC,
+        "networks:\n  net: {type: bridge, subnet: 10.77.0.0/24, nat: true, forward: [{host: 80, to: «web}]}\n"
+        "  other: {type: bridge, subnet: 10.78.0.0/24, nat: true}\nguests: {web: {nics: [other, net]}}\n",
+        'guest "web" answers by its default route, which leads by network "other"',
+        "default-route: true",
+    ),
     "a port that is in use": (
         """python3 -c 'import socket, time
 s = socket.create_server(("", 8022)); print("ready", flush=True); time.sleep(60)' > said 2>&1 &
