@@ -314,6 +314,19 @@ SURPRISES = {
         "passes nothing for the first 30 s",
         "--no-guard",
     ),
+    "a port that leads elsewhere": (
+        "iptables-nft -t nat -N DOCKER; iptables-nft -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"
+        "iptables-nft -t nat -A DOCKER ! -i docker0 -p tcp --dport 8022 -j DNAT --to-destination 172.17.0.2:80\n",
+        NAT + "guests: {web: {nics: [net]}}\n",
+        "tcp/8022 of the host leads elsewhere: table ip nat, chain DOCKER",
+        "another port",
+    ),
+    "a port of another project": (
+        "nft 'table inet guestwire-o { chain forwards { tcp dport 8022 dnat ip to 10.78.0.2:80; }; }'",
+        NAT + "guests: {web: {nics: [net]}}\n",
+        "tcp/8022 of the host leads elsewhere: table inet guestwire-o, chain forwards",
+        "another port",
+    ),
     "a port to a guest that answers elsewhere": (
         NIC,
         "networks:\n  net: {type: bridge, subnet: 10.77.0.0/24, nat: true, forward: [{host: 80, to: «web}]}\n"

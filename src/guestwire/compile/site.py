@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from ipaddress import ip_address
 
-from guestwire.compile.firewall import Flow, Stop, stops
+from guestwire.compile.firewall import Flow, Stop, stops, taken
 from guestwire.compile.lan import Lan
 from guestwire.compile.rules import Rules
 from guestwire.compile.whereabouts import Absent, Found
@@ -157,7 +157,8 @@ class Site:
             self.warnings.append(problem)
 
     def judge(self, chains: Sequence[Chain]) -> None:
-        """Warn of the chains that stop what must pass, each with the rules that its owner would add."""
+        """Warn of the chains that stop what must pass, each with the rules that its owner would add; and of those that
+        lead the host's ports elsewhere."""
         found: dict[tuple[Where, str], list[Stop]] = {}
         for where, flow in self.flows:
             for stop in stops(chains, [flow]):
@@ -167,6 +168,13 @@ class Site:
             remedies = dict.fromkeys(stop.remedy for stop in stopped)
             message = f"{place}, isn't guestwire's, and stops {what}."
             self.warn(where, message, f"To let it pass: {'; '.join(f'`{remedy}`' for remedy in remedies)}")
+
+        for where, proto, port, _ in self.doors:
+            other = taken(chains, proto, port, f"guestwire-{self.project}")
+            if other is not None:
+                place = f"table {other.family} {other.table}, chain {other.name}"
+                message = f"{proto}/{port} of the host leads elsewhere: {place}."
+                self.warn(where, message, "One of the two has no use: write another port.")
 
     def see_doors(self, listeners: Sequence[Listener]) -> None:
         """Warn of the ports that lead to guests and at which a program of the host's own waits, as sshd does."""
