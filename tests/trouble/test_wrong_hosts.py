@@ -314,6 +314,12 @@ SURPRISES = {
         "passes nothing for the first 30 s",
         "--no-guard",
     ),
+    "a macvlan of the host's with an address that is lent": (
+        NIC + "ip address add 192.168.7.2/24 dev eth0 valid_lft 600 preferred_lft 600\n",
+        "networks:\n  net: {type: macvtap, uplink: eth0, host-access: «true}\n",
+        "the host's 192.168.7.2/24 on uplink eth0 is lent to it",
+        "`up` again or `watch`",
+    ),
     "a port that leads elsewhere": (
         "iptables-nft -t nat -N DOCKER; iptables-nft -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"
         "iptables-nft -t nat -A DOCKER ! -i docker0 -p tcp --dport 8022 -j DNAT --to-destination 172.17.0.2:80\n",

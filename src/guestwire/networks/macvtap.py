@@ -94,6 +94,8 @@ class Macvtap(BuiltNetwork):
             message = f"the host's address on uplink {self.uplink} is a lease, which its macvlan can't hold as well."
             site.refuse(self.at("host-access"), message, "Give the network a subnet.")
             return
+        if self.host_access and not self.subnet:
+            self._see_what_is_lent(site)
         if self.host_access:
             check_subnets(site, self)
             name, long = site.name(f"{self.name}.h")
@@ -111,6 +113,16 @@ class Macvtap(BuiltNetwork):
                 )
             )
             site.add(*(Address.on(site.host, name, each, site.project) for each in self._shim_addresses(site)))
+
+    def _see_what_is_lent(self, site: Site) -> None:
+        """Warn of an address of the host's that ends: the host's macvlan has it for good."""
+        for address in site.base.of(Address, site.host):
+            if address.link == self.uplink and address.until is not None:
+                message = (
+                    f"the host's {address.interface} on uplink {self.uplink} is lent to it, and its macvlan has it too."
+                )
+                hint = "Once it is another, `up` again or `watch` follows; or give the network a subnet."
+                site.warn(self.at("host-access"), message, hint)
 
     def _fits(self, site: Site) -> bool:
         """Whether the modes of the children that the uplink has already admit one of this mode; else refused."""
