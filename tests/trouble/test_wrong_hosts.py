@@ -318,7 +318,7 @@ SURPRISES = {
         NIC + "ip address add 192.168.7.2/24 dev eth0 valid_lft 600 preferred_lft 600\n",
         "networks:\n  net: {type: macvtap, uplink: eth0, host-access: «true}\n",
         "the host's 192.168.7.2/24 on uplink eth0 is lent to it",
-        "`up` again or `watch`",
+        "`up` again",
     ),
     "a port that leads elsewhere": (
         "iptables-nft -t nat -N DOCKER; iptables-nft -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"

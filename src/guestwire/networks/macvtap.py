@@ -121,7 +121,7 @@ class Macvtap(BuiltNetwork):
                 message = (
                     f"the host's {address.interface} on uplink {self.uplink} is lent to it, and its macvlan has it too."
                 )
-                hint = "Once it is another, `up` again or `watch` follows; or give the network a subnet."
+                hint = "Once it is another, `up` again; or give the network a subnet."
                 site.warn(self.at("host-access"), message, hint)
 
     def _fits(self, site: Site) -> bool:
