@@ -106,6 +106,17 @@ def test_what_cannot_be_said_is_told(sandbox: Sandbox) -> None:
     assert "libvirt has no macvtap in mode source." in said
 
 
+def test_a_nic_is_of_its_guests_model(sandbox: Sandbox) -> None:
+    nics = "nics: [net, {network: net, model: rtl8139}]"
+    sandbox.write(
+        f"networks: {{net: {{type: bridge}}}}\nguests: {{g: {{kind: qemu, kernel: k, model: e1000, {nics}}}}}\n"
+    )
+    (sandbox.folder / "k").touch()
+    told = {each["file"]: each["text"] for each in sandbox.json("export", "--lab", "--to", "libvirt")["documents"]}
+    assert 'type="e1000"' in told["g-eth0.xml"]
+    assert 'type="rtl8139"' in told["g-eth1.xml"]
+
+
 def test_libvirts_own_xml_comes_back_equal_in_meaning(libvirtd: Libvirtd) -> None:
     """libvirtd judges: what it makes of the original and of what was written back is the same, UUID and MACs aside."""
     names = re.findall("<name>(.*)</name>", NETWORKS)

@@ -75,6 +75,25 @@ def test_a_libvirtd_that_hangs_is_waited_for_in_vain_only_so_long(off: Libvirtd)
         assert "br0" in said
 
 
+def test_a_domain_keeps_its_address_when_another_comes_before_it(off: Libvirtd) -> None:
+    """What it leased is what the network's server keeps for it."""
+    text = FILE.replace("10.1.0.0/24", "[10.1.0.0/24, 'fd00:1::/64'], dhcp: true")
+    off.sandbox.write(text.replace("10.4.0.0/24", "[10.4.0.0/24, 'fd00:4::/64']"))
+    off.sandbox.guestwire("up")
+    hosts = Path("/proc", str(off.sandbox.pid), "root/run/guestwire/demo/dhcp.lan.hosts")
+
+    def kept() -> set[str]:
+        lines = (*hosts.read_text().splitlines(), *off.virsh("net-dumpxml", "demo-nat").splitlines())
+        return {line for line in lines if ",web" in line or "name='web'" in line}
+
+    before = kept()
+    assert len(before) == 3
+    text = (off.sandbox.folder / "guestwire.yaml").read_text()
+    off.sandbox.write(text.replace("guests:\n", "guests:\n  new: {nics: [lan, nat]}\n"))
+    off.sandbox.guestwire("up")
+    assert kept() == before
+
+
 def test_no_such_domain(off: Libvirtd) -> None:
     off.sandbox.write(FILE.replace("kind: libvirt,", "kind: libvirt, domain: wbe,"))
     _fails(off.sandbox, 65, 'guestwire.yaml:7:32: guest "web": libvirt has no domain "wbe"', "virsh list --all")

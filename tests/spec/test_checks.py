@@ -55,6 +55,19 @@ def test_bad_nic(nic: str, message: str, hint: str) -> None:
     wrong(f"{LAN}guests:\n  w: {{nics: [{nic}]}}\n", message, hint)
 
 
+@pytest.mark.parametrize(
+    ("network", "why"),
+    [
+        ("type: routed, uplink: eth0, subnet: 10.77.0.0/24", "where each guest is alone with the host"),
+        ("type: bridge, subnet: 'fd00:77::/64', dhcp: true", "whose server gives IPv6 addresses"),
+        ("type: libvirt, subnet: 10.77.0.0/24", "which libvirt serves only with dhcp: true"),
+    ],
+)
+def test_a_server_that_no_client_would_hear(network: str, why: str) -> None:
+    text = f"networks: {{lan: {{{network}}}}}\nguests: {{w: {{nics: [{{network: lan, address: «dhcp}}]}}}}\n"
+    wrong(text, f'nothing answers DHCP on network "lan", {why}', "Leave address out")
+
+
 def test_address_taken_twice() -> None:
     nic = "{nics: [{network: lan, address: 10.77.0.2}]}"
     wrong(
@@ -102,6 +115,9 @@ def test_mtu_over_the_networks() -> None:
 
 def test_mtu_that_ipv6_cannot_live_with() -> None:
     wrong("networks: {lan: {type: bridge, subnet: fd00::/64, mtu: «1279}}\n", "1280 that IPv6 needs", "1280")
+    nic = "{network: lan, mtu: 1000, address: [192.0.2.9/24, «'2001:db8:1::9/64']}"
+    text = f"networks: {{lan: {{type: bridge, uplink: eth0}}}}\nguests: {{w: {{nics: [{nic}]}}}}\n"
+    wrong(text, "needs an MTU of 1280, as IPv6 does, and the NIC has 1000", "Raise mtu")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from tests.spec.reading import good, wrong
 
 FILE = "networks:\n  lan: {type: bridge, vlans: true}\n  one: {type: %s}\nguests:\n  web: {nics: [{network: one%s}]}\n"
 UPLINK = "bridge, uplink: eth0, vlans: true"
+SERVED = "bridge, vlans: true, subnet: 10.9.0.0/24, dhcp: true"
 IPVLAN = "ipvlan, uplink: eth0"
 
 
@@ -24,6 +25,8 @@ IPVLAN = "ipvlan, uplink: eth0"
         ("bridge, vlans: true", ", vlans: [«30-20]", "30-20 runs backwards", "20-30"),
         ("bridge, vlans: true", ", «vlans: [10-20, 20-30]", "VLAN 20 is given twice", "Leave one out"),
         ("bridge, vlans: true", ", vlan: 10, «vlans: [5-15]", "VLAN 10 is both", "Leave it out of one"),
+        (f"{SERVED}, host-vlan: 9", ", address: «dhcp", "answers DHCP in VLAN 9, and this NIC isn't in it", "vlan"),
+        (SERVED, ", vlans: 7, address: «dhcp", "answers DHCP in VLAN 1, and this NIC isn't in it", "vlan"),
         ("bridge", ", vlan: «10", 'network "one" of type bridge tells no VLANs apart', "vlans: true"),
         ("bridge", ", «vlans: [10]", 'network "one" of type bridge tells no VLANs apart', "vlans: true"),
         ("macvtap, uplink: eth0", ", vlan: «10", "tells no VLANs apart", "Leave vlan out"),

@@ -90,7 +90,7 @@ def test_host_access(subnet: str, sandbox: Sandbox) -> None:
     """Host and guests both ways, with addresses of the LAN or of their own; and the host as before with the rest."""
     sandbox.write(
         f"networks:\n  net: {{type: macvtap, uplink: eth0, host-access: true{subnet}}}\n"
-        "guests: {web: {nics: [net]}, db: {nics: [net]}}\n"
+        "guests: {web: {nics: [net]}, db: {nics: [net]}}\nexpect: [lan reaches host, gateway reaches host]\n"
     )
     sandbox.guestwire("up", "--lab")
     four, six = ("10.77.0.", "fd00:77::") if subnet else ("192.0.2.", "2001:db8:1::")

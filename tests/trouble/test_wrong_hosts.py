@@ -258,6 +258,18 @@ def test_an_mtu_that_ends_ipv6_on_a_nic(sandbox: Sandbox) -> None:
     ]
 
 
+def test_an_address_that_is_none_of_the_lans(sandbox: Sandbox) -> None:
+    """It has no default route, since the LAN's gateway is out of its reach; one that is asked for is refused."""
+    nic = "{network: lan, address: 10.9.0.7/24%s}"
+    text = f"networks:\n  lan: {{type: bridge, uplink: eth0}}\nguests:\n  web: {{nics: [{nic}]}}\n"
+    marked, at = place_of(text % ", default-route: «true")
+    sandbox.write(marked)
+    refused(sandbox, "up", "--lab", code=65, says="192.0.2.1 is outside 10.9.0.0/24", hint="a router", at=at)
+    sandbox.write(text % "")
+    sandbox.guestwire("up", "--lab")
+    assert sandbox.sh("ip -n t-web route") == "10.9.0.0/24 dev eth0 proto kernel scope link src 10.9.0.7 \n"
+
+
 @pytest.mark.parametrize("subnet", ["192.0.2.0/25", "203.0.113.0/30", "2001:db8::/32"])
 def test_a_subnet_of_the_labs(subnet: str, sandbox: Sandbox) -> None:
     text, at = place_of(
@@ -277,3 +289,77 @@ def test_a_lan_that_is_full(sandbox: Sandbox) -> None:
     ]
     sandbox.write(text % 193)
     assert sandbox.json("plan", "--lab")["changes"]
+
+
+# What works and may surprise: the host, the file, what is said, what is advised.
+ADDRESSED = NIC + "ip address add 192.168.7.2/24 dev eth0\n"
+NAT = "networks: {net: {type: bridge, subnet: 10.77.0.0/24, nat: true, forward: [{host: «8022, to: web}]}}\n"
+SURPRISES = {
+    "passthru of the host's own NIC": (ADDRESSED, PASSTHRU, "has the host's 192.168.7.2/24", "can do without"),
+    "a NIC for smaller frames": (
+        "",
+        SUBNET.replace("«", "") + "guests: {web: {nics: [{network: net, mtu: «1400}]}, db: {nics: [net]}}\n",
+        "mtu 1400 beside 1500 of guest db",
+        "the same",
+    ),
+    "a network for smaller frames than the LAN's": (
+        NIC,
+        BRIDGE.replace("«", "").replace("eth0", "eth0, mtu: «1400"),
+        "mtu 1400 beside 1500 of uplink eth0",
+        "the same",
+    ),
+    "the host's own NIC under STP": (
+        NIC,
+        "networks:\n  net: {type: bridge, uplink: eth0, stp: «true}\n",
+        "passes nothing for the first 30 s",
+        "--no-guard",
+    ),
+    "a macvlan of the host's with an address that is lent": (
+        NIC + "ip address add 192.168.7.2/24 dev eth0 valid_lft 600 preferred_lft 600\n",
+        "networks:\n  net: {type: macvtap, uplink: eth0, host-access: «true}\n",
+        "the host's 192.168.7.2/24 on uplink eth0 is lent to it",
+        "`up` again",
+    ),
+    "a port that leads elsewhere": (
+        "iptables-nft -t nat -N DOCKER; iptables-nft -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"
+        "iptables-nft -t nat -A DOCKER ! -i docker0 -p tcp --dport 8022 -j DNAT --to-destination 172.17.0.2:80\n",
+        NAT + "guests: {web: {nics: [net]}}\n",
+        "tcp/8022 of the host leads elsewhere: table ip nat, chain DOCKER",
+        "another port",
+    ),
+    "a port of another project": (
+        "nft 'table inet guestwire-o { chain forwards { tcp dport 8022 dnat ip to 10.78.0.2:80; }; }'",
+        NAT + "guests: {web: {nics: [net]}}\n",
+        "tcp/8022 of the host leads elsewhere: table inet guestwire-o, chain forwards",
+        "another port",
+    ),
+    "a port to a guest that answers elsewhere": (
+        NIC,
+        "networks:\n  net: {type: bridge, subnet: 10.77.0.0/24, nat: true, forward: [{host: 80, to: «web}]}\n"
+        "  other: {type: bridge, subnet: 10.78.0.0/24, nat: true}\nguests: {web: {nics: [other, net]}}\n",
+        'guest "web" answers by its default route, which leads by network "other"',
+        "default-route: true",
+    ),
+    "a port that is in use": (
+        """python3 -c 'import socket, time
+s = socket.create_server(("", 8022)); print("ready", flush=True); time.sleep(60)' > said 2>&1 &
+until grep -q ready said; do sleep 0.02; done
+""",
+        NAT + "guests: {web: {nics: [net]}}\n",
+        'listens on tcp/8022, which leads to "web"',
+        "another port",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SURPRISES)
+def test_what_may_surprise(case: str, sandbox: Sandbox) -> None:
+    script, marked, says, hint = SURPRISES[case]
+    text, at = place_of(marked)
+    assert at
+    sandbox.write(text)
+    sandbox.sh(script)
+    (warning,) = sandbox.json("plan")["warnings"]
+    assert f":{at[0]}:{at[1]}: " in warning
+    assert says in warning
+    assert hint in warning

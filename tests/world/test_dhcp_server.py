@@ -141,3 +141,19 @@ def test_hundreds_of_guests_have_one_server_and_one_table(sandbox: Sandbox) -> N
     assert given in sandbox.sh("ip -n p-many-600 -4 -o address show eth0")
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
+
+
+def test_another_server_that_has_every_link(sandbox: Sandbox) -> None:
+    """It is named how to find it and what to do, which is done then."""
+    other = "dnsmasq --conf-file=/dev/null --user=root --group= --pid-file=/run/other.pid --no-resolv --leasefile-ro"
+    sandbox.sh("ip link add br9 type bridge; ip link set br9 up; ip address add 10.200.0.1/24 dev br9")
+    sandbox.sh(f"{other} --dhcp-range=10.200.0.10,10.200.0.20")
+    sandbox.write(FILE)
+    said = sandbox.guestwire("up", check=False)
+    assert said.returncode == 71
+    assert "Address already in use" in said.stderr
+    assert "`ss -lnup` names it" in said.stderr
+    sandbox.sh(f"kill $(cat /run/other.pid); while ss -lnu | grep -q :67; do :; done; {other} --interface=br9 "
+               "--bind-interfaces --except-interface=lo --dhcp-range=10.200.0.10,10.200.0.20")  # fmt: skip
+    up(sandbox, FILE)
+    assert ask(sandbox, "db")["address"] == "10.77.0.20"

@@ -176,6 +176,12 @@ def test_default_route_by_a_routers_advertisement_outlives_forwarding(sandbox: S
     assert sandbox.run(*shown).stdout.split(" expires")[0] == before
 
 
+def test_where_the_nic_is_a_port_its_bridge_hears_routers_beside_forwarding(sandbox: Sandbox) -> None:
+    sandbox.sh(OUT + "sysctl -qw net.ipv6.conf.eth0.accept_ra=1")
+    up(sandbox, (FILE % "").replace("networks:\n", "networks:\n  lan: {type: bridge, uplink: eth0}\n"))
+    assert sandbox.sh("sysctl -n net.ipv6.conf.p-lan.accept_ra") == "2\n"
+
+
 def test_forwarding_is_given_back_by_the_last_who_needs_it(sandbox: Sandbox) -> None:
     sandbox.sh(OUT)
     before = sandbox.snapshot()

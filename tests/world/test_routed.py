@@ -29,7 +29,10 @@ guests:
   wall: {nics: [walled]}
   wall2: {nics: [walled]}
   held: {nics: [{network: plain, device: tap}]}
+  both: {nics: [direct, plain]}
 expect:
+  - both reaches p
+  - held reaches both
   - held reaches host
   - held reaches p
   - p reaches held
@@ -111,7 +114,7 @@ def test_where_one_mac_is_allowed_routed_guests_reach_the_lan_and_bridged_ones_d
     assert checked["held"], [each for each in checked["expectations"] if not each["held"]]
     ports = {each["name"]: (each["link"], each["ports"]) for each in sandbox.json("status")["networks"]}
     assert ports["proxied"] == ("eth2", ["r-a.0", "r-b.0"])
-    assert ports["plain"] == (None, ["r-p.0"])
+    assert ports["plain"] == (None, ["r-both.1", "r-held.0", "r-p.0"])
     assert "missing" not in sandbox.guestwire("status").stdout
     assert "r-a.0" in sandbox.guestwire("draw").stdout
     sandbox.guestwire("down")

@@ -170,6 +170,16 @@ def test_stp_is_off_until_it_is_asked_for(sandbox: Sandbox) -> None:
         assert link(sandbox, "p-net")["linkinfo"]["info_data"]["stp_state"] == stp
 
 
+def test_check_waits_for_ports_that_do_not_forward_yet(sandbox: Sandbox) -> None:
+    net = ", subnet: 10.1.0.0/24, stp: true"
+    build(sandbox, ON_BRIDGE.format(net=net, guests="a: {nics: [net]}, b: {nics: [net]}"))
+    sandbox.sh("ip link set p-net type bridge forward_delay 200")  # hundredths of a second, in place of 1,500
+    sandbox.sh("for port in p-a.0 p-b.0; do ip link set $port down; ip link set $port up; done")
+    assert "state listening" in sandbox.sh("bridge link")
+    reached = {(p["from"], p["to"]) for p in sandbox.json("check")["pairs"] if p["measured"]}
+    assert {("a", "b"), ("b", "a"), ("a", "host"), ("host", "a")} <= reached
+
+
 def test_names_that_are_too_long_are_shortened_and_kept_in_the_alias(sandbox: Sandbox) -> None:
     guest = "{count: 3, nics: [a-long-network]}"
     text = f"name: a-long-project\nnetworks: {{a-long-network: {{type: bridge}}}}\nguests: {{a-long-guest: {guest}}}\n"

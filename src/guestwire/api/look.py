@@ -142,13 +142,9 @@ class Status:
         name = network.link(self.where.site) if self.where.site else ""
         own = [link for link in self._links.values() if link.netns == self.where.host]
         if network.alone:
-            ends = {
-                (f"{self.where.project}-{instance.name}", nic.link)
-                for instance in self.where.file.expand()
-                for nic in instance.guest.nics
-                if nic.network == network.name
-            }
-            ports = sorted(link.name for link in own if getattr(link, "peer", None) in ends)
+            seats = self.where.site.seats.values() if self.where.site else ()
+            ends = {seat.host_link for seat in seats if seat.nic.network == network.name}
+            ports = sorted(link.name for link in own if link.name in ends)
         else:
             ports = sorted(link.name for link in own if link.master == name)
         there = (self.where.host, name) in self._links

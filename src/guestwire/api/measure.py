@@ -15,6 +15,7 @@ from guestwire.daemons import guestagent
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
 from guestwire.kinds.attachment import Attachment
+from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
@@ -49,6 +50,8 @@ def check(
     with Kernel() as kernel:
         see_settled(kernel, where, waiting=True)
         where.plan(kernel)
+        assert where.seen is not None
+        reach.forwarding(kernel, {bridge.netns for bridge in where.seen.of(Bridge) if bridge.stp})
         stations = _Stations(where).all()
         report = reach.check(kernel, stations, where.file.expect, progress, where.file.members)
     return replace(report, expectations=tuple(explained(where.file, report.expectations)))
@@ -213,7 +216,7 @@ class _Stations:
             seats = [
                 self._seat(network.name, netns, lab.link_on(network.uplink))
                 for network in self.networks
-                if network.uplink
+                if network.uplink and network.is_on_lan
             ]
             stations.append(Station(place, netns, (*seats, self._seat("", netns, "eth0")), "lab"))
         netns = lab.namespaces["internet"]

@@ -22,6 +22,7 @@ from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.namespace import Namespace
 from guestwire.lab import Lab
 from guestwire.linux import namespaces, nftables
+from guestwire.linux.census import listeners
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.ties import ties
 from guestwire.linux.userns import capable
@@ -75,9 +76,11 @@ class Situation:
         site.found = self.found
         compile_file(site)
         leave_out(site.desired.picture)
-        if site.flows and self.host in seen.scope:
+        if (site.flows or site.doors) and self.host in seen.scope:
             with suppress(OSError):  # nft that isn't allowed to look; then nothing can be said
                 site.judge(kernel.call(self.host, nftables.chains))
+        if site.doors and self.host in seen.scope:
+            site.see_doors(kernel.call(self.host, listeners))
         for where, nic, bridge in site.moving:
             site.hold(where, nic.name, bridge, kernel.call(self.host, partial(ties, nic.name, nic.index)))
         self.borrowed = frozenset(site.desired.borrowed)

@@ -8,7 +8,7 @@ from functools import partial
 
 from pydantic import Field
 
-from guestwire.compile.leading import leading
+from guestwire.compile.leading import leading, to_networks
 from guestwire.compile.parts import BuiltNetwork
 from guestwire.compile.site import Seat, Site
 from guestwire.daemons import cloudinit
@@ -50,14 +50,17 @@ def add_seed(
     where: Where,
 ) -> None:
     """Add a guest's seed; `macs` are its NICs' by their names, `data` is its user-data, as said at `where`."""
-    ways = [way for version in (4, 6) if (way := leading(site, seats, version)) is not None]
+    ways = []
+    for version in (4, 6):
+        default = leading(site, seats, version)
+        ways += [*([default] if default else []), *to_networks(site, seats, version, default)]
     nics = [
         cloudinit.Nic(
             seat.nic.link,
             macs[seat.nic.link],
             seat.addresses,
             seat.dhcp,
-            tuple(cloudinit.Route(way.gateway, way.onlink) for way in ways if way.seat is seat and way.gateway),
+            tuple(cloudinit.Route(way.gateway, way.onlink, way.to) for way in ways if way.seat is seat and way.gateway),
             seat.mtu,
         )
         for seat in seats

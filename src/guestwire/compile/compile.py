@@ -63,6 +63,13 @@ class _Seating:
         for nic in site.seen.of(VmNic):
             if nic.owner == site.project:
                 self.held.setdefault((f"{site.project}-{nic.guest}", nic.link), []).extend(nic.addresses)
+        self.reserved: dict[tuple[str, str], list[str]] = {}
+        """What a network's own server keeps, by the network's name and a NIC's MAC, else its guest's name."""
+        for network in site.file.networks.values():
+            assert isinstance(network, BuiltNetwork)
+            for mac, guest, plain in network.reserved(site):
+                whole = f"{plain}/{network.prefix(site, plain)}"
+                self.reserved.setdefault((network.name, mac or guest), []).append(whole)
         self.taken = self.fixed | {
             host.partition("/")[0]
             for network in site.file.networks.values()
@@ -82,12 +89,21 @@ class _Seating:
         for instance in self.site.file.expand():
             netns = f"{self.site.project}-{instance.name}"
             for nic in instance.guest.nics:
-                for interface in self.held.get((netns, self._link(instance, nic)), ()):
+                for interface in self._having(instance, nic):
                     address = interface.partition("/")[0]
                     version = 6 if ":" in address else 4
                     if address not in self.taken and not nic.address and self._belongs(nic, interface, version):
                         self.kept[netns, nic.index, version] = interface
                         self.taken.add(address)
+
+    def _having(self, instance: Instance, nic: Nic) -> list[str]:
+        """The addresses that a NIC has; of a guest that sets itself up, those that it is given by its network."""
+        assert isinstance(instance.guest, BuiltGuest)
+        held = self.held.get((f"{self.site.project}-{instance.name}", self._link(instance, nic)), [])
+        if instance.guest.HAS_NAMESPACE or not self.reserved:
+            return held
+        mac = nic.mac or self.site.mac(instance.name, str(nic.index))
+        return held + [a for who in (mac, instance.name) for a in self.reserved.get((nic.network, who), ())]
 
     def _link(self, instance: Instance, nic: Nic) -> str:
         assert isinstance(instance.guest, BuiltGuest)

@@ -12,7 +12,7 @@ route leads: of low preference (RFC 4191), and guests that have another by the f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from guestwire.compile.parts import BuiltNetwork
 from guestwire.compile.site import Seat, Site
@@ -20,10 +20,11 @@ from guestwire.daemons import dnsmasq
 from guestwire.errors import Problem
 from guestwire.kinds.file import File as FileOnDisk
 from guestwire.kinds.process import Process
+from guestwire.picture import Key
 from guestwire.spec.addresses import Subnet
 from guestwire.spec.file import File
 
-__all__ = ["check_dhcp", "lease_file", "serve"]
+__all__ = ["check_dhcp", "lease_file", "reserved", "serve", "why_unserved"]
 
 LEASE = "12h"
 MOST_LEASES = 65_536  # dnsmasq's own most is 1,000; so many is a /16, and the span that we give out of for IPv6
@@ -49,6 +50,15 @@ def check_dhcp(network: BuiltNetwork, file: File) -> Iterator[Problem]:
             yield file.problem(network.at("subnet", i), message, f"Write {net.network_address}/64.")
 
 
+def why_unserved(subnets: Iterable[Subnet]) -> str | None:
+    """Why a network's own server has nothing for a guest's DHCP client, which asks for IPv4; None where it has."""
+    return (
+        None
+        if any(net.version == 4 for net in subnets)
+        else "whose server gives IPv6 addresses, and a NIC asks for IPv4"
+    )
+
+
 def serve(site: Site, network: BuiltNetwork, seats: Sequence[Seat]) -> None:
     """Add the network's dnsmasq, and what it knows of the guests."""
     stem = _stem(site, network)
@@ -62,6 +72,14 @@ def serve(site: Site, network: BuiltNetwork, seats: Sequence[Seat]) -> None:
     pidfile = f"{stem}.pid"
     words = dnsmasq.command(pidfile, network.link(site), *_words(network, site, stem))
     site.add(Process(netns=site.host, name=pidfile, owner=site.project, command=words))
+
+
+def reserved(site: Site, network: BuiltNetwork) -> Iterator[tuple[str, str, str]]:
+    """What the network's dnsmasq was told so far of guests, as `BuiltNetwork.reserved` says."""
+    told = site.seen.get(Key("", "", FileOnDisk.KIND, f"{_stem(site, network)}.hosts"))
+    for line in (told.content or "").splitlines() if isinstance(told, FileOnDisk) else ():
+        mac, *addresses, guest = line.split(",")
+        yield from ((mac, guest, address.strip("[]")) for address in addresses)
 
 
 def lease_file(site: Site, network: BuiltNetwork) -> str:

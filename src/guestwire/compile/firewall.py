@@ -17,9 +17,10 @@ from typing import Any
 
 from guestwire.linux.nftables import Chain
 
-__all__ = ["Flow", "Stop", "stops", "through"]
+__all__ = ["Flow", "Stop", "stops", "taken", "through"]
 
 OURS = "guestwire-"
+LEADING = ("dnat", "redirect", "DNAT", "REDIRECT")
 DEEPEST = 16  # jumps, as the kernel has it (NFT_JUMP_STACK_SIZE)
 SOMEBODY = {4: "203.0.113.1", 6: "2001:db8:ffff::1"}  # far away; any would do
 TABLES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
@@ -104,6 +105,24 @@ def stops(chains: Sequence[Chain], flows: Iterable[Flow]) -> Iterator[Stop]:
                     how = verdict if verdict != chain.policy else f"policy {verdict}"
                     yield Stop(flow, chain, how, "DOCKER-USER" if own else chain.name)
                     break
+
+
+def taken(chains: Sequence[Chain], proto: str, port: int, own: str) -> Chain | None:
+    """The first chain of another table than `own` that leads who asks for a port of the host's somewhere else."""
+    asked = Flow("", "", "", 4, proto=proto, port=port)
+    for chain in chains:
+        for rule in chain.rules if chain.table != own else ():
+            parts = [_only(each) for each in rule if isinstance(each, dict) and each]
+            ports = [body for name, body in parts if name == "match" and _asks_port(body)]
+            leads = any(name in LEADING or (name == "xt" and body.get("name") in LEADING) for name, body in parts)
+            if leads and ports and all(_matches(each, asked) for each in ports):
+                return chain
+    return None
+
+
+def _asks_port(match: Any) -> bool:
+    kind, body = _only(match["left"]) if isinstance(match["left"], dict) and match["left"] else ("", {})
+    return kind == "payload" and body.get("field") == "dport"
 
 
 def _walk(named: Mapping[tuple[str, str, str], Chain], chain: Chain, flow: Flow, depth: int) -> str | None:

@@ -39,10 +39,15 @@ def forward(site: Site, versions: Iterable[int], own: Iterable[str], uplink: str
         for name in dict.fromkeys([*_ways_out(site), *([uplink] if uplink else [])]):
             site.take(Sysctl.of(site.host, 4, name, "forwarding", "1"))
     if 6 in versions:
+        masters = {link.name: link.master for link in site.desired.picture.of(Link, site.host) if link.owner is None}
         for key in looked_at(site.base, site.host):
             taking = site.base.get(key)
             if isinstance(taking, Sysctl) and taking.content in ("1", "2"):
-                site.take(Sysctl(netns=site.host, name=key.name, content="2"))
+                bridge = masters.get(taking.on_links()[0][1], "")  # to which what a router advertises goes along
+                if bridge:
+                    site.add(Sysctl.of(site.host, 6, bridge, "accept_ra", "2", site.project))
+                else:
+                    site.take(Sysctl(netns=site.host, name=key.name, content="2"))
         site.take(Sysctl(netns=site.host, name=IPV6_FORWARD, content="1"))
 
 

@@ -23,7 +23,8 @@ from pydantic import BeforeValidator, Field
 
 from guestwire.compile.firewall import Flow, through
 from guestwire.compile.forwarding import forward, looked_at, way_out
-from guestwire.compile.parts import BuiltNetwork
+from guestwire.compile.leading import leading
+from guestwire.compile.parts import BuiltGuest, BuiltNetwork
 from guestwire.compile.site import Seat, Site
 from guestwire.errors import Problem
 from guestwire.naming import quote
@@ -112,12 +113,14 @@ class Gateway(BuiltNetwork):
 
     def _let_in(self, site: Site, seats: Sequence[Seat], inside: str) -> None:
         for each in self.forward:
+            site.doors.append((each.at("host"), each.proto, each.host, each.to))
             addresses = [a.partition("/")[0] for seat in seats if seat.guest == each.to for a in seat.addresses]
             found = {version: a for a in reversed(addresses) for version in FAMILIES if (":" in a) == (version == 6)}
             if not found:
                 message = f"to: nothing says which address guest {quote(each.to)} has on this network."
                 site.refuse(each.at("to"), message, "Give its NIC an address, or leave `address: dhcp` out.")
             for version, address in sorted(found.items()):
+                self._see_answers_come_back(site, each, version)
                 word, protocol = FAMILIES[version]
                 target = f"[{address}]" if version == 6 else address
                 site.rules.add(
@@ -134,6 +137,23 @@ class Gateway(BuiltNetwork):
             )
             own = ("ip daddr 127.0.0.0/8 return", "ip6 daddr ::1 return")  # the host's services for itself alone
             site.rules.add("output", *own, "fib daddr type local jump forwards")
+
+    def _see_answers_come_back(self, site: Site, forward: Forward, version: int) -> None:
+        """Warn where a guest of several NICs answers by another than it is asked by: who asked knows nothing of that.
+
+        A machine that sets itself up, and a container, have routes of their own.
+        """
+        instance = site.file.instance(forward.to)
+        guest = instance.guest if instance else None
+        if not isinstance(guest, BuiltGuest) or not guest.is_set_up or guest.keeper or len(guest.nics) < 2:
+            return
+        way = leading(site, [site.seats[forward.to, nic.index] for nic in guest.nics], version)
+        if way is None or way.seat.nic.network != self.name:
+            by = f"by network {quote(way.seat.nic.network)}" if way else "nowhere"
+            message = (
+                f"to: guest {quote(forward.to)} answers by its default route, which leads {by}: who asks hears nothing."
+            )
+            site.warn(forward.at("to"), message, "Write default-route: true at its NIC on this network.")
 
     def _must_pass(self, site: Site, links: Sequence[str]) -> None:
         """Note what a firewall on the host must let pass."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from guestwire.compile.leading import leading
+from guestwire.compile.leading import leading, to_networks
 from guestwire.compile.parts import BuiltNetwork
 from guestwire.compile.site import Seat, Site
 from guestwire.kinds.address import Address
@@ -12,7 +12,7 @@ from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.route import Route
 from guestwire.linux.routes import DEFAULTS
 
-__all__ = ["add_addresses", "ask_servers", "default_routes"]
+__all__ = ["add_addresses", "add_routes", "ask_servers"]
 
 BEFORE_ADVERTISED = 512
 """The metric of a guest's IPv6 default route where routers advertise another, which the kernel gives 1,024."""
@@ -49,14 +49,19 @@ def ask_servers(
             resolv = ""
 
 
-def default_routes(site: Site, netns: str, seats: list[Seat]) -> list[Seat | None]:
-    """Add a default route of each family; the NICs that are to get theirs with their lease."""
-    return [_default_route(site, netns, seats, version) for version in DEFAULTS]
+def add_routes(site: Site, netns: str, seats: list[Seat], asking: list[Seat]) -> list[Seat | None]:
+    """Add a default route of each family by one of the NICs that are `asking` for it, and those to networks.
+
+    Returns the NICs that are to get their default route with their lease.
+    """
+    return [_routes(site, netns, seats, asking, version) for version in DEFAULTS]
 
 
-def _default_route(site: Site, netns: str, seats: list[Seat], version: int) -> Seat | None:
-    """Add the default route of a family; the NIC that is to get it with its lease."""
-    way = leading(site, seats, version)
+def _routes(site: Site, netns: str, seats: list[Seat], asking: list[Seat], version: int) -> Seat | None:
+    """Add the routes of a family; the NIC that is to get its default route with its lease."""
+    way = leading(site, asking, version)
+    for each in to_networks(site, seats, version, way):
+        site.add(Route.to(netns, each.to, each.seat.link, site.project, each.gateway, onlink=each.onlink))
     if way is None or way.gateway is None:
         return way.seat if way else None
     metric = BEFORE_ADVERTISED if version == 6 and _hears_routers(site, seats) else None

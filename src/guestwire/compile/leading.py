@@ -1,24 +1,26 @@
-"""Where a guest's default routes lead: at most one a family, by one of its NICs."""
+"""Where a guest's routes lead: at most one default route a family, by one of its NICs, and what else it can't tell."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_interface
 from typing import NamedTuple
 
 from guestwire.compile.parts import BuiltNetwork
 from guestwire.compile.site import Seat, Site
 
-__all__ = ["Way", "gateway_of", "leading"]
+__all__ = ["Way", "gateway_of", "leading", "to_networks"]
 
 
 class Way(NamedTuple):
-    """The NIC that a default route goes by, and its gateway: None where the lease tells it, "" where it needs none."""
+    """The NIC that a route goes by, and its gateway: None where the lease tells it, "" where it needs none."""
 
     seat: Seat
     gateway: str | None = None
     onlink: bool = False
     """Whether the gateway lies beyond the guest's own subnet."""
+    to: str = ""
+    """The subnet that it leads to; "" for all, as a default route does."""
 
 
 def leading(site: Site, seats: Sequence[Seat], version: int) -> Way | None:
@@ -35,20 +37,45 @@ def leading(site: Site, seats: Sequence[Seat], version: int) -> Way | None:
     return None
 
 
+def to_networks(site: Site, seats: Sequence[Seat], version: int, default: Way | None) -> Iterator[Way]:
+    """The ways to networks that the default route goes by another NIC than theirs, and no address tells of.
+
+    Alone on its cable, a NIC has an address that no other is in one subnet with.
+    """
+    networks = {seat.nic.network: seat for seat in reversed(seats)}  # of several NICs the first
+    for name, seat in networks.items():
+        network = site.file.networks[name]
+        assert isinstance(network, BuiltNetwork)
+        if not network.alone or (default and default.seat.nic.network == name) or not _has(seat, version):
+            continue
+        gateway = network.gateway_of(site, version)
+        for net in network.subnet:
+            if net.version == version:
+                yield Way(seat, gateway, onlink=version == 4, to=str(net))
+
+
 def gateway_of(site: Site, seat: Seat, version: int) -> str | None:
     """Where a NIC's default route would lead; None where nowhere. What is wrong with the file is refused."""
     given = [str(address) for address in seat.nic.gateway or () if address.version == version]
-    if not any((6 if ":" in address else 4) == version for address in seat.addresses):
+    if not _has(seat, version):
         if given and seat.dhcp and version == 4:
             message = f"gateway {given[0]} has no address to go with: the server that lends one names the gateway."
             site.refuse(seat.nic.at("gateway"), message, "Leave gateway out, or give an address.")
         return None
     network = site.file.networks[seat.nic.network]
     assert isinstance(network, BuiltNetwork)
-    if not given:
-        return network.gateway_for(site, seat, version)
+    gateway = given[0] if given else network.gateway_for(site, seat, version)
+    if not gateway or not (given or seat.nic.fixed) or network.alone or ip_address(gateway).is_link_local:
+        return gateway  # what is assigned is in its reach
     nets = [ip_interface(each).network for each in seat.addresses if (6 if ":" in each else 4) == version]
-    if not any(ip_address(given[0]) in net for net in nets):
-        message = f"gateway {given[0]} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."
-        site.refuse(seat.nic.at("gateway"), message, "Use that of a router on the network.")
-    return given[0]
+    if any(ip_address(gateway) in net for net in nets):
+        return gateway
+    if not given and not seat.nic.default_route:
+        return None  # its address is none of the LAN's, which may be wanted so
+    message = f"gateway {gateway} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."
+    site.refuse(seat.nic.at("gateway" if given else "default-route"), message, "Use that of a router on the network.")
+    return gateway
+
+
+def _has(seat: Seat, version: int) -> bool:
+    return any((6 if ":" in address else 4) == version for address in seat.addresses)

@@ -47,6 +47,11 @@ class BuiltNetwork(Network):
     def build(self, site: Site) -> None:
         """Add what the network needs on the host; wrong for this host: `site.refuse`."""
 
+    @property
+    def is_on_lan(self) -> bool:
+        """Whether it and its uplink's LAN are one network, on which all know each other by the same addresses."""
+        return self.uplink is not None
+
     def looks_at(self, seen: Picture, host: str) -> Iterable[Key]:
         """What of the host it must know that is read only where it is asked for: sysctls, say."""
         return ()
@@ -109,6 +114,10 @@ class BuiltNetwork(Network):
     def leases(self, site: Site) -> list[Lease] | None:
         """The leases that a server of the network's own has given; None where it has no server."""
         return None
+
+    def reserved(self, site: Site) -> Iterator[tuple[str, str, str]]:
+        """What a server of the network's own was told before now to keep: MAC, guest's name and address of each."""
+        return iter(())
 
     def whose(self, site: Site, address: str) -> str | None:
         """Whose an address that the file gives a guest is already, beyond what the file says, or None."""

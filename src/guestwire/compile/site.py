@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from ipaddress import ip_address
 
-from guestwire.compile.firewall import Flow, Stop, stops
+from guestwire.compile.firewall import Flow, Stop, stops, taken
 from guestwire.compile.lan import Lan
 from guestwire.compile.rules import Rules
 from guestwire.compile.whereabouts import Absent, Found
@@ -16,12 +17,13 @@ from guestwire.kinds.child import Child
 from guestwire.kinds.domainnic import DomainNic
 from guestwire.kinds.mark import derived_mac, link_name
 from guestwire.kinds.tap import NOBODY
+from guestwire.linux.census import Listener
 from guestwire.linux.nftables import Chain
 from guestwire.linux.ties import Tie
 from guestwire.picture import Desired, Key, Picture
 from guestwire.spec import File
 from guestwire.spec.models import Nic
-from guestwire.spec.report import Where
+from guestwire.spec.report import Where, quote
 
 __all__ = ["Seat", "Site"]
 
@@ -97,6 +99,9 @@ class Site:
     flows: list[tuple[Where, Flow]] = field(default_factory=list)
     """What must pass the host's firewalls, whoever's they are, and the part of the file that needs it."""
 
+    doors: list[tuple[Where, str, int, str]] = field(default_factory=list)
+    """The host's ports that lead to guests: who asks for it, protocol and number, and the guest."""
+
     @property
     def project(self) -> str:
         """The project's name."""
@@ -152,7 +157,8 @@ class Site:
             self.warnings.append(problem)
 
     def judge(self, chains: Sequence[Chain]) -> None:
-        """Warn of the chains that stop what must pass, each with the rules that its owner would add."""
+        """Warn of the chains that stop what must pass, each with the rules that its owner would add; and of those that
+        lead the host's ports elsewhere."""
         found: dict[tuple[Where, str], list[Stop]] = {}
         for where, flow in self.flows:
             for stop in stops(chains, [flow]):
@@ -162,6 +168,23 @@ class Site:
             remedies = dict.fromkeys(stop.remedy for stop in stopped)
             message = f"{place}, isn't guestwire's, and stops {what}."
             self.warn(where, message, f"To let it pass: {'; '.join(f'`{remedy}`' for remedy in remedies)}")
+
+        for where, proto, port, _ in self.doors:
+            other = taken(chains, proto, port, f"guestwire-{self.project}")
+            if other is not None:
+                place = f"table {other.family} {other.table}, chain {other.name}"
+                message = f"{proto}/{port} of the host leads elsewhere: {place}."
+                self.warn(where, message, "One of the two has no use: write another port.")
+
+    def see_doors(self, listeners: Sequence[Listener]) -> None:
+        """Warn of the ports that lead to guests and at which a program of the host's own waits, as sshd does."""
+        open_ = {(each.protocol, each.port) for each in listeners if not ip_address(each.address).is_loopback}
+        for where, proto, port, guest in self.doors:
+            if (proto, port) in open_:
+                message = f"a program of this host's listens on {proto}/{port}, which leads to {quote(guest)}."
+                self.warn(
+                    where, message, "But for the host itself on loopback nobody reaches it then: write another port."
+                )
 
     def hold(self, where: Where, link: str, bridge: str, ties: Sequence[Tie]) -> None:
         """Warn of what is tied to a NIC that becomes a port, and stays with it."""

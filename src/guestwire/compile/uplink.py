@@ -14,8 +14,9 @@ from guestwire.kinds.nic import Nic
 from guestwire.kinds.port import Port
 from guestwire.kinds.vlans import Vlans
 from guestwire.spec.models import Network
+from guestwire.spec.report import Where
 
-__all__ = ["enslave", "find", "raise_up"]
+__all__ = ["enslave", "find", "raise_up", "take_whole"]
 
 
 def find(site: Site, network: Network, name: str, *, one_mac: bool = False) -> Link | None:
@@ -84,6 +85,15 @@ def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
     raised = replace(link, up=True, mac=mac or link.mac)
     if raised != link:
         site.take(raised)
+
+
+def take_whole(site: Site, where: Where, link: Link) -> None:
+    """Warn where the host has addresses on a NIC of which all frames are to be a guest's."""
+    hosts = site.lan(link.name).hosts
+    if hosts and not site.lab:  # there every uplink has some
+        message = f"uplink {link.name} has the host's {hosts[0]}, and all that comes in by it is to be the guest's."
+        hint = "The host hears nobody there any more. Use a NIC that it can do without, or another mode."
+        site.warn(where, message, hint)
 
 
 def enslave(site: Site, network: Network, link: Link, bridge: str, vlans: Vlans | None) -> None:

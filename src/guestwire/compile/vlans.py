@@ -58,6 +58,11 @@ class Segmented(Gateway):
             if nic.vlan is not None and nic.vlans and _inside(nic.vlan, nic.vlans):
                 message = f"VLAN {nic.vlan} is both in vlan, untagged, and in vlans, tagged."
                 yield file.problem(nic.at("vlans"), message, "Leave it out of one.")
+            if nic.dhcp and self.uplink is None and self._own(nic) != self._host:
+                message = (
+                    f"address: network {quote(self.name)} answers DHCP in VLAN {self._host}, and this NIC isn't in it."
+                )
+                yield file.problem(nic.at("address"), message, "Leave address out, or write another vlan.")
             if self.uplink_vlans is not None:
                 carried = (*self.uplink_vlans, (self._usual, self._usual))
                 lost = next((each for each in _all(nic) if not any(a <= each <= b for a, b in carried)), None)
@@ -73,6 +78,10 @@ class Segmented(Gateway):
     @property
     def _host(self) -> int:
         return self.host_vlan or self._usual
+
+    def _own(self, nic: Nic) -> int:
+        """The VLAN of a NIC's untagged frames; 0 where it has none."""
+        return nic.vlan or (0 if nic.vlans else self._usual)
 
     def vlans_of_host(self) -> Vlans | None:
         """Those of the bridge's own link."""
@@ -93,13 +102,12 @@ class Segmented(Gateway):
         nic = seat.nic
         if not self.vlans or (foreign and not nic.vlan and not nic.vlans):
             return None
-        return Vlans.access(nic.vlan or (0 if nic.vlans else self._usual), nic.vlans or ())
+        return Vlans.access(self._own(nic), nic.vlans or ())
 
     def gateway_for(self, site: Site, seat: Seat, version: int) -> str | None:
         """None in another VLAN than the gateway's: the host's, or on an uplink that of its untagged frames."""
         where = self._usual if self.uplink else self._host
-        own = seat.nic.vlan or (0 if seat.nic.vlans else self._usual)
-        if self.vlans and own != where:
+        if self.vlans and self._own(seat.nic) != where:
             if self.passes_on:
                 message = f"nat: the host is in VLAN {where} of network {quote(self.name)}, and this NIC isn't."
                 hint = "It goes nowhere beyond its VLAN: name the host's, or give it another NIC."

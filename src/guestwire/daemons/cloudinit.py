@@ -33,18 +33,19 @@ STARTS = (
 
 @dataclass(frozen=True)
 class Route:
-    """A NIC's default route: the gateway, and whether it lies outside the NIC's own subnet.
+    """A NIC's route: the gateway, whether it lies outside the NIC's own subnet, and where it leads; "" is everywhere.
 
     That it does only netplan is told by cloud-init; its other renderers leave it out, and the route can't be set.
     """
 
     gateway: str
     onlink: bool = False
+    to: str = ""
 
 
 @dataclass(frozen=True)
 class Nic:
-    """A NIC as the guest shall set it up; `addresses` have their prefix, `routes` are its default routes."""
+    """A NIC as the guest shall set it up; `addresses` have their prefix, `routes` go by it."""
 
     link: str
     mac: str
@@ -85,8 +86,9 @@ def _ethernet(nic: Nic, dns: Sequence[str]) -> dict[str, Any]:
         found["addresses"] = list(nic.addresses)
     for route in nic.routes:
         version = 6 if ":" in route.gateway else 4
-        if route.onlink:
-            found.setdefault("routes", []).append({"to": DEFAULTS[version], "via": route.gateway, "on-link": True})
+        if route.onlink or route.to:
+            way: dict[str, Any] = {"to": route.to or DEFAULTS[version], "via": route.gateway}
+            found.setdefault("routes", []).append({**way, "on-link": True} if route.onlink else way)
         else:
             # Not as a route to ::/0, of which cloud-init before 23 makes one to ::/64 (`_normalize_net_keys`).
             found[f"gateway{version}"] = route.gateway

@@ -100,7 +100,8 @@ def _nic(site: Site, seat: Seat) -> Interface:
     made, _ = network.as_libvirt(site, [])
     assert made is not None
     isolated = bool(seat.nic.port and seat.nic.port.isolated)
-    model = getattr(seat.nic, "model", None) or "virtio"
+    instance = site.file.instance(seat.guest)
+    model = str(seat.nic.model or getattr(instance and instance.guest, "model", None) or "virtio")
     portgroup = seat.nic.portgroup or ""
     return Interface(
         "network", seat.mac, made.name, portgroup=portgroup, model=model, isolated=isolated, mtu=seat.nic.mtu

@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
-from guestwire.compile.inside import add_addresses, ask_servers, default_routes
+from guestwire.compile.inside import add_addresses, add_routes, ask_servers
 from guestwire.compile.leading import gateway_of
 from guestwire.compile.whereabouts import Absent
 from guestwire.daemons.containers import Keeper
@@ -107,7 +107,7 @@ class Container(BuiltGuest):
             add_addresses(site, seat)
         asking = [seat for seat in seats if seat.nic.default_route or seat.nic.gateway]
         keeper = found.process.pid if found.process else 0
-        ask_servers(site, name, seats, default_routes(site, netns, asking), "", keeper)
+        ask_servers(site, name, seats, add_routes(site, netns, seats, asking), "", keeper)
         self._compare_routes(site, netns, seats, asking)
 
     def _compare_routes(self, site: Site, netns: str, seats: list[Seat], asking: list[Seat]) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat, Site
-from guestwire.compile.inside import add_addresses, ask_servers, default_routes
+from guestwire.compile.inside import add_addresses, add_routes, ask_servers
 from guestwire.compile.plug import held_as
 from guestwire.errors import Problem
 from guestwire.kinds.cable import Cable
@@ -47,7 +47,7 @@ class Namespace(BuiltGuest):
             if seat.device is not None:
                 self._cable(site, seat, network)
             add_addresses(site, seat)
-        led = default_routes(site, netns, seats)
+        led = add_routes(site, netns, seats, seats)
         ask_servers(site, name, seats, led, "" if self.dns else _resolv(netns))
         networks = [site.file.networks[seat.nic.network] for seat in seats]
         answering = (n.name_servers() for n in networks if isinstance(n, BuiltNetwork) and n.name_servers())

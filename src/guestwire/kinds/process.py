@@ -7,6 +7,7 @@ start that fails is seen, and needs no waiting.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 from dataclasses import dataclass
@@ -58,10 +59,21 @@ class Process(Thing):
         try:
             with kernel.inside(self.netns):
                 run_program(self.command, START)
-        except OSError:
+        except OSError as error:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.name)
+            words = error.strerror or ""
+            if words.endswith(os.strerror(errno.EADDRINUSE)):  # which a daemon says in words
+                raise OSError(errno.EADDRINUSE, words) from None
             raise
+
+    def why_refused(self, number: int) -> str | None:
+        if number != errno.EADDRINUSE:
+            return super(Process, self).why_refused(number)
+        return (
+            "Another program answers DHCP or DNS on all links of the host: `ss -lnup` names it. Have it serve its own, "
+            "as dnsmasq does with `bind-interfaces` and `interface=`; or leave dhcp out."
+        )
 
     def change(self, kernel: Kernel, seen: Value) -> None:
         """A process has no settings: another command is another process."""

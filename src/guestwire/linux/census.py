@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from guestwire.linux.netlink import Request, Socket, attributes
 
-__all__ = ["Census", "Listener", "census"]
+__all__ = ["Census", "Listener", "census", "listeners"]
 
 RTM_GETLINK, RTM_GETQDISC = 18, 38
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_XDP, IFLA_XDP_ATTACHED, TCA_KIND = 3, 18, 43, 2, 1
@@ -67,7 +67,7 @@ def census() -> Census:
         queueing = tuple(_queueing(sock, names))
     finally:
         sock.close()
-    listeners, established = _sockets()
+    listening, established = _sockets()
     legacy = [
         f"{family}tables {name}" for family in ("ip", "ip6", "arp") for name in _words(f"{NET}/{family}_tables_names")
     ]
@@ -78,9 +78,14 @@ def census() -> Census:
         _ipsec(),
         _number(CONNECTIONS),
         established,
-        tuple(listeners),
+        tuple(listening),
         tuple(legacy),
     )
+
+
+def listeners() -> list[Listener]:
+    """The sockets that wait for somebody."""
+    return _sockets()[0]
 
 
 def _links(sock: Socket) -> tuple[dict[int, str], list[str], list[tuple[str, str]]]:
@@ -124,7 +129,7 @@ def _ipsec() -> int:
 
 def _sockets() -> tuple[list[Listener], int]:
     """The sockets that wait for somebody, and how many TCP connections are established."""
-    listeners: dict[Listener, None] = {}
+    found: dict[Listener, None] = {}
     established = 0
     for file, state in (("tcp", TCP_LISTEN), ("tcp6", TCP_LISTEN), ("udp", UDP_UNCONNECTED), ("udp6", UDP_UNCONNECTED)):
         for line in _lines(f"{NET}/{file}")[1:]:
@@ -132,8 +137,8 @@ def _sockets() -> tuple[list[Listener], int]:
             established += is_in == "01"
             if is_in == state:
                 address, port = local.split(":")
-                listeners[Listener(file[:3], _address(address), int(port, 16))] = None
-    return list(listeners), established
+                found[Listener(file[:3], _address(address), int(port, 16))] = None
+    return list(found), established
 
 
 def _address(written: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from guestwire.compile import Seat, Segmented, Site, Source
 from guestwire.compile.carried import has_link_local, to_look_up
-from guestwire.compile.dhcp import check_dhcp, lease_file, serve
+from guestwire.compile.dhcp import check_dhcp, lease_file, reserved, serve, why_unserved
 from guestwire.compile.firewall import Flow
 from guestwire.compile.gateway import guard, host_forwards
 from guestwire.compile.plug import plug_in
@@ -54,14 +54,17 @@ class Bridge(Segmented):
     def why_exclusive(self) -> str | None:
         return "a NIC that is a bridge's port can serve nothing else"
 
-    def answers_dhcp(self) -> bool:
-        return self.dhcp or super().answers_dhcp()
+    def why_no_dhcp(self) -> str | None:
+        return why_unserved(self.subnet) if self.dhcp else super().why_no_dhcp()
 
     def name_servers(self) -> tuple[str, ...]:
         return tuple(self.gateways.values()) if self.dhcp else ()
 
     def leases(self, site: Site) -> list[Lease] | None:
         return leases(lease_file(site, self)) if self.dhcp else None
+
+    def reserved(self, site: Site) -> Iterator[tuple[str, str, str]]:
+        return reserved(site, self) if self.dhcp else super().reserved(site)
 
     def hosts(self) -> tuple[Host, ...]:
         given = {address.version: address for address in self.gateway}
@@ -127,6 +130,10 @@ class Bridge(Segmented):
                 site.refuse(self.at("uplink"), message, "Use type macvtap as it does, or another uplink.")
                 return
             enslave(site, self, link, name, self.vlans_of_uplink(site))
+            if self.stp and any(nic.name == link.name for _, nic, _ in site.moving):
+                message = f"with STP uplink {self.uplink} passes nothing for the first 30 s, the host's own neither."
+                hint = "The guard takes that for a host cut off: `up --no-guard --confirm 120`, or leave stp out."
+                site.warn(self.at("stp"), message, hint)
             mac = link.mac or mac
             there = site.seen.get(Key("", site.host, BridgeLink.KIND, name))
             made_so = False if has_link_local(site, link) else None
@@ -164,7 +171,23 @@ class Bridge(Segmented):
             guard(site, f'"{name}"', out=False)
         if self.dhcp:
             serve(site, self, seats)
+        self._see_one_mtu(site, seats)
         self._must_pass_bridged(site, name)
+
+    def _see_one_mtu(self, site: Site, seats: Sequence[Seat]) -> None:
+        """Warn where one end can send what another can't take: a bridge has no way to say so, and drops it."""
+        above = site.uplink(self.uplink) if self.uplink else None
+        usual = self.mtu or (above and above.mtu) or USUAL_MTU
+        sizes = {seat.mtu or usual: seat for seat in reversed(seats)}
+        most = max([above.mtu or USUAL_MTU] if above else sizes, default=0)
+        least = min(sizes, default=most)
+        if least < most:
+            nic = sizes[least].nic
+            other = f"uplink {self.uplink}" if above else f"guest {sizes[most].guest}"
+            message = (
+                f"mtu {least} beside {most} of {other}: frames of more than {least} bytes are lost without a word."
+            )
+            site.warn(nic.at("mtu") if nic.mtu else self.at("mtu"), message, "Give all on one network the same.")
 
     def looks_at(self, seen: Picture, host: str) -> Iterable[Key]:
         yield from super().looks_at(seen, host)

@@ -12,18 +12,21 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from guestwire.compile import BuiltNetwork, Seat, Site, Source
+from guestwire.compile.dhcp import why_unserved
 from guestwire.compile.plug import plug_in
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.tolibvirt import NAT_IPV6, libvirt_ips, libvirt_link
-from guestwire.compile.uplink import find, raise_up
+from guestwire.compile.uplink import find, raise_up, take_whole
 from guestwire.daemons import libvirtparts, libvirtxml
 from guestwire.daemons.dnsmasq import Lease
 from guestwire.daemons.libvirt import SYSTEM, libvirt_leases
 from guestwire.errors import Problem
 from guestwire.kinds import Link
+from guestwire.kinds.domain import called
 from guestwire.kinds.libvirtnetwork import LibvirtNetwork
 from guestwire.kinds.link import USUAL_MTU
 from guestwire.naming import quote
+from guestwire.picture import Key
 from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
 from guestwire.spec.models import Part
@@ -81,8 +84,10 @@ class Libvirt(BuiltNetwork):
     def why_exclusive(self) -> str | None:
         return "forward passthrough takes the whole NIC" if self.forward == "passthrough" else None
 
-    def answers_dhcp(self) -> bool:
-        return self.dhcp or (not self.makes_bridge)
+    def why_no_dhcp(self) -> str | None:
+        if not self.makes_bridge:
+            return None
+        return why_unserved(self.subnet) if self.dhcp else "which libvirt serves only with dhcp: true"
 
     def hosts(self) -> tuple[Host, ...]:
         return tuple(first_usable(net) for net in self.subnet) if self.makes_bridge else ()
@@ -147,6 +152,14 @@ class Libvirt(BuiltNetwork):
     def leases(self, site: Site) -> list[Lease] | None:
         return libvirt_leases(self.link(site)) if self.dhcp else None
 
+    def reserved(self, site: Site) -> Iterator[tuple[str, str, str]]:
+        seen = site.seen.get(Key("", site.host, LibvirtNetwork.KIND, called(self.uri, self._whole_name(site))))
+        for ip in seen.network.ips if isinstance(seen, LibvirtNetwork) else ():
+            yield from ((host.mac, host.name or "", host.address) for host in ip.hosts)
+
+    def _whole_name(self, site: Site) -> str:
+        return self.libvirt_name or f"{site.project}-{self.name}"
+
     def build(self, site: Site) -> None:
         if site.lab:
             message = "libvirt's networks are where its libvirtd is, and that isn't in a lab."
@@ -158,6 +171,8 @@ class Libvirt(BuiltNetwork):
                 return
             if self.by_macvtap:
                 raise_up(site, link)
+            if self.forward == "passthrough":
+                take_whole(site, self.at("forward"), link)
         if self.forward == "bridge" and self.bridge and not self._bridge(site):
             message = f"the host has no bridge {self.bridge}, and this file no network of that name with one."
             site.refuse(self.at("bridge"), message, "Name one that is there, or a network of type bridge.")
@@ -183,7 +198,7 @@ class Libvirt(BuiltNetwork):
     def as_libvirt(self, site: Site, seats: Sequence[Seat]) -> tuple[libvirtxml.Network, list[str]]:
         groups = self.portgroups.items()
         network = libvirtxml.Network(
-            self.libvirt_name or f"{site.project}-{self.name}",
+            self._whole_name(site),
             libvirtxml.ISOLATED if self.forward == "isolated" else self.forward,
             (self.uplink,) if self.uplink else (),
             self.link(site) if not self.by_macvtap else None,
@@ -211,7 +226,7 @@ class Libvirt(BuiltNetwork):
         return libvirt_link(site.name(self.name)[0])
 
     def source(self, site: Site, seat: Seat) -> Source | None:
-        return Source("network", self.libvirt_name or f"{site.project}-{self.name}", portgroup=seat.nic.portgroup or "")
+        return Source("network", self._whole_name(site), portgroup=seat.nic.portgroup or "")
 
     def plug(self, site: Site, seat: Seat) -> None:
         above = site.uplink(self.link(site))

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from guestwire.compile import BuiltNetwork, Seat, Site, Source
 from guestwire.compile.subnets import check_subnets
-from guestwire.compile.uplink import find, raise_up
+from guestwire.compile.uplink import find, raise_up, take_whole
 from guestwire.errors import Problem
 from guestwire.kinds.address import Address
 from guestwire.kinds.dhcp import DhcpClient
@@ -47,6 +47,10 @@ class Macvtap(BuiltNetwork):
 
     def shares_as(self) -> str:
         return "macvtap"
+
+    @property
+    def is_on_lan(self) -> bool:
+        return not self.subnet  # who has an address of that can't be found by one of the LAN's
 
     def hosts(self) -> tuple[Host, ...]:
         return tuple(first_usable(net) for net in self.subnet) if self.host_access else ()
@@ -88,12 +92,16 @@ class Macvtap(BuiltNetwork):
         if link is None or not self._fits(site):
             return
         macs = [plug.nic.mac for plug in site.file.plugs(self.name)] if self.mode == "passthru" else []
+        if self.mode == "passthru":
+            take_whole(site, self.at("mode"), link)
         raise_up(site, link, *macs)
         lent = any(client.link == link.name for client in site.base.of(DhcpClient, site.host))
         if self.host_access and not self.subnet and lent:
             message = f"the host's address on uplink {self.uplink} is a lease, which its macvlan can't hold as well."
             site.refuse(self.at("host-access"), message, "Give the network a subnet.")
             return
+        if self.host_access and not self.subnet:
+            self._see_what_is_lent(site)
         if self.host_access:
             check_subnets(site, self)
             name, long = site.name(f"{self.name}.h")
@@ -111,6 +119,16 @@ class Macvtap(BuiltNetwork):
                 )
             )
             site.add(*(Address.on(site.host, name, each, site.project) for each in self._shim_addresses(site)))
+
+    def _see_what_is_lent(self, site: Site) -> None:
+        """Warn of an address of the host's that ends: the host's macvlan has it for good."""
+        for address in site.base.of(Address, site.host):
+            if address.link == self.uplink and address.until is not None:
+                message = (
+                    f"the host's {address.interface} on uplink {self.uplink} is lent to it, and its macvlan has it too."
+                )
+                hint = "Once it is another, `up` again; or give the network a subnet."
+                site.warn(self.at("host-access"), message, hint)
 
     def _fits(self, site: Site) -> bool:
         """Whether the modes of the children that the uplink has already admit one of this mode; else refused."""

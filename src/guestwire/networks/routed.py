@@ -51,6 +51,9 @@ class Routed(Gateway):
     def passes_on(self) -> bool:
         return True
 
+    def why_no_dhcp(self) -> str | None:
+        return "where each guest is alone with the host"
+
     def check(self, file: File) -> Iterable[Problem]:
         if not self.subnet:
             message = "routed without subnet: nothing says which addresses lead to it."

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from itertools import islice
 
+from guestwire.kinds.link import LEAST_MTU_IPV6
 from guestwire.naming import quote
 from guestwire.places import PLACES
 from guestwire.spec.addresses import Address, Host, Subnet, bare, unusable
@@ -145,8 +146,8 @@ def _address(
     report: Report,
 ) -> None:
     if isinstance(given, str):
-        if not network.answers_dhcp():
-            message = f"address: nothing answers DHCP on network {quote(network.name)}, which has no uplink."
+        if why := network.why_no_dhcp():
+            message = f"address: nothing answers DHCP on network {quote(network.name)}, {why}."
             report.at(where, message, "Leave address out: one is assigned where the network has a subnet.")
         return
     address, prefix = bare(given)
@@ -174,6 +175,12 @@ def _address(
         report.at(where, message, f"Write {address}.")
     elif any(bare(host)[0] == address for host in network.hosts()):
         report.at(where, f"address {address} is the host's own on network {quote(network.name)} (the gateway).", free)
+    elif address.version == 6 and (mtu := nic.mtu or network.mtu or LEAST_MTU_IPV6) < LEAST_MTU_IPV6:
+        report.at(
+            where,
+            f"address {address} needs an MTU of {LEAST_MTU_IPV6}, as IPv6 does, and the NIC has {mtu}.",
+            "Raise mtu.",
+        )
 
 
 def _free(network: Network, net: Subnet | None, segment: str, taken: dict[tuple[str, Address], Nic]) -> str:
@@ -252,9 +259,11 @@ def _fits(file: File, network: Network, report: Report) -> None:
             # Besides the NICs' addresses: the network's own, the broadcast address and the host's.
             wider = net.max_prefixlen - (needing + 2).bit_length()
             report.at(network.at("subnet", i), message, f"A /{wider} has enough.")
-        if net.version == 6 and network.mtu and network.mtu < 1280:
-            message = f"mtu {network.mtu} is under the 1280 that IPv6 needs, and the network has subnet {net}."
-            report.at(network.at("mtu"), message, "Raise it to 1280, or leave that subnet out.")
+        if net.version == 6 and network.mtu and network.mtu < LEAST_MTU_IPV6:
+            message = (
+                f"mtu {network.mtu} is under the {LEAST_MTU_IPV6} that IPv6 needs, and the network has subnet {net}."
+            )
+            report.at(network.at("mtu"), message, f"Raise it to {LEAST_MTU_IPV6}, or leave that subnet out.")
 
 
 def _needs(nic: Nic, version: int) -> bool:

@@ -197,9 +197,12 @@ class Network(Part):
         """How it uses its uplink: others there must do so in the same way, or in none ("")."""
         return ""
 
-    def answers_dhcp(self) -> bool:
-        """Whether somebody on the network may answer a DHCP client: on a LAN that is taken for granted."""
-        return self.uplink is not None
+    def why_no_dhcp(self) -> str | None:
+        """Why nobody on the network answers a guest's DHCP client, said of it: "which …"; None where somebody may.
+
+        On a LAN that is taken for granted.
+        """
+        return None if self.uplink else "which has no uplink"
 
     def hosts(self) -> tuple[Host, ...]:
         """The addresses, with prefix, that the host takes in its subnets: no guest can have them."""
