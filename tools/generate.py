@@ -7,6 +7,7 @@ JSON Schema that ships with the package, docs/reference/file.md. All are checked
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,6 +56,7 @@ def man() -> str:
             "transaction, proves with real packets who reaches whom, draws it, and takes it back."
         )
     ]
+    lines += [".SH A FIRST FILE", *_first_file()]
     lines += [".SH VERBS"]
     for verb in verbs:
         lines += [f".SS {verb.name}", _roff(_sentence(verb.summary))]
@@ -77,6 +79,7 @@ def man() -> str:
                 ".PP",
                 "Exit codes: " + _roff("; ".join(f"{code} {meaning}" for code, meaning in verb.exits) + "."),
             ]
+    lines += [".SH THE FILE", *_file_terms()]
     lines += [".SH OPTIONS", "These stand before or after the verb."]
     lines += _roff_terms((_bare(option), option.help) for option in GLOBALS)
     lines += [".SH EXIT STATUS", *_roff_terms((str(code), meaning) for code, meaning in EXITS)]
@@ -88,6 +91,31 @@ def man() -> str:
         ]
     )
     return "\n".join(lines) + "\n"
+
+
+def _first_file() -> Iterator[str]:
+    """The file that README.md has first, and what to do with it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    yield from (".EX", _roff(text.rstrip()), ".EE", ".PP")
+    yield _roff("Save it as guestwire.yaml in an empty folder, and type there: guestwire up --lab. That can't hurt the")
+    yield "machine. All keys are under THE FILE."
+
+
+def _file_terms() -> Iterator[str]:
+    """The keys of the file in roff, from the page that has them."""
+    for line in file_page().splitlines()[3:]:
+        cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if line.startswith("## "):
+            yield f".SS {_roff(line[3:])}"
+        elif line.startswith("#"):
+            yield f".PP\n.B {_roff(line.lstrip('# '))}"
+        elif len(cells) == 4 and cells[0].startswith("`"):
+            key, value, default, meaning = cells
+            more = ", required" if default == "required" else f", default {default}" if default else ""
+            yield from (".TP", f'.BR {_roff(key)} " ({_roff(value + more)})"')
+            yield _roff(meaning)
+        elif line and not cells:
+            yield f".PP\n{_roff(line)}"
 
 
 def cli_page() -> str:

@@ -144,6 +144,9 @@ def test_missing_file_names_its_neighbours(tmp_path: Path) -> None:
         opened(tmp_path / "guestwire.yaml")
     assert "there is no file" in caught.value.problems[0].message
     assert caught.value.problems[0].hint == "There is guestwire.yml: name it after the verb."
+    with pytest.raises(FileError) as caught:
+        opened(Path("shop"))
+    assert "`--project shop`" in str(caught.value.problems[0].hint)
 
 
 def test_folder(tmp_path: Path) -> None:

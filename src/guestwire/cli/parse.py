@@ -19,7 +19,7 @@ __all__ = ["overview", "parse", "wants", "wants_help", "whole_parser"]
 
 ABOUT = "Plugs guests into networks on Linux, as one file says."
 BEGIN = (
-    "To begin, with a guestwire.yaml in this folder:",
+    "To begin, with a guestwire.yaml in this folder (`man guestwire` has one):",
     "  guestwire plan --lab   what it would do",
     "  guestwire up --lab     do it in a lab, which can't hurt this machine; without --lab, on this host",
     "  guestwire check        who reaches whom",

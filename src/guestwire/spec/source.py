@@ -107,14 +107,17 @@ def read(path: str | Path) -> bytes:
 
 def _absent(path: Path) -> str:
     """What to do about a file that isn't there: the YAML files beside it are the likeliest meant."""
+    is_name = re.fullmatch(r"[A-Za-z0-9-]+", str(path))
+    project = f" A project's name goes after `--project`: `--project {path}`." if is_name else ""
     try:
         beside = sorted(p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml"))[:3]
     except OSError:
         beside = []
     if beside:
         are, one = ("is", "it") if len(beside) == 1 else ("are", "one")
-        return f"There {are} {', '.join(beside)}: name {one} after the verb."
-    return "Write one, or name it after the verb: `guestwire plan FILE`. `guestwire list` has the files of what is up."
+        return f"There {are} {', '.join(beside)}: name {one} after the verb.{project}"
+    write = "Write one, or name it after the verb: `guestwire plan FILE`."
+    return f"{write}{project or ' `guestwire list` has the files of what is up.'}"
 
 
 def parse(data: bytes, file: str) -> tuple[Source, Report]:
