@@ -292,7 +292,8 @@ def test_a_lan_that_is_full(sandbox: Sandbox) -> None:
 
 
 # What works and may surprise: the host, the file, what is said, what is advised.
-ADDRESSED = NIC + "ip address add 192.168.7.2/24 dev eth0\n"
+WHOLE = NIC + "ip link set far up\n"
+ADDRESSED = WHOLE + "ip address add 192.168.7.2/24 dev eth0\n"
 NAT = "networks: {net: {type: bridge, subnet: 10.77.0.0/24, nat: true, forward: [{host: «8022, to: web}]}}\n"
 SURPRISES = {
     "passthru of the host's own NIC": (ADDRESSED, PASSTHRU, "has the host's 192.168.7.2/24", "can do without"),
@@ -315,11 +316,12 @@ SURPRISES = {
         "--no-guard",
     ),
     "a macvlan of the host's with an address that is lent": (
-        NIC + "ip address add 192.168.7.2/24 dev eth0 valid_lft 600 preferred_lft 600\n",
+        WHOLE + "ip address add 192.168.7.2/24 dev eth0 valid_lft 600 preferred_lft 600\n",
         "networks:\n  net: {type: macvtap, uplink: eth0, host-access: «true}\n",
         "the host's 192.168.7.2/24 on uplink eth0 is lent to it",
         "`up` again",
     ),
+    "an uplink without a cable": (NIC, MACVTAP, "eth0 has no carrier", "Plug its cable in"),
     "a port that leads elsewhere": (
         "iptables-nft -t nat -N DOCKER; iptables-nft -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"
         "iptables-nft -t nat -A DOCKER ! -i docker0 -p tcp --dport 8022 -j DNAT --to-destination 172.17.0.2:80\n",

@@ -42,6 +42,8 @@ def to_networks(site: Site, seats: Sequence[Seat], version: int, default: Way | 
 
     Alone on its cable, a NIC has an address that no other is in one subnet with.
     """
+    if default and len(seats) == 1:
+        return
     networks = {seat.nic.network: seat for seat in reversed(seats)}  # of several NICs the first
     for name, seat in networks.items():
         network = site.file.networks[name]

@@ -16,7 +16,7 @@ from guestwire.kinds.vlans import Vlans
 from guestwire.spec.models import Network
 from guestwire.spec.report import Where
 
-__all__ = ["enslave", "find", "raise_up", "take_whole"]
+__all__ = ["enslave", "find", "raise_up", "see_carrier", "take_whole"]
 
 
 def find(site: Site, network: Network, name: str, *, one_mac: bool = False) -> Link | None:
@@ -85,6 +85,13 @@ def raise_up(site: Site, link: Link, mac: str | None = None) -> None:
     raised = replace(link, up=True, mac=mac or link.mac)
     if raised != link:
         site.take(raised)
+
+
+def see_carrier(site: Site, network: Network, link: Link) -> None:
+    """Warn where a parent hears nobody: its children have its carrier, and without one not even each other."""
+    if link.up and not link.carrier and not site.lab:
+        message = f"uplink {link.name} has no carrier: until it has one, its guests don't even reach one another."
+        site.warn(network.at("uplink"), message, "Plug its cable in, or set up what is at the other end.")
 
 
 def take_whole(site: Site, where: Where, link: Link) -> None:

@@ -185,7 +185,7 @@ class Bridge(Segmented):
             nic = sizes[least].nic
             other = f"uplink {self.uplink}" if above else f"guest {sizes[most].guest}"
             message = (
-                f"mtu {least} beside {most} of {other}: frames of more than {least} bytes are lost without a word."
+                f"mtu {least} beside {most} of {other}: packets too large for one of them are lost without a word."
             )
             site.warn(nic.at("mtu") if nic.mtu else self.at("mtu"), message, "Give all on one network the same.")
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from guestwire.compile import BuiltNetwork, Seat, Site
 from guestwire.compile.subnets import check_subnets
-from guestwire.compile.uplink import find, raise_up
+from guestwire.compile.uplink import find, raise_up, see_carrier
 from guestwire.errors import Problem
 from guestwire.kinds.ipvlan import Ipvlan as IpvlanLink
 from guestwire.naming import quote
@@ -75,6 +75,7 @@ class Ipvlan(BuiltNetwork):
             )
             site.refuse(self.at("uplink"), message, "Use another uplink, or remove that one first.")
             return
+        see_carrier(site, self, link)
         raise_up(site, link)
         if self.subnet:
             check_subnets(site, self)

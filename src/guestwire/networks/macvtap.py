@@ -10,7 +10,7 @@ from pydantic import Field
 
 from guestwire.compile import BuiltNetwork, Seat, Site, Source
 from guestwire.compile.subnets import check_subnets
-from guestwire.compile.uplink import find, raise_up, take_whole
+from guestwire.compile.uplink import find, raise_up, see_carrier, take_whole
 from guestwire.errors import Problem
 from guestwire.kinds.address import Address
 from guestwire.kinds.dhcp import DhcpClient
@@ -94,6 +94,7 @@ class Macvtap(BuiltNetwork):
         macs = [plug.nic.mac for plug in site.file.plugs(self.name)] if self.mode == "passthru" else []
         if self.mode == "passthru":
             take_whole(site, self.at("mode"), link)
+        see_carrier(site, self, link)
         raise_up(site, link, *macs)
         lent = any(client.link == link.name for client in site.base.of(DhcpClient, site.host))
         if self.host_access and not self.subnet and lent:
