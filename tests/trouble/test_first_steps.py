@@ -56,6 +56,6 @@ def test_guests_and_nics_that_are_not_there(sandbox: Sandbox) -> None:
 def test_a_file_from_standard_input(sandbox: Sandbox) -> None:
     """It can't be read again: the verbs after it want a file, or, to take it down, the project."""
     sandbox.run(sys.executable, "-m", "guestwire", "up", "-", "--lab", "--project", "p", text=FILE)
-    refused(sandbox, "status", code=65, says='there is no file "guestwire.yaml"', hint="after the verb")
+    refused(sandbox, "status", code=64, says="was built from standard input", hint="FILE --project p")
     sandbox.guestwire("down", "--project", "p")
     assert sandbox.json("list")["projects"] == []

@@ -122,10 +122,10 @@ FILE = Argument(
 
 
 def project_name(word: str) -> str:
-    """What reads a project's name."""
+    """What reads a project's name. Raises UsageError where it is none."""
     fault = name_fault(word, "project")
     if fault is not None:
-        raise ArgumentTypeError(" ".join(fault).rstrip("."))
+        raise UsageError(fault[0], hint=fault[1])
     return word
 
 
