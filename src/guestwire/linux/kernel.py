@@ -29,6 +29,8 @@ from guestwire.linux.stock import Stock
 
 __all__ = ["Kernel"]
 
+LEAST = 8  # namespaces that are kept open, however low the limit of open files is
+
 T = TypeVar("T")
 Place = tuple[str, str]
 """A link's namespace, and its name there."""
@@ -65,7 +67,7 @@ class Kernel:
         self._prepared = False
         self._held: set[int] | None = None
         self._running: dict[str, list[int]] | None = None
-        self._room = raise_limit() // 2 - 64
+        self._room = max(LEAST, raise_limit() // 2 - 64)
 
     def __enter__(self) -> Kernel:
         return self
