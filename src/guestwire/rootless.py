@@ -11,7 +11,6 @@ import errno
 import fcntl
 import json
 import os
-import select
 import signal
 import sys
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from guestwire.errors import GuestwireError, NotPermitted, Unavailable
 from guestwire.linux import userns
 from guestwire.linux.child import attend, dies_with_its_parent, hold, release
 from guestwire.linux.processes import started
+from guestwire.linux.programs import has_ended
 
 __all__ = ["Holder", "end", "enter", "find", "holders", "nsenter_line", "refusal"]
 
@@ -133,7 +133,6 @@ class _Record:
         self._fd: int | None = None
         self._handle: int | None = None  # of the keeper's process, from `take` on
         self._root: int | None = None  # the root of the lab's files
-        self._pid = 0
 
     def __enter__(self) -> _Record:
         return self
@@ -244,12 +243,13 @@ class _Record:
             if started(holder.pid) == holder.start:
                 raise refusal(error, f"the lab of {self._project} can't be entered") from error
             return
-        self._pid, self._handle = holder.pid, handle
+        self._handle = handle
 
     def follow(self) -> None:
         """Move this process into the lab that was taken. Raises NotPermitted."""
+        assert self._handle is not None
         try:
-            userns.enter(self._pid)
+            userns.enter(self._handle)
         except OSError as error:
             raise refusal(error, f"the lab of {self._project} can't be entered") from error
 
@@ -297,7 +297,7 @@ def _kill(handle: int) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(handle, number)
-        if select.select([handle], [], [], PATIENCE)[0]:
+        if has_ended(handle, PATIENCE):
             return
 
 

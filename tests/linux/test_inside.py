@@ -30,6 +30,19 @@ def test_links_and_sys_are_the_namespaces(user: Ordinary) -> None:
     assert user.in_lab("print(os.listdir('/sys/class/net'))") == "['lo']\n"
 
 
+def test_a_command_may_open_as_many_files_as_if_it_were_started_here(user: Ordinary) -> None:
+    code = WEB + (
+        "import resource, subprocess\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (300, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+        "from guestwire.linux.kernel import Kernel\n"
+        "with Kernel():\n"
+        "    subprocess.run(['sh', '-c', 'ulimit -Sn'])\n"
+        "    sys.exit(go('sh', '-c', 'ulimit -Sn'))\n"
+    )
+    raised, given = map(int, user.in_lab(code).split())
+    assert given == 300 < raised
+
+
 def test_files_under_etc_netns_stand_for_their_namesakes(user: Ordinary) -> None:
     code = WEB + (
         "os.makedirs('/etc/netns/web', exist_ok=True)\n"

@@ -11,10 +11,10 @@ from contextlib import closing
 
 import pytest
 
-from guestwire.linux.netlink import BATCH, Request, Socket
+from guestwire.linux.netlink import BATCH, NetlinkError, Request, Socket
 from guestwire.linux.rtnetlink import delete_link, dump_links
 
-NLMSG_ERROR = 2
+NLMSG_ERROR, RTM_GETLINK = 2, 18
 NOBODY = 1 << 30  # an index that no link has
 
 
@@ -53,6 +53,11 @@ def test_what_is_asked_after_lost_answers_is_answered(cramped: Socket) -> None:
         assert cramped.transact(wrong(BATCH))[0].errno == errno.ENOBUFS
         assert [error.errno for error in cramped.transact(wrong(1))] == [errno.ENODEV]
         assert "lo" in {link.name for link in dump_links(cramped)}
+
+
+def test_a_dump_that_is_refused_says_why(sock: Socket) -> None:
+    with pytest.raises(NetlinkError, match="header"):
+        sock.dump(Request(RTM_GETLINK, 0, bytes(4)))
 
 
 def test_an_answer_that_is_not_the_kernels_is_none(sock: Socket) -> None:

@@ -29,6 +29,14 @@ os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 
 """
 
 
+def test_few_open_files_are_enough_for_many_guests(sandbox: Sandbox) -> None:
+    sandbox.write(LAN.replace("{web: {", "{web: {count: 40, "))
+    before = sandbox.snapshot()
+    for verb in ("up", "down"):
+        sandbox.run("sh", "-c", f"ulimit -n 64; exec {sys.executable} -m guestwire {verb}")
+    assert sandbox.snapshot() == before
+
+
 def test_a_kernel_without_macvtap(sandbox: Sandbox) -> None:
     """The kernel is asked for a kind of link that it really doesn't know."""
     sandbox.write(MACVTAP)

@@ -18,6 +18,36 @@ def test_a_drawing_of_a_file_knows_where_its_links_lead(sandbox: Sandbox) -> Non
     sandbox.guestwire("down", "--no-guard")
 
 
+ONE_LOOK = """
+import os, subprocess
+from guestwire.kinds.hostclient import HostClient
+from guestwire.linux.kernel import Kernel
+from guestwire.observe import Again, look_up, observe
+from guestwire.observe import again
+from guestwire.picture import Key
+looks, asked = [], []
+listdir, namespace_id = os.listdir, again.namespace_id
+os.listdir = lambda path: looks.append(path) or listdir(path)
+again.namespace_id = lambda *given: asked.append(given) or namespace_id(*given)
+names = [f"n{number}" for number in range(8)]
+with Kernel() as kernel:
+    seen = observe(kernel, "", names)
+    look_up(kernel, seen, [Key("", netns, HostClient.KIND, "") for netns in names])
+    print(looks.count("/proc"), *sorted(client.netns for client in seen.of(HostClient)))
+    for name in names:
+        subprocess.run(f"ip link add {name} type veth peer name eth0 netns {name}", shell=True, check=True)
+    Again(kernel, seen, {}).links({}, {name: {"eth0"} for name in names})
+    print(len(asked) < 3 * len(names))
+"""
+
+
+def test_what_is_asked_of_many_namespaces_takes_no_look_at_all_for_each(sandbox: Sandbox) -> None:
+    sandbox.sh("for n in $(seq 0 7); do ip netns add n$n; done")
+    for netns in ("n1", "n6"):
+        sandbox.sh(f"ip netns exec {netns} sh -c 'exec udhcpc -f -i lo >/dev/null 2>&1 &'")
+    assert sandbox.python(ONE_LOOK).stdout.splitlines() == ["1 n1 n6", "True"]
+
+
 def test_a_plan_is_of_the_project_that_is_named(sandbox: Sandbox) -> None:
     sandbox.write("name: p\nnetworks: {lan: {type: bridge, subnet: 10.1.0.0/24}}\n")
     assert sandbox.json("plan", "--project", "q")["changes"][0]["name"] == "q-lan"

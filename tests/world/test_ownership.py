@@ -105,6 +105,23 @@ def test_a_strangers_file_of_any_bytes_is_left_as_it_is(sandbox: Sandbox) -> Non
     assert sandbox.sh("od -An -tx1 /etc/netns/one-a/resolv.conf | tail -c 10").split() == ["ff", "0d", "0a"]
 
 
+ENDED = """
+import subprocess
+from guestwire.linux.kernel import Kernel
+with Kernel() as kernel:
+    for name in ("one-a", "one-b"):
+        kernel.create_namespace(name)
+    subprocess.run("ip netns delete one-a && ip netns add one-a", shell=True, check=True)
+    for name in ("one-a", "one-b"):
+        kernel.delete_namespace(name)
+"""
+
+
+def test_a_namespace_that_came_under_the_name_of_ours_stays(sandbox: Sandbox) -> None:
+    sandbox.python(ENDED)
+    assert sandbox.sh("ls /run/netns") == "one-a\n"
+
+
 def test_table_that_is_not_ours_keeps_a_lab_from_being_made(sandbox: Sandbox) -> None:
     sandbox.sh("ip netns add one-gateway; ip netns exec one-gateway nft add table inet guestwire")
     sandbox.write(ONE)

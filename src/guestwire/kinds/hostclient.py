@@ -53,19 +53,18 @@ class HostClient(Thing):
     parent: str = fact("")
 
     @classmethod
-    def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:
-        names = {link.name for link in links.values()}
-        return [
-            cls(
+    def dump_all(cls, kernel: Kernel, links: Mapping[str, Mapping[int, Thing]]) -> Iterator[Thing]:
+        """Those of all the namespaces by one look through /proc."""
+        inside = {namespaces.identity(kernel.fd(netns)): netns for netns in links}
+        for netns, pid, command in _clients(inside):
+            yield cls(
                 netns=netns,
                 name=shlex.join(command),
                 command=command,
-                links=_links(command, names),
+                links=_links(command, {link.name for link in links[netns].values()}),
                 pid=pid,
                 parent=_parent(pid),
             )
-            for pid, command in _clients(kernel, netns)
-        ]
 
     @property
     def program(self) -> str:
@@ -108,7 +107,7 @@ class HostClient(Thing):
     def delete(self, kernel: Kernel) -> None:
         """Kill it, so that it can take nothing away."""
         kernel.flush()
-        for pid, command in _clients(kernel, self.netns):
+        for _, pid, command in _clients({namespaces.identity(kernel.fd(self.netns)): self.netns}):
             if command == self.command:
                 with held(pid, lambda pid: command_line(pid) == self.command) as handle:
                     if handle is not None:
@@ -148,16 +147,16 @@ def passes(value: Thing, asking: Set[tuple[str, str]]) -> bool:
     return value.until is not None or (value.family == 4 and not asking.isdisjoint(value.on_links()))
 
 
-def _clients(kernel: Kernel, netns: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """The clients in a namespace that aren't ours, each with its words."""
-    inside = namespaces.identity(kernel.fd(netns))
+def _clients(inside: Mapping[int, str]) -> Iterator[tuple[str, int, tuple[str, ...]]]:
+    """The clients in these namespaces, named by their identities, that aren't ours; each with its words."""
     with contextlib.suppress(FileNotFoundError):
         for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
             command = command_line(pid)
             if _program(command) in PROGRAMS and not any(word.startswith(f"{RUN}/") for word in command):
                 with contextlib.suppress(OSError):
-                    if os.stat(f"/proc/{pid}/ns/net").st_ino == inside:
-                        yield pid, command
+                    netns = inside.get(os.stat(f"/proc/{pid}/ns/net").st_ino)
+                    if netns is not None:
+                        yield netns, pid, command
 
 
 def _program(command: tuple[str, ...]) -> str:

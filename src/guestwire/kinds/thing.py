@@ -88,6 +88,12 @@ class Thing(Value):
         """All of the kind in a namespace, for kinds that are DUMPED; `links` are those there, by their numbers."""
         raise NotImplementedError(cls.KIND)
 
+    @classmethod
+    def dump_all(cls, kernel: Kernel, links: Mapping[str, Mapping[int, Thing]]) -> Iterator[Thing]:
+        """All of the kind in several namespaces, each with its links."""
+        for netns, these in links.items():
+            yield from cls.dump(kernel, netns, these)
+
     @property
     def claimable(self) -> bool:
         """Of a kind that isn't MARKED: whether one that the project's state names counts as the project's own."""

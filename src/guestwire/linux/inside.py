@@ -29,6 +29,7 @@ from guestwire.linux.libc import (
     umount,
     unshare,
 )
+from guestwire.linux.openfiles import restore_limit
 
 __all__ = ["HIGH", "NOT_EXECUTABLE", "NOT_FOUND", "STDERR", "STDOUT", "go_in", "run", "run_prepared"]
 
@@ -115,6 +116,7 @@ def _become(command: Sequence[str], prepare: Callable[[], None], mask: Iterable[
         # Python ignores these; the command shall find them as we did.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        restore_limit()
         release(mask)
         os.execvp(command[0], list(command))
     except OSError as error:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import resource
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, TypeVar
@@ -22,12 +21,15 @@ from typing import Any, TypeVar
 from guestwire.linux import namespaces
 from guestwire.linux.libc import CLONE_NEWNET, setns
 from guestwire.linux.netlink import BATCH, NetlinkError, Request, Socket, text, u32
+from guestwire.linux.openfiles import raise_limit
 from guestwire.linux.programs import running
 from guestwire.linux.reading import Reading, Readings, read_namespace
 from guestwire.linux.rtnetlink import IFLA_GROUP, IFLA_IFNAME, delete_link, dump_links, link_index, set_link
 from guestwire.linux.stock import Stock
 
 __all__ = ["Kernel"]
+
+LEAST = 8  # namespaces that are kept open, however low the limit of open files is
 
 T = TypeVar("T")
 Place = tuple[str, str]
@@ -65,7 +67,7 @@ class Kernel:
         self._prepared = False
         self._held: set[int] | None = None
         self._running: dict[str, list[int]] | None = None
-        self._room = _raise_descriptor_limit() // 2 - 64
+        self._room = max(LEAST, raise_limit() // 2 - 64)
 
     def __enter__(self) -> Kernel:
         return self
@@ -200,10 +202,14 @@ class Kernel:
         return found
 
     def delete_namespace(self, name: str) -> None:
-        """Take the name from a namespace and let go of it; the kernel ends it in its own time."""
+        """Take the name from a namespace and let go of it; the kernel ends it in its own time.
+
+        Where the name is another's by now, since somebody has done so, it stays.
+        """
         self.flush()
+        if namespaces.is_called(self.fd(name), name):
+            namespaces.delete(name)
         self._drop(name)
-        namespaces.delete(name)
 
     def _drop(self, netns: str) -> None:
         if netns in self._sockets:
@@ -233,7 +239,8 @@ class Kernel:
         """The index of a link; raises NetlinkError (ENODEV) where there is none of that name, or we failed to make it.
 
         Asking also has the kernel say at once what it would within a second: whether a new macvlan has a carrier
-        (linkwatch_sync_dev in net/core/link_watch.c). An index of our own choosing was faster, and lacked that.
+        (linkwatch_sync_dev in net/core/link_watch.c, Linux 6.8). An index of our own choosing was faster, and
+        lacked that.
         """
         found = self._indexes.get((netns, name))
         if found is None:
@@ -337,7 +344,8 @@ class Kernel:
         if self._doomed:
             doomed, self._doomed = self._doomed, []
             self._delete(self.socket(self._where), doomed)
-            self.failures = [(token, error) for token, error in self.failures if not _has_gone(doomed, token, error)]
+            ours = {id(token) for _, token in doomed}
+            self.failures = [(t, e) for t, e in self.failures if e.errno != errno.ENODEV or id(t) not in ours]
 
     def _make(self) -> None:
         """Make the links that are asked for; what is queued behind that for one that we didn't get is dropped."""
@@ -375,18 +383,6 @@ class Kernel:
         return failures
 
 
-def _has_gone(doomed: list[tuple[int, Any]], token: Any, error: OSError) -> bool:
-    return error.errno == errno.ENODEV and any(token is each for _, each in doomed)
-
-
 def _random_group() -> int:
     """A number that a person would hardly give to a group of links."""
     return int.from_bytes(os.urandom(4)) >> 1 | 1 << 16
-
-
-def _raise_descriptor_limit() -> int:
-    """Take the whole limit of open files that we are allowed: a thousand namespaces need two thousand descriptors."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return 1 << 20 if hard == resource.RLIM_INFINITY else hard

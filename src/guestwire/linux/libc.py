@@ -48,7 +48,7 @@ MS_SHARED = 1 << 20
 MNT_DETACH = 2
 FSOPEN_CLOEXEC = FSMOUNT_CLOEXEC = 1
 FSCONFIG_CMD_CREATE = 6
-# include/uapi/asm-generic/unistd.h, the same on every architecture but alpha; Linux 5.2
+# include/uapi/asm-generic/unistd.h; the same on all architectures but alpha and MIPS, which add to it. Linux 5.2
 SYS_FSOPEN, SYS_FSCONFIG, SYS_FSMOUNT = 430, 431, 432
 SYS_PIDFD_GETFD = 438  # Linux 5.6
 

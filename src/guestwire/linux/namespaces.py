@@ -33,6 +33,7 @@ __all__ = [
     "entered",
     "exists",
     "identity",
+    "is_called",
     "name_it",
     "names",
     "open_file",
@@ -121,6 +122,14 @@ def _device() -> int:
 def identity(fd: int) -> int:
     """A number that no other living namespace has."""
     return os.fstat(fd).st_ino
+
+
+def is_called(fd: int, name: str) -> bool:
+    """Whether the namespace of `fd`, which is held by that, is the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path(name)))
+    except FileNotFoundError:
+        return False
 
 
 def prepare() -> None:

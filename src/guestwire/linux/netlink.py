@@ -159,12 +159,16 @@ def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         offset += (size + 3) & ~3
 
 
-def _error(flags: int, body: bytes) -> tuple[int, str | None]:
-    """The error number (0 where it is an acknowledgement) and the kernel's own words on it, if any."""
+def _error(flags: int, body: bytes, offset: int = 0) -> tuple[int, str | None]:
+    """The error number (0 where it is an acknowledgement) and the kernel's own words on it, if any.
+
+    These are at `offset`, or 0 where the header of the request comes before them, or all of it.
+    """
     number = -_INT.unpack_from(body)[0]
     if not number or not flags & NLM_F_ACK_TLVS:
         return number, None
-    offset = 20 if flags & NLM_F_CAPPED else 4 + (_HEADER.unpack_from(body, 4)[0] + 3 & ~3)
+    if not offset:
+        offset = 20 if flags & NLM_F_CAPPED else 4 + (_HEADER.unpack_from(body, 4)[0] + 3 & ~3)
     said = attributes(body, offset).get(NLMSGERR_ATTR_MSG)
     return number, said.rstrip(b"\0").decode(errors="replace") if said else None
 
@@ -290,9 +294,11 @@ class Socket:
                     continue
                 if answer_flags & NLM_F_DUMP_INTR:
                     consistent = False
-                if answer == NLMSG_ERROR or (answer == NLMSG_DONE and _INT.unpack_from(answer_body)[0] < 0):
-                    raise NetlinkError(*_error(answer_flags & ~NLM_F_ACK_TLVS, answer_body))
+                if answer == NLMSG_ERROR:
+                    raise NetlinkError(*_error(answer_flags, answer_body))
                 if answer == NLMSG_DONE:
+                    if _INT.unpack_from(answer_body)[0] < 0:  # begun, and broken off
+                        raise NetlinkError(*_error(answer_flags, answer_body, _INT.size))
                     return bodies, consistent
                 bodies.append(answer_body)
 

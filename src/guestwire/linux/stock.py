@@ -39,7 +39,9 @@ class Stock:
             _, fds, _, _ = socket.recv_fds(self._beside.socket, 1, 2 * PARCEL)
             for each in fds:
                 os.set_inheritable(each, False)  # recv_fds can't have the kernel do so (MSG_CMSG_CLOEXEC)
-            self._ready.extend(zip(fds[::2], fds[1::2], strict=False))
+            if len(fds) % 2:  # for want of room in our table of open files
+                os.close(fds.pop())
+            self._ready.extend(zip(fds[::2], fds[1::2], strict=True))
         if not self._ready:
             return None
         fd, sock = self._ready.popleft()

@@ -40,7 +40,6 @@ from guestwire.linux.rtnetlink import LO, set_link
 __all__ = ["USER_NAMESPACE", "capable", "enter", "furnish", "leave", "make"]
 
 USER_NAMESPACE = "user namespace"  # as the `filename` of an OSError: it can't be made at all
-KINDS = (("user", CLONE_NEWUSER), ("mnt", CLONE_NEWNS), ("net", CLONE_NEWNET), ("pid", CLONE_NEWPID))
 CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21  # include/uapi/linux/capability.h
 
 
@@ -76,25 +75,19 @@ def make(title: str, record: Callable[[int], None]) -> int:
     return pid
 
 
-def enter(pid: int) -> None:
-    """Move this process, which has one thread, into the keeper's world; the PID namespace is for our children only.
+def enter(keeper: int) -> None:
+    """Move this process, which has one thread, into the world of the keeper, of whom that is a pidfd.
 
-    The working folder stays, where it is to be seen in there. Raises OSError; then this process may be half inside.
+    The PID namespace is for our children only. The working folder stays, where it is to be seen in there. Raises
+    OSError, with this process where it was: it enters all of them or none (setns(2) with a pidfd, Linux 5.8).
     """
-    with contextlib.ExitStack() as stack:
-        fds = []
-        for kind, flag in KINDS:
-            fd = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
-            stack.callback(os.close, fd)
-            fds.append((fd, flag))
-        try:
-            folder = os.getcwd()
-        except FileNotFoundError:
-            folder = "/"
-        for fd, flag in fds:
-            setns(fd, flag)
-        with contextlib.suppress(OSError):
-            os.chdir(folder)
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:
+        folder = "/"
+    setns(keeper, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID)
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
 
 
 def leave(*, user: bool) -> None:

@@ -64,6 +64,7 @@ class Again:
         self._kernel = kernel
         self._picture = picture
         self._numbers = numbers
+        self._likely: str | None = None  # where links led last: those of all guests lead to the host as a rule
         self._names: dict[str, dict[int, str]] = {}
         self._vlans: dict[str, dict[int, list[VlanInfo]]] = {}
         self.changed: dict[Key, Thing | None] = {}
@@ -179,7 +180,8 @@ class Again:
         """Which namespace of the picture `netns` knows by that number; None where it is none of them."""
         if (netns, number) not in self._numbers:
             sock = self._kernel.socket(netns)
-            for other in dict.fromkeys((*([guess] if guess in self._picture.scope else []), *self._picture.scope)):
+            likely = [each for each in (guess, self._likely) if each in self._picture.scope]
+            for other in dict.fromkeys((*likely, *self._picture.scope)):
                 try:
                     found = namespace_id(sock, self._kernel.fd(other)) if other != netns else None
                 except FileNotFoundError:
@@ -187,6 +189,7 @@ class Again:
                 if found is not None:
                     self._numbers[netns, found] = other
                 if found == number:
+                    self._likely = other
                     break
             else:
                 return None

@@ -48,7 +48,7 @@ def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
     only lists (rules, neighbours) all of a namespace, whichever of it is asked for.
     """
     asked: dict[type[Thing], list[Key]] = {}
-    listed: set[tuple[type[Thing], str]] = set()
+    listed: dict[type[Thing], set[str]] = {}
     for key in keys:
         kind = kinds()[key.kind]
         if key.netns and key.netns not in picture.scope and not kind.OUTLASTS and not _has_ended(picture, key):
@@ -56,16 +56,16 @@ def look_up(kernel: Kernel, picture: Picture, keys: Iterable[Key]) -> None:
         if kind.NAMED:
             asked.setdefault(kind, []).append(key)
         elif kind.DUMPED:
-            listed.add((kind, key.netns))
+            listed.setdefault(kind, set()).add(key.netns)
     for kind, these in asked.items():
         picture.add(*kind.read_all(kernel, these))
     if listed:
-        links: dict[str, dict[int, Thing]] = {netns: {} for _, netns in listed}
+        links: dict[str, dict[int, Thing]] = {netns: {} for netns in set().union(*listed.values())}
         for link in picture.of(Link):
             if link.netns in links:
                 links[link.netns][link.index] = link
-        for kind, netns in listed:
-            picture.add(*kind.dump(kernel, netns, links[netns]))
+        for kind, spaces in listed.items():
+            picture.add(*kind.dump_all(kernel, {netns: links[netns] for netns in spaces}))
 
 
 def look_up_patiently(kernel: Kernel, picture: Picture, keys: Iterable[Key], known: Picture) -> dict[Key, Unavailable]:

@@ -106,7 +106,7 @@ class Sources:
             folder, _, name = path.rpartition("/")
             if not path:
                 stale.everything = True
-            elif folder == namespaces.FOLDER and (name in seen.scope or self._is_ours(name)):
+            elif folder == namespaces.FOLDER and name and (name in seen.scope or self._is_ours(name)):
                 self._monitor.forget(name)
                 self.learn([name])  # where it has come, or come again
                 stale.namespaces.add(name)
