@@ -25,6 +25,7 @@ from guestwire.linux.stock import Stock
 
 __all__ = ["Kernel"]
 
+LEAST = 8  # namespaces that are kept open however few descriptors there may be: one request names two or three
 T = TypeVar("T")
 
 
@@ -57,7 +58,7 @@ class Kernel:
         self._prepared = False
         self._held: set[int] | None = None
         self._running: dict[str, list[int]] | None = None
-        self._room = _raise_descriptor_limit() // 2 - 64
+        self._room = max(_raise_descriptor_limit() // 2 - 64, LEAST)
 
     def __enter__(self) -> Kernel:
         return self
@@ -83,8 +84,10 @@ class Kernel:
         """A descriptor of the namespace, kept open; raises FileNotFoundError where there is none of that name."""
         found = self._fds.get(netns)
         if found is None:
-            found = self._fds[netns] = namespaces.open_namespace(netns)
             self._make_room()
+            found = self._fds[netns] = namespaces.open_namespace(netns)
+        elif self._is_full:
+            self._fds[netns] = self._fds.pop(netns)  # in the order in which they were asked for
         return found
 
     def lead(self, netns: str, file: str) -> None:
@@ -106,6 +109,8 @@ class Kernel:
     def socket(self, netns: str) -> Socket:
         """An rtnetlink socket of the namespace, kept open."""
         found = self._sockets.get(netns)
+        if found is not None and self._is_full:
+            self.fd(netns)
         if found is None:
             setns(self.fd(netns), CLONE_NEWNET)
             try:
@@ -153,6 +158,7 @@ class Kernel:
         if not self._prepared:
             namespaces.prepare()
             self._prepared = True
+        self._make_room()
         found = self._stock.take() if self._stock else None
         if found is not None:
             self._name(name, *found)
@@ -163,7 +169,6 @@ class Kernel:
                 self._sockets[name] = Socket()
             finally:
                 setns(self._home, CLONE_NEWNET)
-        self._make_room()
 
     def _name(self, name: str, fd: int, sock: Socket) -> None:
         try:
@@ -184,12 +189,14 @@ class Kernel:
         """The processes in the namespace that have a path in their command lines; /proc is looked through once."""
         if self._running is None:
             self._running = running()
-        found = []
-        for pid in self._running.get(path, ()):
-            with contextlib.suppress(OSError):  # it has ended since, or is none of ours to look at
-                if os.stat(f"/proc/{pid}/ns/net").st_ino == namespaces.identity(self.fd(netns)):
-                    found.append(pid)
-        return found
+        return [pid for pid in self._running.get(path, ()) if self.is_in(pid, netns)]
+
+    def is_in(self, pid: int, netns: str) -> bool:
+        """Whether a process is in the namespace; no, where it has ended, isn't ours to look at, or there is none."""
+        try:
+            return os.stat(f"/proc/{pid}/ns/net").st_ino == namespaces.identity(self.fd(netns))
+        except OSError:
+            return False
 
     def delete_namespace(self, name: str) -> None:
         """Take the name from a namespace and let go of it; the kernel ends it in its own time."""
@@ -203,12 +210,17 @@ class Kernel:
         if netns in self._fds:
             os.close(self._fds.pop(netns))
 
+    @property
+    def _is_full(self) -> bool:
+        """Whether no more namespaces may be kept open. One costs two descriptors, and the limit may be low."""
+        return len(self._fds) >= self._room
+
     def _make_room(self) -> None:
-        # A namespace costs two descriptors. Where the limit is low the oldest are let go, and opened again when asked
-        # for.
-        if len(self._fds) > self._room:
-            self.flush()
-            self._drop(next(name for name in self._fds if name and name not in self._led))
+        """Let go of the namespace that wasn't asked for the longest; it is opened again when it is."""
+        if self._is_full:
+            self.flush()  # what is queued names some by number
+            free = (name for name in self._fds if name not in {"", self._where, *self._led})
+            self._drop(next(free, ""))
 
     # Links by name
 
@@ -250,6 +262,7 @@ class Kernel:
         if netns != self._where or self._doomed or self._calls:
             self.flush()
             self._where = netns
+            self.socket(netns)  # now, since room may have to be made for it
         self._queue.append(request)
         self._tokens.append(self.token)
         self._forgiven.append(forgiven)
