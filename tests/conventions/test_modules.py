@@ -148,3 +148,11 @@ def test_nothing_sleeps(path: Path) -> None:
 
 def _names(node: ast.ImportFrom) -> set[str]:
     return {alias.name for alias in node.names}
+
+
+def test_no_function_of_the_api_is_called_as_a_module_of_it() -> None:
+    """Importing the module would take the function's place in the package, from its second use on."""
+    from guestwire import api
+
+    names = {module.name.rpartition(".")[2] for module in modules() if module.name.startswith("guestwire.api.")}
+    assert not names & set(api.__all__)

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guestwire.api.cables import add_cable, cables, remove_cable
+    from guestwire.api.cabling import add_cable, cables, remove_cable
     from guestwire.api.change import plan, up
     from guestwire.api.exporting import export
     from guestwire.api.foreseen import ahead
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from guestwire.api.machine import attach, find_machine, log
     from guestwire.api.measure import check
     from guestwire.api.outcome import Outcome
-    from guestwire.api.rehearse import Rehearsal, rehearse
+    from guestwire.api.rehearsing import Rehearsal, rehearse
     from guestwire.api.removal import down
     from guestwire.api.running import Wish, run
     from guestwire.api.service import Service, install_service, remove_service
@@ -73,7 +73,7 @@ __all__ = [
 
 _HOMES = {
     "foreseen": ("ahead",),
-    "cables": ("add_cable", "cables", "remove_cable"),
+    "cabling": ("add_cable", "cables", "remove_cable"),
     "change": ("plan", "up"),
     "exporting": ("export",),
     "guest": ("execute", "find_guest", "find_nic", "pcap"),
@@ -81,7 +81,7 @@ _HOMES = {
     "machine": ("attach", "find_machine", "log"),
     "measure": ("check",),
     "outcome": ("Outcome",),
-    "rehearse": ("Rehearsal", "rehearse"),
+    "rehearsing": ("Rehearsal", "rehearse"),
     "removal": ("down",),
     "running": ("Wish", "run"),
     "settling": ("confirm", "rollback"),
