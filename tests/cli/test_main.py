@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import json
 import os
 import signal
@@ -97,6 +99,8 @@ def test_an_error_is_a_document_with_json(verb: Callable[[Run], None], capsys: p
         (KeyboardInterrupt(), 130, "interrupted"),
         (ZeroDivisionError("division\nby zero"), 70, "ZeroDivisionError: division by zero (guestwire/cli/main.py:"),
         (BrokenPipeError(32, "Broken pipe"), 70, "BrokenPipeError"),
+        (MemoryError(), 69, "enough memory"),
+        (OSError(errno.EMFILE, "Too many open files", "/x"), 69, "ulimit -n"),
     ],
 )
 def test_foreign_exceptions_are_put_into_words(
@@ -113,6 +117,16 @@ def test_foreign_exceptions_are_put_into_words(
     assert said in err
     assert err.count("\n") == 1
     assert "Traceback" not in err
+
+
+def test_no_word_acts_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a word of the command nor what a file is called."""
+    assert command.main(["up", "f", "\x1b[31m\u202e\n"]) == 64
+    assert command.main(["plan", "\x1b]0;title\x07.yaml"]) == 65
+    said = capsys.readouterr().err
+    assert said.count("\n") == 2
+    assert all(line.isprintable() for line in said.splitlines())
+    assert "\\x1b[31m\\u202e\\n" in said
 
 
 @pytest.mark.parametrize("how", ["--verbose", "GUESTWIRE_TRACEBACK"])
@@ -191,12 +205,13 @@ def test_a_reader_who_goes_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_full_disk_is_said() -> None:
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 71), (["up", "--jsno", "--json"], 64)])
+def test_a_full_disk_is_said(words: list[str], code: int) -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "guestwire", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-m", "guestwire", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
-    assert done.returncode == 71
+    assert done.returncode == code
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -225,7 +240,7 @@ def test_closed_streams_are_no_defect() -> None:
 
 
 def test_a_question_without_a_terminal_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", None)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(UsageError, match="--yes"):
         terminal.ask(Namespace(yes=False), "Remove it?")
     terminal.ask(Namespace(yes=True), "Remove it?")

@@ -89,6 +89,29 @@ def test_a_file_that_may_not_be_read(sandbox: Sandbox) -> None:
     )
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed(closed: str, sandbox: Sandbox) -> None:
+    """As some that start a command leave it; what is opened then mustn't be taken for it."""
+    sandbox.sh(f"PYTHONPATH={SOURCE} {sys.executable} -m guestwire draw {closed}")
+
+
+def test_few_open_files(sandbox: Sandbox) -> None:
+    """Fewer than the namespaces take: those that aren't needed just now are closed, and none that a request names."""
+    sandbox.write(LAN.replace("{nics", "{count: 30, nics"))
+    few = ("sh", "-c", f'ulimit -n 64; exec {sys.executable} -m guestwire "$@"', "")
+    before = sandbox.snapshot()
+    for words in (["up"], ["exec", "web-7", "--", "true"], ["down"]):
+        sandbox.run(*few, *words)
+    assert sandbox.snapshot() == before
+
+
+def test_no_room_for_the_lock(sandbox: Sandbox) -> None:
+    sandbox.write(LAN)
+    sandbox.sh("mount -t tmpfs -o nr_inodes=2 none /run")
+    for verb in ("up", "down"):
+        refused(sandbox, verb, code=71, says="the lock can't be written: No space left", hint="Make room")
+
+
 @contextmanager
 def another(sandbox: Sandbox, lock: str) -> Iterator[int]:
     """Another guestwire at work on the host that this lock stands for."""

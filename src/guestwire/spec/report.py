@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from guestwire.errors import FileError, Problem
 from guestwire.nearest import nearest
+from guestwire.printable import printable
 
 __all__ = ["Mark", "Places", "Report", "Where", "meant", "quote", "subject"]
 
@@ -99,7 +100,7 @@ def quote(text: object, limit: int = 60) -> str:
     """The text between double quotes, cut where it is long, with nothing in it that a terminal would act on."""
     full = str(text)
     cut = full if len(full) <= limit else full[: limit - 1] + "…"
-    return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut) + '"'
+    return f'"{printable(cut)}"'
 
 
 def meant(word: str, known: Collection[str], what: str = "There is") -> str | None:

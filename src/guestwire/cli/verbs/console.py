@@ -37,7 +37,7 @@ def run(args: Namespace) -> int:
     if args.json:
         raise UsageError("console is what a guest says, and has no JSON.", hint="Leave --json out.")
     machine = api.find_machine(args.guest)
-    leaving = "Ctrl-] leaves it" if sys.stdin and sys.stdin.isatty() else "Ctrl-C ends this"
+    leaving = "Ctrl-] leaves it" if sys.stdin.isatty() else "Ctrl-C ends this"
     ended = api.attach(machine, lambda: say(args, f"{machine.name}'s console. {leaving}."))
     if ended is Ended.STOPPED:
         raise Interrupted("interrupted.")
