@@ -195,6 +195,15 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded & {"pydantic", "yaml", "guestwire.api", "guestwire.spec", "asyncio", "json"}
 
 
+def test_until_a_command_has_begun_a_ctrl_c_just_ends_it() -> None:
+    code = (
+        "import signal as s; s.signal(s.SIGINT, s.default_int_handler); import guestwire.__main__;"
+        "assert s.getsignal(s.SIGINT) is s.SIG_DFL; s.raise_signal(s.SIGINT)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
 def test_a_reader_who_goes_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
