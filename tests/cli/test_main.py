@@ -54,6 +54,12 @@ def raising(error: BaseException) -> Run:
     return run
 
 
+def caused(error: Exception, cause: BaseException) -> Exception:
+    """The error, as raised from another."""
+    error.__cause__ = cause
+    return error
+
+
 PROBLEM = Problem("uplink eth9 doesn't exist", hint="Did you mean eth0?", file="lab.yaml", line=3, column=7)
 
 
@@ -97,6 +103,7 @@ def test_an_error_is_a_document_with_json(verb: Callable[[Run], None], capsys: p
         (PermissionError(1, "Operation not permitted"), 77, "not permitted"),
         (PermissionError(13, "Permission denied", "/dev/tap7"), 77, "/dev/tap7"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (caused(RuntimeError("Error calling __set_name__"), KeyboardInterrupt()), 130, "interrupted"),
         (ZeroDivisionError("division\nby zero"), 70, "ZeroDivisionError: division by zero (guestwire/cli/main.py:"),
         (BrokenPipeError(32, "Broken pipe"), 70, "BrokenPipeError"),
         (MemoryError(), 69, "enough memory"),

@@ -112,6 +112,20 @@ def test_no_room_for_the_lock(sandbox: Sandbox) -> None:
         refused(sandbox, verb, code=71, says="the lock can't be written: No space left", hint="Make room")
 
 
+def test_odd_things_in_run(sandbox: Sandbox) -> None:
+    """A name that `ip netns add` left when it was killed is no namespace, nor is what else lies there."""
+    sandbox.write(LAN)
+    sandbox.sh("mkdir -p /run/netns/folder; touch /run/netns/t-web; mkfifo /run/netns/t-pipe")
+    (error,) = errors_of(sandbox, "up", code=71)
+    assert error["message"] == "create namespace t-web: File exists."
+    assert "ip netns delete t-web" in error["hint"]
+    for verb in ("draw", "status", "list"):
+        sandbox.guestwire(verb)
+    sandbox.sh("rm -r /run/netns/*; touch /run/guestwire")
+    assert sandbox.json("list") == {"projects": []}
+    refused(sandbox, "up", code=71, says="the lock can't be written", hint="have it writable")
+
+
 @contextmanager
 def another(sandbox: Sandbox, lock: str) -> Iterator[int]:
     """Another guestwire at work on the host that this lock stands for."""

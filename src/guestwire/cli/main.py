@@ -110,6 +110,8 @@ def _document(problem: Problem, code: int) -> dict[str, object]:
 
 def _translated(error: Exception, words: Sequence[str]) -> GuestwireError:
     """What a person is told of an exception that isn't one of ours."""
+    if isinstance(error.__cause__, KeyboardInterrupt):  # in a class that was in the making (type.__new__, Python 3.11)
+        return Interrupted("interrupted.")
     if isinstance(error, GuestwireError):
         if _wants_traceback(words) and error.code == GuestwireError.code:
             _traceback(error)
