@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from guestwire.printable import printable
+
 __all__ = [
     "Busy",
     "FileError",
@@ -46,7 +48,7 @@ class Problem:
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         text = f"{place}: {self.message}" if place else self.message
-        return f"{text} {self.hint}" if self.hint else text
+        return printable(f"{text} {self.hint}" if self.hint else text)
 
 
 class GuestwireError(Exception):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from guestwire.printable import printable
+
 __all__ = ["NAME", "name_fault", "quote"]
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
@@ -24,4 +26,4 @@ def quote(text: object, limit: int = 60) -> str:
     """The text between double quotes, cut where it is long, with nothing in it that a terminal would act on."""
     full = str(text)
     cut = full if len(full) <= limit else full[: limit - 1] + "…"
-    return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut) + '"'
+    return f'"{printable(cut)}"'

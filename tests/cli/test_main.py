@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import json
 import os
 import resource
@@ -52,6 +54,12 @@ def raising(error: BaseException) -> Run:
     return run
 
 
+def caused(error: Exception, cause: BaseException) -> Exception:
+    """The error, as raised from another."""
+    error.__cause__ = cause
+    return error
+
+
 PROBLEM = Problem("uplink eth9 doesn't exist", hint="Did you mean eth0?", file="lab.yaml", line=3, column=7)
 
 
@@ -95,8 +103,11 @@ def test_an_error_is_a_document_with_json(verb: Callable[[Run], None], capsys: p
         (PermissionError(1, "Operation not permitted"), 77, "not permitted"),
         (PermissionError(13, "Permission denied", "/dev/tap7"), 77, "/dev/tap7"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (caused(RuntimeError("Error calling __set_name__"), KeyboardInterrupt()), 130, "interrupted"),
         (ZeroDivisionError("division\nby zero"), 70, "ZeroDivisionError: division by zero (guestwire/cli/main.py:"),
         (BrokenPipeError(32, "Broken pipe"), 70, "BrokenPipeError"),
+        (MemoryError(), 69, "enough memory"),
+        (OSError(errno.EMFILE, "Too many open files", "/x"), 69, "ulimit -n"),
     ],
 )
 def test_foreign_exceptions_are_put_into_words(
@@ -113,6 +124,16 @@ def test_foreign_exceptions_are_put_into_words(
     assert said in err
     assert err.count("\n") == 1
     assert "Traceback" not in err
+
+
+def test_no_word_acts_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a word of the command nor what a file is called."""
+    assert command.main(["up", "f", "\x1b[31m\u202e\n"]) == 64
+    assert command.main(["plan", "\x1b]0;title\x07.yaml"]) == 65
+    said = capsys.readouterr().err
+    assert said.count("\n") == 2
+    assert all(line.isprintable() for line in said.splitlines())
+    assert "\\x1b[31m\\u202e\\n" in said
 
 
 @pytest.mark.parametrize("how", ["--verbose", "GUESTWIRE_TRACEBACK"])
@@ -182,6 +203,15 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded & {"pydantic", "yaml", "guestwire.api", "guestwire.spec", "asyncio", "json"}
 
 
+def test_until_a_command_has_begun_a_ctrl_c_just_ends_it() -> None:
+    code = (
+        "import signal as s; s.signal(s.SIGINT, s.default_int_handler); import guestwire.__main__;"
+        "assert s.getsignal(s.SIGINT) is s.SIG_DFL; s.raise_signal(s.SIGINT)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
 def test_a_reader_who_goes_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -192,12 +222,13 @@ def test_a_reader_who_goes_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_full_disk_is_said() -> None:
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 71), (["up", "--jsno", "--json"], 64)])
+def test_a_full_disk_is_said(words: list[str], code: int) -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "guestwire", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-m", "guestwire", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
-    assert done.returncode == 71
+    assert done.returncode == code
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -226,7 +257,7 @@ def test_closed_streams_are_no_defect() -> None:
 
 
 def test_a_question_without_a_terminal_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", None)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(UsageError, match="--yes"):
         terminal.ask(Namespace(yes=False), "Remove it?")
     terminal.ask(Namespace(yes=True), "Remove it?")

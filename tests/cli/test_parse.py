@@ -99,6 +99,9 @@ def test_a_file_may_begin_with_a_dash() -> None:
         (["draw", "--format", "png"], "png"),
         (["--json"], "no verb"),
         (["up", "--netns"], "expected one argument"),
+        (["up", ""], "FILE is empty"),
+        (["down", "--netns="], "--netns is empty"),
+        (["run", "--network", "", "--", "true"], "--network is empty"),
     ],
 )
 def test_misspelt_words_are_named(words: list[str], said: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.conventions.source import Module, modules
 
 FLOORS = [
-    {"errors", "naming", "nearest", "places", "signals"},
+    {"errors", "naming", "nearest", "places", "printable", "signals"},
     {"linux", "daemons"},
     {"frames", "picture"},
     {"kinds"},
@@ -22,7 +22,8 @@ FLOORS = [
     {"__main__"},
 ]
 FLOOR = {package: number for number, packages in enumerate(FLOORS) for package in packages}
-SIDEWAYS = {("apply", "plan"), ("daemons", "linux")}  # on one floor: what is applied is a plan, a socket the kernel's
+# On one floor: what is applied is a plan, a socket the kernel's, an error's text printable.
+SIDEWAYS = {("apply", "plan"), ("daemons", "linux"), ("errors", "printable")}
 
 
 def part(name: str) -> str:

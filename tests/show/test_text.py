@@ -11,6 +11,7 @@ from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
 from guestwire.picture import Picture
 from guestwire.show.text import text
+from guestwire.show.words import table
 from tests.show.pictures import crowd, first_way, host, lab, ring, row
 
 FIRST_WAY = """\
@@ -133,6 +134,7 @@ def test_a_name_cannot_write_on_the_terminal() -> None:
     drawing = text(picture)
     assert "a\\x1b[2Jb" in drawing
     assert "x\\u202ey" in drawing
+    assert table([["a\x1b[2Jb", "c\nd"]]) == "a\\x1b[2Jb  c\\nd\n"
 
 
 def test_wide_names_keep_the_lines_straight() -> None:

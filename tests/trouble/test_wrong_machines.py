@@ -97,6 +97,43 @@ def test_a_file_that_may_not_be_read(sandbox: Sandbox) -> None:
     )
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed(closed: str, sandbox: Sandbox) -> None:
+    """As some that start a command leave it; what is opened then mustn't be taken for it."""
+    sandbox.sh(f"PYTHONPATH={SOURCE} {sys.executable} -m guestwire draw {closed}")
+
+
+def test_few_open_files(sandbox: Sandbox) -> None:
+    """Fewer than the namespaces take: those that aren't needed just now are closed, and none that a request names."""
+    sandbox.write(LAN.replace("{nics", "{count: 30, nics"))
+    few = ("sh", "-c", f'ulimit -n 64; exec {sys.executable} -m guestwire "$@"', "")
+    before = sandbox.snapshot()
+    for words in (["up"], ["exec", "web-7", "--", "true"], ["down"]):
+        sandbox.run(*few, *words)
+    assert sandbox.snapshot() == before
+
+
+def test_no_room_for_the_lock(sandbox: Sandbox) -> None:
+    sandbox.write(LAN)
+    sandbox.sh("mount -t tmpfs -o nr_inodes=2 none /run")
+    for verb in ("up", "down"):
+        refused(sandbox, verb, code=71, says="the lock can't be written: No space left", hint="Make room")
+
+
+def test_odd_things_in_run(sandbox: Sandbox) -> None:
+    """A name that `ip netns add` left when it was killed is no namespace, nor is what else lies there."""
+    sandbox.write(LAN)
+    sandbox.sh("mkdir -p /run/netns/folder; touch /run/netns/t-web; mkfifo /run/netns/t-pipe")
+    (error,) = errors_of(sandbox, "up", code=71)
+    assert error["message"] == "create namespace t-web: File exists."
+    assert "ip netns delete t-web" in error["hint"]
+    for verb in ("draw", "status", "list"):
+        sandbox.guestwire(verb)
+    sandbox.sh("rm -r /run/netns/*; touch /run/guestwire")
+    assert sandbox.json("list") == {"projects": []}
+    refused(sandbox, "up", code=71, says="the lock can't be written", hint="have it writable")
+
+
 @contextmanager
 def another(sandbox: Sandbox, lock: str) -> Iterator[int]:
     """Another guestwire at work on the host that this lock stands for."""

@@ -179,6 +179,21 @@ def test_a_killed_client_is_drift_and_leaves_nothing(sandbox: Sandbox) -> None:
     assert sandbox.snapshot() == before
 
 
+def test_daemons_whose_namespace_somebody_has_deleted(sandbox: Sandbox) -> None:
+    """They keep it, with the NICs and their MACs: they are ended before those come anew, and with all else."""
+    before = sandbox.snapshot()
+    sandbox.write(
+        "name: p\nnetworks: {lan: {type: macvtap, uplink: eth0}}\nguests: {a: {nics: [{network: lan, address: dhcp}]}}"
+    )
+    sandbox.guestwire("up", "--lab")
+    sandbox.sh("ip netns delete p-a; ip netns delete p-gateway")
+    sandbox.guestwire("up")
+    assert sandbox.json("status")["drift"] == []
+    sandbox.sh("ip netns delete p-a; ip netns delete p-gateway")
+    sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
 def test_a_client_goes_with_its_nic_to_another_network(sandbox: Sandbox) -> None:
     sandbox.write(LAB)
     sandbox.guestwire("up", "--lab")

@@ -10,7 +10,7 @@ import select
 import time
 from collections.abc import Iterator
 
-from guestwire.errors import Busy
+from guestwire.errors import Busy, Refused
 from guestwire.places import RUN
 from guestwire.signals import noted
 
@@ -19,11 +19,12 @@ __all__ = ["locked", "tidy"]
 PATIENCE = 5.0  # seconds that one who has the lock briefly is waited for
 AGAIN = 0.005  # seconds after which it is tried again
 BRIEFLY = "briefly"
+ROOM = "Nothing was done. Make room there, or have it writable."
 
 
 @contextlib.contextmanager
 def locked(host: str, *, brief: bool = False) -> Iterator[None]:
-    """Hold the lock of a host for a block; raises Busy at once where another process has it.
+    """Hold the lock of a host for a block; raises Busy at once where another process has it, Refused where none can be.
 
     One that has it for a `brief` time, as a watch for a repair, is waited for.
 
@@ -33,7 +34,14 @@ def locked(host: str, *, brief: bool = False) -> Iterator[None]:
     fd = -1
     try:
         with noted() as stop:
-            fd = _taken(path, brief)
+            try:
+                fd = _taken(path, brief)
+            except PermissionError:
+                raise
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    os.rmdir(RUN)
+                raise Refused(f"the lock can't be written: {error.strerror} ({path}).", hint=ROOM) from error
         if stop.asked:
             raise KeyboardInterrupt
         yield

@@ -176,7 +176,7 @@ class Store:
         try:
             with open(self._state) as file:
                 return State.from_json(json.load(file))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             message = f"{self._state} can't be read ({error}): another version of guestwire wrote it, or somebody else."
@@ -271,7 +271,7 @@ class Store:
         try:
             with open(self._journal) as file:
                 return self._parsed(file.read())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             message = (
@@ -342,7 +342,7 @@ def projects() -> list[str]:
     """The projects that have a folder, sorted: those that are up, and those with an unsettled journal."""
     try:
         return sorted(name for name in os.listdir(RUN) if os.path.isdir(f"{RUN}/{name}"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

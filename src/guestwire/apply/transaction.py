@@ -32,7 +32,7 @@ from guestwire.signals import Stop, noted, too_late
 __all__ = ["Confirm", "apply", "attempt", "settle"]
 
 PATIENCE = 3  # seconds that a lease gets to come again
-NOTHING = "Without one nothing could be undone, so nothing was done."
+NOTHING = "Without one nothing could be undone, so nothing was done. Make room there."
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,7 @@ def apply(
         try:
             if confirm is not None:
                 confirm.begin()
-            wait_for_macs(kernel, plan)
-            end = _do_what_can_be_undone(kernel, acts, fault, stop)
+            end = _do_what_can_be_undone(kernel, plan, acts, fault, stop)
             _judge(kernel, accept, stop)
             if confirm is not None or end is not None:
                 fault.strike(kernel, write=True)
@@ -95,10 +94,16 @@ def apply(
         too_late()
 
 
-def _do_what_can_be_undone(kernel: Kernel, acts: Iterator[Act], fault: Fault, stop: Stop) -> Act | None:
+def _do_what_can_be_undone(kernel: Kernel, plan: Plan, acts: Iterator[Act], fault: Fault, stop: Stop) -> Act | None:
     """Do the acts before the first that can't be undone, which is returned; raises what the kernel refused."""
     end = None
+    has_room = False
     for act in acts:
+        if not (has_room or act.makes_room):
+            _check(kernel)
+            kernel.token = None
+            wait_for_macs(kernel, plan)
+            has_room = True
         if stop.asked:
             raise Interrupted("interrupted; all was undone.")
         if act.final:

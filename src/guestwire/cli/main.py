@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import select
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 
 from guestwire import __version__
-from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, UsageError
+from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Unavailable, UsageError
 from guestwire.signals import SIGNALS, interrupt, is_late, too_late
 
 __all__ = ["main"]
+
+SHORT = {
+    errno.ENOMEM: ("there isn't enough memory", "Free some, or raise the limit (`ulimit -v`)."),
+    errno.EMFILE: ("a process may not have so many open files", "Raise the limit, as by `ulimit -n 4096`."),
+    errno.ENFILE: ("this machine has no room for more open files", "Raise the limit, as by `sysctl fs.file-max`."),
+}
+"""What a machine runs short of wherever we are just then, by the error's number; and what helps."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run a command; the exit code. Whatever happens, no traceback reaches a person who didn't ask for it."""
     words = sys.argv[1:] if words is None else words
+    _have_streams()
     with _short_lived(), _signals_interrupt():
         try:
             return _run(words)
@@ -31,6 +40,13 @@ def main(words: Sequence[str] | None = None) -> int:
             return 0 if _reader_has_gone() else _report(_defect(error, words), words)
         except Exception as error:
             return _report(_translated(error, words), words)
+
+
+def _have_streams() -> None:
+    """Have a standard stream that was closed lead nowhere: what we open later would be taken for it by what we run."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _run(words: Sequence[str]) -> int:
@@ -63,9 +79,11 @@ def _report(error: GuestwireError, words: Sequence[str]) -> int:
         import json
 
         documents = [_document(problem, error.code) for problem in problems]
-        with suppress(GuestwireError):  # it can't be written; the code still says it
-            document = {"error": documents[0], "errors": documents, **error.details}
+        document = {"error": documents[0], "errors": documents, **error.details}
+        try:
             put(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        except GuestwireError as unwritten:
+            tell(f"guestwire: {unwritten}\n")
     else:
         tell("".join(f"guestwire: {problem}\n" for problem in _spaced(problems)))
     return error.code
@@ -92,6 +110,8 @@ def _document(problem: Problem, code: int) -> dict[str, object]:
 
 def _translated(error: Exception, words: Sequence[str]) -> GuestwireError:
     """What a person is told of an exception that isn't one of ours."""
+    if isinstance(error.__cause__, KeyboardInterrupt):  # in a class that was in the making (type.__new__, Python 3.11)
+        return Interrupted("interrupted.")
     if isinstance(error, GuestwireError):
         if _wants_traceback(words) and error.code == GuestwireError.code:
             _traceback(error)
@@ -99,6 +119,9 @@ def _translated(error: Exception, words: Sequence[str]) -> GuestwireError:
     if isinstance(error, PermissionError):
         what = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror or error)
         return NotPermitted(f"not permitted ({what}).", hint="Try it as root, or in a lab: `--lab`.")
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in SHORT):
+        short, hint = SHORT[error.errno if isinstance(error, OSError) and error.errno else errno.ENOMEM]
+        return Unavailable(f"{short}.", hint=hint)
     return _defect(error, words)
 
 

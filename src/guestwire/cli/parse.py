@@ -52,6 +52,7 @@ def parse(words: Sequence[str]) -> tuple[VerbModule, argparse.Namespace]:
     args, unknown = parser.parse_known_args(rest)
     if unknown:
         _refuse_unknown(unknown, parser, verb)
+    _refuse_empty(args, verb)
     if verb.command is not None:
         if not tail:
             raise UsageError(f"{verb.name} wants `--` and then a command.", hint=f"Usage: {verb.synopsis}")
@@ -221,6 +222,13 @@ def _refuse_unknown(words: Sequence[str], parser: argparse.ArgumentParser, verb:
             problems.append(Problem(f"there is no option `{name}` {_of(verb)}.", hint))
     if problems:
         raise UsageError(*problems)
+
+
+def _refuse_empty(args: argparse.Namespace, verb: Verb) -> None:
+    """Raise for an empty word, as of a variable that isn't set: it would mean the same as none."""
+    for argument in (*GLOBALS, *verb.arguments):
+        if getattr(args, argument.dest) in ("", [""]):
+            raise UsageError(f"{argument.name} is empty.", hint="Give it a value, or leave it out.")
 
 
 def _of(verb: Verb | None) -> str:

@@ -53,7 +53,7 @@ def ask(args: Namespace, question: str) -> None:
     """Go on if `--yes` or the person at the terminal says so. Raises UsageError otherwise; nothing was done then."""
     if args.yes:
         return
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"{question} There is no terminal to ask on.", hint="`--yes` answers it.")
     tell(f"{question} [y/N] ")
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
@@ -62,7 +62,7 @@ def ask(args: Namespace, question: str) -> None:
 
 def shows_progress(args: Namespace) -> bool:
     """Whether progress is shown: on a terminal only, and not with `--quiet` or `--json`."""
-    return bool(sys.stderr and sys.stderr.isatty()) and not (args.quiet or args.json)
+    return sys.stderr.isatty() and not (args.quiet or args.json)
 
 
 def probed(args: Namespace) -> Callable[[int, int], None] | None:
@@ -84,9 +84,7 @@ def settle_output() -> None:
     put("")
 
 
-def _write(stream: TextIO | None, text: str) -> None:
-    if stream is None:  # closed by who started us
-        return
+def _write(stream: TextIO, text: str) -> None:
     encoding = stream.encoding or "utf-8"
     try:
         text.encode(encoding)
@@ -102,4 +100,5 @@ def _write(stream: TextIO | None, text: str) -> None:
         os.dup2(devnull, stream.fileno())
         os.close(devnull)
         if error.errno != errno.EPIPE and stream is sys.stdout:
-            raise Refused(f"standard output can't be written: {error.strerror}.") from error
+            message = f"standard output can't be written: {error.strerror}."
+            raise Refused(message, hint="What the command did stays done.") from error

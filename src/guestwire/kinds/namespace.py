@@ -46,6 +46,11 @@ class Namespace(Thing):
         for error in kernel.socket(self.name).transact([set_link(LO, mark, up=True)]):
             raise error
 
+    def why_refused(self, number: int) -> str | None:
+        if number == errno.EEXIST:
+            return f"What lies under that name is no namespace: `ip netns delete {self.name}` takes it away."
+        return None
+
     def change(self, kernel: Kernel, seen: Value) -> None:
         """A namespace has no settings."""
 

@@ -29,11 +29,15 @@ START = 10  # seconds that a daemon gets to be ready
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Process(Thing):
-    """A daemon; `name` is the path of its pid file, which stands in its `command` too."""
+    """A daemon; `name` is the path of its pid file, which stands in its `command` too.
+
+    The command of one that is in another namespace, since somebody has deleted its own, is empty: none that is wanted.
+    """
 
     KIND: ClassVar[str] = "process"
     RANK: ClassVar[int] = 60
     NAMED: ClassVar[bool] = True
+    OUTLASTS: ClassVar[bool] = True
 
     command: tuple[str, ...] | None = fixed()
     pid: int = fact(0)
@@ -42,6 +46,8 @@ class Process(Thing):
     def read(cls, kernel: Kernel, key: Key) -> Process | None:
         owner = os.path.basename(os.path.dirname(key.name))  # the project whose folder the pid file is in
         pid, command = next(living(kernel, key.netns, key.name), (0, ()))
+        if pid and not kernel.is_in(pid, key.netns):
+            command = ()
         return cls(netns=key.netns, name=key.name, owner=owner, command=command, pid=pid) if pid else None
 
     def trial_name(self) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from fcntl import F_DUPFD_CLOEXEC, fcntl
 
-from guestwire.linux.inside import HIGH
+from guestwire.linux.inside import out_of_the_way
 
 __all__ = ["FIRST", "become_user", "hand_over"]
 
@@ -19,7 +18,7 @@ FIRST = 3  # SD_LISTEN_FDS_START
 
 def hand_over(fds: Sequence[int], names: Sequence[str]) -> None:
     """Have the calling process hold the descriptors, called so, as 3, 4 …, left open in the program that it becomes."""
-    away = [fcntl(fd, F_DUPFD_CLOEXEC, HIGH) for fd in fds]
+    away = [out_of_the_way(fd) for fd in fds]
     for number, fd in enumerate(away, FIRST):
         os.dup2(fd, number, inheritable=True)
     os.environ["LISTEN_FDS"] = str(len(away))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import struct
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +32,7 @@ from guestwire.linux.libc import (
 )
 from guestwire.linux.openfiles import restore_limit
 
-__all__ = ["HIGH", "NOT_EXECUTABLE", "NOT_FOUND", "STDERR", "STDOUT", "go_in", "run", "run_prepared"]
+__all__ = ["NOT_EXECUTABLE", "NOT_FOUND", "STDERR", "STDOUT", "go_in", "out_of_the_way", "run", "run_prepared"]
 
 STDOUT, STDERR = 1, 2
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells have it (POSIX, 2.8.2)
@@ -83,7 +84,7 @@ def run_prepared(
             os.close(go)
             if not os.read(going, 1):
                 os._exit(NOT_EXECUTABLE)  # who was to let it go has been killed
-            _become(command, prepare, before, fcntl(theirs, F_DUPFD_CLOEXEC, HIGH))
+            _become(command, prepare, before, theirs)
         os.close(theirs)
         theirs = -1
         try:
@@ -105,9 +106,16 @@ def run_prepared(
     return code
 
 
+def out_of_the_way(fd: int) -> int:
+    """A copy of a descriptor that ends as a program begins, beyond those that it gets by number; raises OSError."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return fcntl(fd, F_DUPFD_CLOEXEC, min(HIGH, most // 2))
+
+
 def _become(command: Sequence[str], prepare: Callable[[], None], mask: Iterable[int], report: int) -> NoReturn:
     code = NOT_EXECUTABLE
     try:
+        report = out_of_the_way(report)
         try:
             prepare()
         except OSError as error:

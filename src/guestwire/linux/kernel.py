@@ -29,8 +29,7 @@ from guestwire.linux.stock import Stock
 
 __all__ = ["Kernel"]
 
-LEAST = 8  # namespaces that are kept open, however low the limit of open files is
-
+LEAST = 8  # namespaces that are kept open, however low the limit of open files is: one request names two or three
 T = TypeVar("T")
 Place = tuple[str, str]
 """A link's namespace, and its name there."""
@@ -93,8 +92,10 @@ class Kernel:
         """A descriptor of the namespace, kept open; raises FileNotFoundError where there is none of that name."""
         found = self._fds.get(netns)
         if found is None:
-            found = self._fds[netns] = namespaces.open_namespace(netns)
             self._make_room()
+            found = self._fds[netns] = namespaces.open_namespace(netns)
+        elif self._is_full:
+            self._fds[netns] = self._fds.pop(netns)  # in the order in which they were asked for
         return found
 
     def lead(self, netns: str, file: str) -> None:
@@ -116,6 +117,8 @@ class Kernel:
     def socket(self, netns: str) -> Socket:
         """An rtnetlink socket of the namespace, kept open."""
         found = self._sockets.get(netns)
+        if found is not None and self._is_full:
+            self.fd(netns)
         if found is None:
             setns(self.fd(netns), CLONE_NEWNET)
             try:
@@ -163,6 +166,7 @@ class Kernel:
         if not self._prepared:
             namespaces.prepare()
             self._prepared = True
+        self._make_room()
         found = self._stock.take() if self._stock else None
         if found is not None:
             self._name(name, *found)
@@ -173,7 +177,6 @@ class Kernel:
                 self._sockets[name] = Socket()
             finally:
                 setns(self._home, CLONE_NEWNET)
-        self._make_room()
 
     def _name(self, name: str, fd: int, sock: Socket) -> None:
         try:
@@ -194,12 +197,14 @@ class Kernel:
         """The processes in the namespace that have a path in their command lines; /proc is looked through once."""
         if self._running is None:
             self._running = running()
-        found = []
-        for pid in self._running.get(path, ()):
-            with contextlib.suppress(OSError):  # it has ended since, or is none of ours to look at
-                if os.stat(f"/proc/{pid}/ns/net").st_ino == namespaces.identity(self.fd(netns)):
-                    found.append(pid)
-        return found
+        return [pid for pid in self._running.get(path, ()) if self.is_in(pid, netns)]
+
+    def is_in(self, pid: int, netns: str) -> bool:
+        """Whether a process is in the namespace; no, where it has ended, isn't ours to look at, or there is none."""
+        try:
+            return os.stat(f"/proc/{pid}/ns/net").st_ino == namespaces.identity(self.fd(netns))
+        except OSError:
+            return False
 
     def delete_namespace(self, name: str) -> None:
         """Take the name from a namespace and let go of it; the kernel ends it in its own time.
@@ -217,12 +222,17 @@ class Kernel:
         if netns in self._fds:
             os.close(self._fds.pop(netns))
 
+    @property
+    def _is_full(self) -> bool:
+        """Whether no more namespaces may be kept open. One costs two descriptors, and the limit may be low."""
+        return len(self._fds) >= self._room
+
     def _make_room(self) -> None:
-        # A namespace costs two descriptors. Where the limit is low the oldest are let go, and opened again when asked
-        # for.
-        if len(self._fds) > self._room:
-            self.flush()
-            self._drop(next(name for name in self._fds if name and name not in self._led))
+        """Let go of the namespace that wasn't asked for the longest; it is opened again when it is."""
+        if self._is_full:
+            self.flush()  # what is queued names some by number
+            free = (name for name in self._fds if name not in {"", self._where, *self._led})
+            self._drop(next(free, ""))
 
     # Links by name
 
@@ -259,14 +269,19 @@ class Kernel:
 
     # Requests
 
+    def _turn(self, netns: str, other: bool) -> None:
+        """Be through with what is queued where that is of another namespace, or `other` than what comes."""
+        if other or netns != self._where:
+            self.flush()
+            self._where = netns
+            self.socket(netns)  # now, since room may have to be made for it
+
     def send(self, netns: str, request: Request, forgiven: int = 0) -> None:
         """Queue a request for the namespace; `forgiven` is an error number by which it counts as done.
 
         That is for what comes and goes by itself: it may be there already, or be gone, by the time.
         """
-        if netns != self._where or self._making or self._doomed or self._calls:
-            self.flush()
-            self._where = netns
+        self._turn(netns, bool(self._making or self._doomed or self._calls))
         self._queue.append((request, self.token, forgiven, None))
 
     def make(self, netns: str, request: Request, *places: Place) -> None:
@@ -274,9 +289,7 @@ class Kernel:
 
         Those queued in a row are made before what `adjust` queues for them.
         """
-        if netns != self._where or self._doomed or self._calls or (self._queue and not self._making):
-            self.flush()
-            self._where = netns
+        self._turn(netns, bool(self._doomed or self._calls or (self._queue and not self._making)))
         self._making.append((request, self.token, places))
         self._made.update(dict.fromkeys(places, True))
 
@@ -288,9 +301,7 @@ class Kernel:
         index = self._indexes.get(place, 0)
         if not index and place not in self._made:
             index = self.index(netns, name)
-        if netns != self._where or self._doomed or self._calls or (self._making and place not in self._made):
-            self.flush()
-            self._where = netns
+        self._turn(netns, bool(self._doomed or self._calls or (self._making and place not in self._made)))
         if index or self._made[place]:
             called = () if index else (text(IFLA_IFNAME, name),)
             request = set_link(index, *called, *parts, up=up, all_multicast=all_multicast)
@@ -302,9 +313,7 @@ class Kernel:
         It is entered once for those queued in a row. An OSError that one raises goes to `failures`, and the others are
         made all the same.
         """
-        if netns != self._where or self._making or self._queue or self._doomed or len(self._calls) == BATCH:
-            self.flush()
-            self._where = netns
+        self._turn(netns, bool(self._making or self._queue or self._doomed) or len(self._calls) == BATCH)
         self._calls.append((function, self.token, (netns, makes)))
         self._made[netns, makes] = True
 
@@ -319,9 +328,7 @@ class Kernel:
             if error.errno != errno.ENODEV:
                 raise
             return
-        if netns != self._where or self._making or self._queue or self._calls:
-            self.flush()
-            self._where = netns
+        self._turn(netns, bool(self._making or self._queue or self._calls))
         self._doomed.append((index, self.token))
         self._indexes.pop((netns, name), None)
 

@@ -85,7 +85,7 @@ def current() -> int:
 
 
 def open_namespace(name: str) -> int:
-    """A descriptor of namespace `name`; raises FileNotFoundError, or OSError (EINVAL) where no namespace is mounted.
+    """A descriptor of namespace `name`; raises FileNotFoundError, also where no namespace is mounted.
 
     A signpost whose process has ended leads nowhere, though the number of that process may be another's by now.
     """
@@ -105,11 +105,11 @@ def open_namespace(name: str) -> int:
 
 def open_file(file: str, flags: int = 0) -> int:
     """A descriptor of the namespace that a file holds; raises as `open_namespace` does."""
-    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | flags)
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)  # which a FIFO would wait at
     # A leftover file without its mount is an ordinary file on /run's device.
     if os.fstat(fd).st_dev != _device():
         os.close(fd)
-        raise OSError(errno.EINVAL, "this file holds no network namespace", file)
+        raise FileNotFoundError(errno.ENOENT, "this file holds no network namespace", file)
     return fd
 
 

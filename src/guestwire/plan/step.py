@@ -32,6 +32,11 @@ class Act:
     part: Literal["", "finish", "announce"] = ""
 
     @property
+    def makes_room(self) -> bool:
+        """Whether it is among the first, which take away what is in the way of others."""
+        return self.order[0] == REPLACE
+
+    @property
     def final(self) -> bool:
         """Whether what it does can't be undone, nor what comes after it."""
         return self.order[0] == END

@@ -22,9 +22,10 @@ from guestwire.kinds.tap import Tap
 from guestwire.kinds.veth import Veth
 from guestwire.kinds.vmnic import VmNic
 from guestwire.picture import Picture
+from guestwire.printable import printable
 from guestwire.show.wiring import UNREAD, Edge, Place, Wiring, natural
 
-__all__ = ["NOBODYS", "Chains", "Node", "Role", "chains", "printable"]
+__all__ = ["NOBODYS", "Chains", "Node", "Role", "chains"]
 
 FOLD = 12  # so many alike, named alike but for a number, are drawn one by one
 FOLD_ANY = 48  # and so many whose names may tell more
@@ -32,11 +33,6 @@ DEEPEST = 24  # links in a row; what follows is drawn as a chain of its own
 SMALL = 6  # links of a branch that is drawn before those which lead far
 NOBODYS = "no project"  # what bears the mark without one, as `tap add` makes
 UNIVERSE = 0  # RT_SCOPE_UNIVERSE: an address that is valid everywhere
-
-
-def printable(text: str) -> str:
-    """Text that is safe in a terminal and in XML: what can't be seen, or turns the writing round, as its number."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text)
 
 
 class Role(Enum):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from guestwire.places import is_lab_namespace
 from guestwire.plan import Plan, Step
+from guestwire.printable import printable
 from guestwire.show.domains import domain_rows, explained, network_rows
 
 if TYPE_CHECKING:
@@ -295,6 +296,7 @@ def cabled(documents: Sequence[Mapping[str, Any]]) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows in columns as wide as their widest cell."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "".join(f"{line}\n" for line in lines)

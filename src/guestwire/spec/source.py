@@ -99,9 +99,9 @@ def read(path: str | Path) -> bytes:
         raise NotPermitted(Problem(f"{quote(name)} may not be read by this user.", hint)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise FileError(Problem(f"{quote(name)} can't be read: {reason}.")) from None
+        raise FileError(Problem(f"{quote(name)} can't be read: {reason}.", "Name a YAML file.")) from None
     if len(data) > MAX_BYTES:
-        raise FileError(Problem(f"the file is larger than {MAX_BYTES >> 20} MiB.", file=name))
+        raise FileError(Problem(f"the file is larger than {MAX_BYTES >> 20} MiB.", "Name a YAML file.", file=name))
     return data
 
 

@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
     from guestwire.linux.console import Ended
 
     machine = api.find_machine(args.guest)
-    leaving = "Ctrl-] leaves it" if sys.stdin and sys.stdin.isatty() else "Ctrl-C ends this"
+    leaving = "Ctrl-] leaves it" if sys.stdin.isatty() else "Ctrl-C ends this"
     told = f"{machine.name}'s console. {leaving}."
     ended = api.attach(machine, lambda: say(args, told), silent=args.json)
     if ended is Ended.STOPPED:
