@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Callable
 
@@ -164,12 +163,13 @@ def test_help_version_and_nothing() -> None:
 
 
 def test_help_is_quick() -> None:
-    """The figure is 0.2 s for the whole process; the best of five, as other tests run beside this one."""
+    """The figure is 0.2 s for the whole process: of processor time, as other tests run beside this one."""
     took = []
     for _ in range(5):
-        begun = time.perf_counter()
+        begun = os.times()
         python("--help")
-        took.append(time.perf_counter() - begun)
+        ended = os.times()
+        took.append(ended.children_user + ended.children_system - begun.children_user - begun.children_system)
     assert min(took) < 0.2
 
 
