@@ -68,9 +68,9 @@ def test_billion_laughs() -> None:
     rows = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
     rows += [f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
     rows[4] = rows[4].replace("*d, " * 7, "*d, " * 7 + "«")
-    started = time.monotonic()
+    started = time.process_time()
     wrong("\n".join(rows), "more than 100,000 values", '"count"')
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_yaml_guesses_no_types() -> None:
@@ -120,9 +120,9 @@ def test_many_errors_are_counted() -> None:
     ids=["keys", "guest keys", "networks", "twice", "sentences", "words", "braces"],
 )
 def test_a_hundred_thousand_lines_of_rubbish(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     found = problems(text)
-    assert time.monotonic() - started < 20  # 3 s where nothing else runs
+    assert time.process_time() - started < 20  # it takes 3
     assert len(found) <= 101
 
 
@@ -132,9 +132,9 @@ def test_a_hundred_thousand_lines_that_are_right() -> None:
     )
     rows = [guest.format(i, i % 100, i >> 16, i >> 8 & 255, i & 255) for i in range(20_000)]
     nets = "".join(f"  n{i}: {{type: bridge}}\n" for i in range(100))
-    started = time.monotonic()
+    started = time.process_time()
     file = good(f"networks:\n{nets}guests:\n{''.join(rows)}")
-    assert time.monotonic() - started < 20  # 1.2 s where nothing else runs
+    assert time.process_time() - started < 20  # it takes 1.2
     assert len(file.guests) == 20_000
 
 

@@ -43,16 +43,19 @@ with Kernel() as kernel:
         with kernel.inside(name):
             ears.append(Socket(groups=GROUPS))
             ears[-1]._socket.setblocking(False)
-    while quick := select.select(ears, [], [], QUIET)[0]:  # the kernel tells of some things late
-        for ear in quick:
-            ear.events()
-    made = api.up()
-    heard = []
-    for ear in ears:
-        try:
-            heard += [(kind, body.hex()) for kind, body in ear.events() if OWN not in body]
-        except BlockingIOError:
-            pass
+    for _ in range(3):  # what up writes it writes each time, what the kernel is late with comes once
+        while quick := select.select(ears, [], [], QUIET)[0]:
+            for ear in quick:
+                ear.events()
+        made = api.up()
+        heard = []
+        for ear in ears:
+            try:
+                heard += [(kind, body.hex()) for kind, body in ear.events() if OWN not in body]
+            except BlockingIOError:
+                pass
+        if not heard:
+            break
 print(json.dumps({"changes": len(made.plan.steps), "heard": heard, "ears": len(ears)}))
 """
 
