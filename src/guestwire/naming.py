@@ -1,12 +1,12 @@
-"""What a guest, network or project may be called, and how a word that somebody wrote stands in a message."""
+"""What a guest, network or project may be called."""
 
 from __future__ import annotations
 
 import re
 
-from guestwire.printable import printable
+from guestwire.printable import quote
 
-__all__ = ["NAME", "name_fault", "quote"]
+__all__ = ["NAME", "name_fault"]
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
 LONGEST = 63
@@ -20,10 +20,3 @@ def name_fault(name: str, what: str) -> tuple[str, str] | None:
         return f"the name has {len(name)} characters; {LONGEST} is the most.", "Shorten it."
     hint = "Use letters, digits and -, with a letter or digit first."
     return f"{quote(name)} is no name for a {what}.", hint
-
-
-def quote(text: object, limit: int = 60) -> str:
-    """The text between double quotes, cut where it is long, with nothing in it that a terminal would act on."""
-    full = str(text)
-    cut = full if len(full) <= limit else full[: limit - 1] + "…"
-    return f'"{printable(cut)}"'

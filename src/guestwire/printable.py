@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+__all__ = ["printable", "quote"]
 
 
 def printable(text: str) -> str:
@@ -10,3 +10,10 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def quote(text: object, limit: int = 60) -> str:
+    """The text between double quotes, cut where it is long, with nothing in it that a terminal would act on."""
+    full = str(text)
+    cut = full if len(full) <= limit else full[: limit - 1] + "…"
+    return f'"{printable(cut)}"'

@@ -23,7 +23,7 @@ FLOORS = [
 ]
 FLOOR = {package: number for number, packages in enumerate(FLOORS) for package in packages}
 # On one floor: what is applied is a plan, a socket the kernel's, an error's text printable.
-SIDEWAYS = {("apply", "plan"), ("daemons", "linux"), ("errors", "printable")}
+SIDEWAYS = {("apply", "plan"), ("daemons", "linux"), ("errors", "printable"), ("naming", "printable")}
 
 
 def part(name: str) -> str:

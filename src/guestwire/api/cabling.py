@@ -10,7 +10,7 @@ from guestwire.kinds.cable import Cable
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.rtnetlink import read_link
 from guestwire.linux.userns import capable
-from guestwire.naming import quote
+from guestwire.printable import quote
 
 __all__ = ["add_cable", "cables", "remove_cable"]
 

@@ -19,8 +19,8 @@ from guestwire.kinds.bridge import Bridge
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.route import Route
 from guestwire.linux.kernel import Kernel
-from guestwire.naming import quote
 from guestwire.picture import Key, Picture
+from guestwire.printable import quote
 from guestwire.reach import Door, Expected, Progress, Report, Seat, Station
 from guestwire.spec.file import File, Instance
 from guestwire.spec.models import Nic

@@ -34,11 +34,12 @@ from guestwire.linux.handing import become_user, hand_over
 from guestwire.linux.inside import STDERR, STDOUT, go_in, run_prepared
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.processes import started
-from guestwire.naming import name_fault, quote
+from guestwire.naming import name_fault
 from guestwire.nearest import nearest
 from guestwire.picture import Desired
 from guestwire.places import PLACES
 from guestwire.plan import Plan, make_plan
+from guestwire.printable import quote
 from guestwire.watch.web import Web, part
 
 __all__ = ["Ran", "Wish", "run"]

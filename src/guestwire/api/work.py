@@ -15,9 +15,9 @@ from guestwire.kinds import kinds
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
-from guestwire.naming import quote
 from guestwire.picture import Key, Picture
 from guestwire.places import DEFAULT_FILE
+from guestwire.printable import quote
 
 __all__ = [
     "at_work",

@@ -27,8 +27,8 @@ from guestwire.compile.leading import leading
 from guestwire.compile.parts import BuiltGuest, BuiltNetwork
 from guestwire.compile.site import Seat, Site
 from guestwire.errors import Problem
-from guestwire.naming import quote
 from guestwire.picture import Key, Picture
+from guestwire.printable import quote
 from guestwire.spec.file import File
 from guestwire.spec.models import Forward
 from guestwire.spec.report import Where, meant

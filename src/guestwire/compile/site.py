@@ -20,8 +20,8 @@ from guestwire.kinds.tap import NOBODY
 from guestwire.linux.census import Listener
 from guestwire.linux.nftables import Chain
 from guestwire.linux.ties import Tie
-from guestwire.naming import quote
 from guestwire.picture import Desired, Key, Picture
+from guestwire.printable import quote
 from guestwire.spec import File
 from guestwire.spec.models import Nic
 from guestwire.spec.report import Where

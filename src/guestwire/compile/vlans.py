@@ -14,7 +14,7 @@ from guestwire.compile.gateway import Gateway
 from guestwire.compile.site import Seat, Site
 from guestwire.errors import Problem
 from guestwire.kinds.vlans import Vlans, runs
-from guestwire.naming import quote
+from guestwire.printable import quote
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
 from guestwire.spec.scalars import Flag, VlanId, VlanIds

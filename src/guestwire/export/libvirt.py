@@ -17,7 +17,7 @@ from guestwire.export import Document, Exported
 from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import Bridge
-from guestwire.naming import quote
+from guestwire.printable import quote
 
 __all__ = ["again", "export", "remark"]
 

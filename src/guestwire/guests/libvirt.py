@@ -19,8 +19,8 @@ from guestwire.kinds.domain import Domain, called
 from guestwire.kinds.domainnic import DomainNic
 from guestwire.kinds.mark import derived_mac
 from guestwire.kinds.tap import NOBODY
-from guestwire.naming import quote
 from guestwire.picture import Key, Picture
+from guestwire.printable import quote
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
 from guestwire.spec.scalars import Text

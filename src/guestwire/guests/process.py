@@ -18,7 +18,7 @@ from guestwire.errors import Problem
 from guestwire.kinds import Link
 from guestwire.kinds.tap import NOBODY
 from guestwire.linux.accounts import group_number, user_number
-from guestwire.naming import quote
+from guestwire.printable import quote
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
 from guestwire.spec.scalars import Account, Queues

@@ -24,9 +24,9 @@ from guestwire.kinds.vm import Disk, Vm
 from guestwire.kinds.vmnic import VmNic
 from guestwire.linux.accounts import is_mapped, primary_group, user_number
 from guestwire.linux.machine import free_memory, memory
-from guestwire.naming import quote
 from guestwire.picture import Key, Picture
 from guestwire.places import RUN
+from guestwire.printable import quote
 from guestwire.spec.file import File
 from guestwire.spec.models import Nic
 from guestwire.spec.report import Where

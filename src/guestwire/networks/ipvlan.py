@@ -12,7 +12,7 @@ from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import find, raise_up, see_carrier
 from guestwire.errors import Problem
 from guestwire.kinds.ipvlan import Ipvlan as IpvlanLink
-from guestwire.naming import quote
+from guestwire.printable import quote
 from guestwire.spec.file import File
 from guestwire.spec.scalars import LinkName
 

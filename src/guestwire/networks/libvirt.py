@@ -25,8 +25,8 @@ from guestwire.kinds import Link
 from guestwire.kinds.domain import called
 from guestwire.kinds.libvirtnetwork import LibvirtNetwork
 from guestwire.kinds.link import USUAL_MTU
-from guestwire.naming import quote
 from guestwire.picture import Key
+from guestwire.printable import quote
 from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
 from guestwire.spec.models import Part

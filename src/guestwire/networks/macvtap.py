@@ -16,7 +16,7 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.dhcp import DhcpClient
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.route import Route
-from guestwire.naming import quote
+from guestwire.printable import quote
 from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
 from guestwire.spec.scalars import Flag, LinkName, Macs

@@ -25,7 +25,7 @@ from guestwire.kinds.link import USUAL_MTU
 from guestwire.kinds.proxy import Proxy
 from guestwire.kinds.route import RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, Route
 from guestwire.kinds.sysctl import Sysctl
-from guestwire.naming import quote
+from guestwire.printable import quote
 from guestwire.spec.addresses import first_usable
 from guestwire.spec.file import File
 from guestwire.spec.scalars import Flag

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from guestwire.naming import quote
+from guestwire.printable import quote
 from guestwire.spec.scalars import DECIMAL, JSON_TEXT, fail, json_type, once, one_or_many, text_of
 
 __all__ = [

@@ -10,8 +10,8 @@ from functools import partial
 from itertools import islice
 
 from guestwire.kinds.link import LEAST_MTU_IPV6
-from guestwire.naming import quote
 from guestwire.places import PLACES
+from guestwire.printable import quote
 from guestwire.spec.addresses import Address, Host, Subnet, bare, unusable
 from guestwire.spec.expect import Expectation
 from guestwire.spec.file import File, numbered

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from guestwire.naming import quote
 from guestwire.nearest import nearest
+from guestwire.printable import quote
 from guestwire.spec.models import Part
 from guestwire.spec.scalars import fail
 

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from guestwire.errors import FileError, Problem, UsageError
-from guestwire.naming import name_fault, quote
+from guestwire.naming import name_fault
+from guestwire.printable import quote
 from guestwire.spec.check import check
 from guestwire.spec.expect import Expectation
 from guestwire.spec.file import File

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, Protocol
 
 from guestwire.errors import FileError, Problem
-from guestwire.naming import quote
 from guestwire.nearest import nearest
+from guestwire.printable import quote
 
 __all__ = ["Mark", "Places", "Report", "Where", "meant", "subject"]
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from guestwire.naming import NAME, quote
+from guestwire.naming import NAME
+from guestwire.printable import quote
 
 __all__ = [
     "DECIMAL",

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from guestwire.errors import FileError, NotPermitted, Problem
-from guestwire.naming import quote
+from guestwire.printable import quote
 from guestwire.spec.report import Mark, Report, Where
 
 __all__ = ["Map", "Seq", "Source", "Tree", "parse", "read"]

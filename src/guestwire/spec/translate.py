@@ -9,8 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from guestwire.naming import quote
 from guestwire.nearest import nearest
+from guestwire.printable import quote
 from guestwire.spec.models import Part
 from guestwire.spec.registry import Registry, keys
 from guestwire.spec.report import Hint, Report, Where, meant
