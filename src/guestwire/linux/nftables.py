@@ -60,9 +60,17 @@ def apply_script(script: str) -> None:
 
 
 def list_table(name: str) -> str | None:
-    """The listing of table "FAMILY NAME", or None where there is none. Raises OSError where that can't be said."""
-    if name not in tables():
-        return None
+    """The listing of table "FAMILY NAME", or None where there is none.
+
+    So, too, for who may not look, and so can't change it either. Raises OSError where it can't be said.
+    """
+    try:
+        if name not in tables():
+            return None
+    except OSError as error:
+        if error.errno == errno.EPERM:
+            return None
+        raise
     try:
         return run_program(["nft", "list", "table", *name.split()], SECONDS)
     except OSError:
