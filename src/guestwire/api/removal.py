@@ -80,7 +80,11 @@ def _which(path: str | None, project: str | None, netns: str | None) -> tuple[st
     it up. Only where neither is known the file is read.
     """
     if project is None and capable():
-        place = str(Path(path or DEFAULT_FILE).absolute())
+        try:
+            place = str(Path(path or DEFAULT_FILE).absolute())
+        except FileNotFoundError:
+            hint = "Name the project: `guestwire down --project NAME`; `guestwire list` has them."
+            raise FileError("the folder that this runs in has been deleted.", hint=hint) from None
         states = [state for name in projects() if (state := Store(name).standing()) is not None]
         found = [state for state in states if state.file == place and netns in (None, state.host)]
         if len(found) == 1:
