@@ -103,6 +103,11 @@ def test_a_stream_that_is_closed(closed: str, sandbox: Sandbox) -> None:
     sandbox.sh(f"PYTHONPATH={SOURCE} {sys.executable} -m guestwire draw {closed}")
 
 
+def test_a_folder_that_was_deleted(sandbox: Sandbox) -> None:
+    inside = ("sh", "-c", 'mkdir /run/gone; cd /run/gone; rmdir /run/gone; exec "$@"', "")
+    refused(sandbox, "down", code=65, says="has been deleted", hint="--project NAME", inside=inside)
+
+
 def test_few_open_files(sandbox: Sandbox) -> None:
     """Fewer than the namespaces take: those that aren't needed just now are closed, and none that a request names."""
     sandbox.write(LAN.replace("{nics", "{count: 30, nics"))

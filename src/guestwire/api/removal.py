@@ -12,7 +12,7 @@ from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_u
 from guestwire.api.outcome import Outcome
 from guestwire.api.work import at_work, get_in, related, see_on, see_there
 from guestwire.apply import State, Store, apply, projects
-from guestwire.errors import Problem
+from guestwire.errors import FileError, Problem
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
@@ -81,7 +81,11 @@ def _others_of(path: str | None) -> Iterator[Problem]:
 
 
 def _built_from(path: str | None) -> list[State]:
-    place = str(Path(path or DEFAULT_FILE).absolute())
+    try:
+        place = str(Path(path or DEFAULT_FILE).absolute())
+    except FileNotFoundError:
+        hint = "Name the project: `guestwire down --project NAME`; `guestwire list` has them."
+        raise FileError("the folder that this runs in has been deleted.", hint=hint) from None
     states = (Store(name).standing() for name in projects())
     return [state for state in states if state is not None and state.file == place]
 
