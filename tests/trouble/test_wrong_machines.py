@@ -128,7 +128,7 @@ def test_no_room_for_the_lock(sandbox: Sandbox) -> None:
 def test_odd_things_in_run(sandbox: Sandbox) -> None:
     """A name that `ip netns add` left when it was killed is no namespace, nor is what else lies there."""
     sandbox.write(LAN)
-    sandbox.sh("mkdir -p /run/netns/folder; touch /run/netns/t-web; mkfifo /run/netns/t-pipe")
+    sandbox.sh("cd /run; mkdir -p netns/folder; touch netns/t-web; mkfifo netns/t-pipe; ln -s t-loop netns/t-loop")
     (error,) = errors_of(sandbox, "up", code=71)
     assert error["message"] == "create namespace t-web: File exists."
     assert "ip netns delete t-web" in error["hint"]

@@ -34,7 +34,7 @@ from guestwire.spec.models import Forward
 from guestwire.spec.report import Where, meant
 from guestwire.spec.scalars import Flag, listed
 
-__all__ = ["Gateway", "guard", "host_forwards"]
+__all__ = ["Gateway", "guard"]
 
 FAMILIES = {4: ("ip", "ipv4"), 6: ("ip6", "ipv6")}
 
@@ -54,7 +54,6 @@ class Gateway(BuiltNetwork):
 
     @property
     def passes_on(self) -> bool:
-        """Whether the host forwards packets for its guests."""
         return self.nat
 
     @property
@@ -192,11 +191,6 @@ def guard(site: Site, inside: str, *, out: bool = True) -> None:
         f"{beyond} reject with icmpx admin-prohibited",
         *([] if out else [f"iifname {inside} oifname != {inside} reject with icmpx admin-prohibited"]),
     )
-
-
-def host_forwards(file: File) -> bool:
-    """Whether a network of the file makes the host forward."""
-    return any(isinstance(network, Gateway) and network.passes_on for network in file.networks.values())
 
 
 def _forwards(file: File) -> Iterator[Forward]:

@@ -48,6 +48,11 @@ class BuiltNetwork(Network):
         """Add what the network needs on the host; wrong for this host: `site.refuse`."""
 
     @property
+    def passes_on(self) -> bool:
+        """Whether the host forwards packets for its guests."""
+        return False
+
+    @property
     def is_on_lan(self) -> bool:
         """Whether it and its uplink's LAN are one network, on which all know each other by the same addresses."""
         return self.uplink is not None

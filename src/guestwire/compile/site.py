@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 from guestwire.compile.firewall import Flow, Stop, stops, taken
 from guestwire.compile.lan import Lan
+from guestwire.compile.parts import BuiltNetwork
 from guestwire.compile.rules import Rules
 from guestwire.compile.whereabouts import Absent, Found
 from guestwire.errors import Problem
@@ -216,6 +217,11 @@ class Site:
     def children(self, uplink: str) -> list[Child]:
         """The macvlans, macvtaps and ipvlans on a link of the host that aren't this project's, as far as seen."""
         return self._children.get((self.host, uplink), [])
+
+    @cached_property
+    def forwards(self) -> bool:
+        """Whether a network of the file makes the host forward."""
+        return any(isinstance(each, BuiltNetwork) and each.passes_on for each in self.file.networks.values())
 
     @cached_property
     def _links(self) -> dict[str, Link]:

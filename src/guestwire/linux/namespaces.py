@@ -96,7 +96,12 @@ def open_namespace(name: str) -> int:
         if error.errno != errno.ELOOP:
             raise
     signpost = signposts.read(file)
-    fd = open_file(signpost.target if signpost else file)
+    try:
+        fd = open_file(signpost.target if signpost else file)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise FileNotFoundError(errno.ENOENT, "these symbolic links lead nowhere", file) from None
     if signpost is not None and not signpost.leads_there:
         os.close(fd)
         raise FileNotFoundError(errno.ENOENT, "the process that it leads to has ended", file)

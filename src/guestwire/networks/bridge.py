@@ -12,7 +12,7 @@ from guestwire.compile import Seat, Segmented, Site, Source
 from guestwire.compile.carried import has_link_local, to_look_up
 from guestwire.compile.dhcp import check_dhcp, lease_file, reserved, serve, why_unserved
 from guestwire.compile.firewall import Flow
-from guestwire.compile.gateway import guard, host_forwards
+from guestwire.compile.gateway import guard
 from guestwire.compile.plug import plug_in
 from guestwire.compile.subnets import check_subnets
 from guestwire.compile.tolibvirt import NAT_IPV6, libvirt_ips, libvirt_link
@@ -167,7 +167,7 @@ class Bridge(Segmented):
         name = self.link(site)
         if self.passes_on:
             self.pass_on(site, seats, [name])
-        elif self.subnet and host_forwards(site.file):
+        elif self.subnet and site.forwards:
             guard(site, f'"{name}"', out=False)
         if self.dhcp:
             serve(site, self, seats)
