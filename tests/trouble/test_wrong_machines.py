@@ -125,6 +125,13 @@ def test_no_room_for_the_lock(sandbox: Sandbox) -> None:
         refused(sandbox, verb, code=71, says="the lock can't be written: No space left", hint="Make room")
 
 
+def test_a_kernel_that_keeps_no_mark_of_an_address(sandbox: Sandbox) -> None:
+    """As before Linux 5.18: an attribute that it doesn't know is passed over."""
+    sandbox.write(LAN)
+    older = "import guestwire.kinds.address\nguestwire.kinds.address.IFA_PROTO = 250"
+    refused(sandbox, "up", code=69, says="keeps no mark of whose an address is", hint="Linux 5.18", prelude=older)
+
+
 def test_odd_things_in_run(sandbox: Sandbox) -> None:
     """A name that `ip netns add` left when it was killed is no namespace, nor is what else lies there."""
     sandbox.write(LAN)

@@ -24,10 +24,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+from guestwire.errors import Problem
 from guestwire.kinds.mark import PROTOCOL
 from guestwire.kinds.thing import Thing, ip, unknown_attributes
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request, attribute, text, u8, u32
+from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request, Socket, attribute, text, u8, u32
 from guestwire.linux.routes import dump_local
 from guestwire.linux.rtnetlink import (
     IFA_ADDRESS,
@@ -39,9 +40,11 @@ from guestwire.linux.rtnetlink import (
     IFA_LABEL,
     IFA_LOCAL,
     IFA_PROTO,
+    LO,
     RTM_DELADDR,
     RTM_NEWADDR,
     AddressMessage,
+    dump_addresses,
 )
 from guestwire.picture import Value, fact, fixed, passing, setting
 
@@ -58,6 +61,7 @@ FLAGS = {
 """Those that can be given, by the words of `ip address`."""
 KEPT_FLAGS = sum(FLAGS.values())
 IFA_RT_PRIORITY = 9
+TRIED = "127.0.0.2"  # on a lo that nobody sees
 KERNEL_RA, KERNEL_LINK_LOCAL = 2, 3  # IFAPROT_KERNEL_RA, IFAPROT_KERNEL_LL, include/uapi/linux/if_addr.h
 FOREVER = 0xFFFFFFFF
 TAKEN = 1  # seconds that the kernel gets to take packets for an address on another link
@@ -169,6 +173,16 @@ class AnyAddress(Thing):
         if self.label and not self.label.startswith(self.link):
             return f"its label {self.label} doesn't begin with the link's name, as only its maker could have it"
         return None
+
+    def lacks(self, sock: Socket) -> Problem | None:
+        """Whether an address can bear our mark: older kernels pass over what they don't know of a request."""
+        local = attribute(IFA_LOCAL, socket.inet_pton(socket.AF_INET, TRIED))
+        body = _IFADDR.pack(socket.AF_INET, 32, 0, 0, LO) + local + u8(IFA_PROTO, PROTOCOL)
+        sock.transact([Request(RTM_NEWADDR, NLM_F_CREATE, body)])
+        if any(each.protocol == PROTOCOL for each in dump_addresses(sock, lo=True)):
+            return None
+        message = "this kernel keeps no mark of whose an address is (IFA_PROTO), so ours couldn't be told from others'."
+        return Problem(message, "Use Linux 5.18 or later.")
 
     def create(self, kernel: Kernel) -> None:
         if not self._was_in_use:
