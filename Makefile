@@ -17,8 +17,8 @@ demo: ## build three ways to network a guest in a lab, check and draw them, take
 test: ## run all tests but the slow ones (ARGS="-k word" for some); as root it installs what is missing
 	@tools/packages.sh test
 	@tools/venv.sh dev
-	@# Three at once for each processor: most of the time a test waits for answers, or for the kernel to end namespaces.
-	$(PYTHON) -m pytest -n $$(($$(nproc) * 3)) $(ARGS)
+	@# Two at once for each processor: half of the time a test waits for answers, or for the kernel to end namespaces.
+	$(PYTHON) -m pytest -n $$(($$(nproc) * 2)) $(ARGS)
 
 test-slow: ## run the slow tests: machines on every network and in every mode; on Debian's kernel ipvlan, vhost, Open vSwitch, faults
 	@tools/packages.sh test

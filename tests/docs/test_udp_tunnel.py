@@ -53,9 +53,9 @@ def test_two_namespaces_talk_through_it(sandbox: Sandbox, kind: str, outer: str)
         tunnelled(sandbox, 1, "t0", *option, "--here", ends[0], "--there", ends[1]),
         tunnelled(sandbox, 2, "t0", *option, "--here", ends[1], "--there", ends[0]),
     ):
-        ping = ("ip", "netns", "exec", "n1", "ping", "-c", "3", "-i", "0.01", "-W", "5", "10.8.0.2")
-        assert " 0% packet loss" in sandbox.run(*ping).stdout
-        assert " 0% packet loss" in sandbox.run(*ping, "-M", "do", "-s", "1372").stdout
+        ping = ("ip", "netns", "exec", "n1", "ping", "-c", "3", "-i", "0.01", "-w", "20", "10.8.0.2")
+        sandbox.run(*ping)  # three answers
+        sandbox.run(*ping, "-M", "do", "-s", "1372")
         neighbours = sandbox.sh("ip -n n1 neigh show dev t0")
         assert ("10.8.0.2 lladdr" in neighbours) == (kind == "tap")  # Ethernet asks for MACs, IP needs none
 
