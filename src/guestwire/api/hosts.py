@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 from guestwire.api.domains import libvirts, with_domains
@@ -65,28 +66,32 @@ def host(netns: str | None = None) -> dict[str, Any]:
         seen = with_domains(kernel, observe(kernel, netns or "", namespaces.names()), netns or "")
     where = netns or ""
     links = seen.of(Link, where)
-    networks = [
-        {
-            "name": link.name,
-            "type": link.KIND,
-            "link": link.name,
-            "ports": sorted(port.name for port in links if port.master == link.name),
-            "addresses": [a.interface for a in seen.of(Address, where) if a.link == link.name],
-        }
-        for link in links
-        if isinstance(link, Bridge)
-    ]
-    parents: dict[str, list[Child]] = {}
+    addresses: dict[str, list[str]] = {}
+    for address in seen.of(Address, where):
+        addresses.setdefault(address.link, []).append(address.interface)
+    ports: dict[str, list[str]] = {}
+    for link in links:
+        if link.master:
+            ports.setdefault(link.master, []).append(link.name)
+    children: dict[str, list[Child]] = {}
     for child in seen.of(Child):
         if child.parent and child.parent[0] == where:
-            parents.setdefault(child.parent[1], []).append(child)
-    for parent, children in parents.items():
-        ports = sorted(child.name if child.netns == where else f"{child.netns}:{child.name}" for child in children)
-        modes = sorted({f"{child.device} {child.mode}" for child in children})
-        addresses = [a.interface for a in seen.of(Address, where) if a.link == parent]
-        networks.append(
-            {"name": parent, "type": ", ".join(modes), "link": parent, "ports": ports, "addresses": addresses}
-        )
+            children.setdefault(child.parent[1], []).append(child)
+
+    def network(name: str, kind: str, plugged: Iterable[str]) -> dict[str, Any]:
+        return {
+            "name": name,
+            "type": kind,
+            "link": name,
+            "ports": sorted(plugged),
+            "addresses": addresses.get(name, []),
+        }
+
+    networks = [network(each.name, each.KIND, ports.get(each.name, [])) for each in links if isinstance(each, Bridge)]
+    for parent, begot in children.items():
+        names = (child.name if child.netns == where else f"{child.netns}:{child.name}" for child in begot)
+        modes = sorted({f"{child.device} {child.mode}" for child in begot})
+        networks.append(network(parent, ", ".join(modes), names))
     plugged = {port for network in networks for port in (network["link"], *network["ports"])}
     loose = [
         {
@@ -94,7 +99,7 @@ def host(netns: str | None = None) -> dict[str, Any]:
             "device": link.label(),
             "up": link.up,
             "carrier": link.carrier,
-            "addresses": [a.interface for a in seen.of(Address, where) if a.link == link.name],
+            "addresses": addresses.get(link.name, []),
         }
         for link in links
         if link.name not in plugged

@@ -140,13 +140,7 @@ class Status:
 
     def _network(self, network: BuiltNetwork) -> dict[str, Any]:
         name = network.link(self.where.site) if self.where.site else ""
-        own = [link for link in self._links.values() if link.netns == self.where.host]
-        if network.alone:
-            seats = self.where.site.seats.values() if self.where.site else ()
-            ends = {seat.host_link for seat in seats if seat.nic.network == network.name}
-            ports = sorted(link.name for link in own if link.name in ends)
-        else:
-            ports = sorted(link.name for link in own if link.master == name)
+        ports = self._alone.get(network.name, []) if network.alone else self._ports.get(name, [])
         there = (self.where.host, name) in self._links
         link = name if there else None
         found: dict[str, Any] = {
@@ -154,7 +148,7 @@ class Status:
             "type": network.type,
             "link": link,
             "missing": bool(name) and not there,
-            "ports": ports,
+            "ports": sorted(ports),
             "lease": self._lease(self.where.host, name),
         }
         leases = network.leases(self.where.site) if self.where.site else None
@@ -170,6 +164,24 @@ class Status:
     @cached_property
     def _links(self) -> dict[tuple[str, str], Link]:
         return {(link.netns, link.name): link for link in self.seen.of(Link)}
+
+    @cached_property
+    def _ports(self) -> dict[str, list[str]]:
+        """The host's links that are ports, by what they are ports of."""
+        found: dict[str, list[str]] = {}
+        for link in self.seen.of(Link, self.where.host):
+            if link.master:
+                found.setdefault(link.master, []).append(link.name)
+        return found
+
+    @cached_property
+    def _alone(self) -> dict[str, list[str]]:
+        """The host's links to guests, by the network that they are on."""
+        found: dict[str, list[str]] = {}
+        for seat in self.where.site.seats.values() if self.where.site else ():
+            if (self.where.host, seat.host_link) in self._links:
+                found.setdefault(seat.nic.network, []).append(seat.host_link)
+        return found
 
     @cached_property
     def _clients(self) -> dict[tuple[str, str], DhcpClient]:
