@@ -11,11 +11,11 @@ import socket
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["SIGNALS", "Stop", "asked_to_stop", "interrupt", "is_late", "noted", "too_late"]
+__all__ = ["SIGNALS", "Stop", "asked_to_stop", "begin", "interrupt", "is_interrupted", "is_late", "noted", "too_late"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_late = False
+_late = _interrupted = False
 
 
 class Stop:
@@ -32,6 +32,12 @@ class Stop:
             raise KeyboardInterrupt
 
 
+def begin() -> None:
+    """Say that a command begins: nobody has interrupted it, and nothing is done."""
+    global _late, _interrupted  # noqa: PLW0603  a signal's handler has nobody else to ask
+    _late = _interrupted = False
+
+
 def too_late(late: bool = True) -> None:
     """Say that what was asked for is done, so that `interrupt` does nothing from now on; or that it is to begin."""
     global _late  # noqa: PLW0603  a signal's handler has nobody else to ask
@@ -45,8 +51,15 @@ def is_late() -> bool:
 
 def interrupt(number: int, frame: FrameType | None) -> None:
     """End what is being done by a KeyboardInterrupt, unless it is too late: a handler for `signal.signal`."""
+    global _interrupted  # noqa: PLW0603
     if not _late:
+        _interrupted = True
         raise KeyboardInterrupt
+
+
+def is_interrupted() -> bool:
+    """Whether `interrupt` has raised one. Who makes a class or a model meanwhile may raise something else for it."""
+    return _interrupted
 
 
 @contextlib.contextmanager

@@ -54,12 +54,6 @@ def raising(error: BaseException) -> Run:
     return run
 
 
-def caused(error: Exception, cause: BaseException) -> Exception:
-    """The error, as raised from another."""
-    error.__cause__ = cause
-    return error
-
-
 PROBLEM = Problem("uplink eth9 doesn't exist", hint="Did you mean eth0?", file="lab.yaml", line=3, column=7)
 
 
@@ -97,13 +91,31 @@ def test_an_error_is_a_document_with_json(verb: Callable[[Run], None], capsys: p
     assert [e["message"] for e in document["errors"]] == ["uplink eth9 doesn't exist", "another"]
 
 
+def test_an_interrupt_that_python_or_pydantic_makes_something_else_of(
+    verb: Callable[[Run], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it raises RuntimeError where a class is in the making, and SchemaError where a model is."""
+
+    def run(args: Namespace) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise RuntimeError("Error calling __set_name__") from None
+        return 0
+
+    verb(run)
+    assert command.main(["fake"]) == 130
+    assert capsys.readouterr().err == "guestwire: interrupted.\n"
+    verb(raising(RuntimeError("another")))
+    assert command.main(["fake"]) == 70
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
         (PermissionError(1, "Operation not permitted"), 77, "not permitted"),
         (PermissionError(13, "Permission denied", "/dev/tap7"), 77, "/dev/tap7"),
         (KeyboardInterrupt(), 130, "interrupted"),
-        (caused(RuntimeError("Error calling __set_name__"), KeyboardInterrupt()), 130, "interrupted"),
         (ZeroDivisionError("division\nby zero"), 70, "ZeroDivisionError: division by zero (guestwire/cli/main.py:"),
         (BrokenPipeError(32, "Broken pipe"), 70, "BrokenPipeError"),
         (MemoryError(), 69, "enough memory"),

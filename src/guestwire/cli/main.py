@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from guestwire import __version__
 from guestwire.errors import GuestwireError, Interrupted, NotPermitted, Problem, Unavailable, UsageError
-from guestwire.signals import SIGNALS, interrupt, is_late, too_late
+from guestwire.signals import SIGNALS, begin, interrupt, is_interrupted, is_late
 
 __all__ = ["main"]
 
@@ -110,8 +110,8 @@ def _document(problem: Problem, code: int) -> dict[str, object]:
 
 def _translated(error: Exception, words: Sequence[str]) -> GuestwireError:
     """What a person is told of an exception that isn't one of ours."""
-    if isinstance(error.__cause__, KeyboardInterrupt):  # in a class that was in the making (type.__new__, Python 3.11)
-        return Interrupted("interrupted.")
+    if is_interrupted() and not isinstance(error, GuestwireError):
+        return Interrupted("interrupted.")  # type.__new__ and pydantic raise what they like for a KeyboardInterrupt
     if isinstance(error, GuestwireError):
         if _wants_traceback(words) and error.code == GuestwireError.code:
             _traceback(error)
@@ -197,7 +197,7 @@ def _signals_interrupt() -> Iterator[None]:
     Once a change is whole they end nothing any more, to the last of the process: its exit code shall say what is so.
     """
     before = {}
-    too_late(False)
+    begin()
     try:
         for number in SIGNALS:
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # ignored stays ignored
