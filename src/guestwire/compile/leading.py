@@ -32,8 +32,7 @@ def leading(site: Site, seats: Sequence[Seat], version: int) -> Way | None:
         if seat.dhcp and version == 4:
             return Way(seat)
         if gateway is not None:
-            network = site.file.networks[seat.nic.network]
-            return Way(seat, gateway, onlink=version == 4 and isinstance(network, BuiltNetwork) and network.alone)
+            return Way(seat, gateway, onlink=version == 4 and _is_alone(site, seat))
     return None
 
 
@@ -42,7 +41,7 @@ def to_networks(site: Site, seats: Sequence[Seat], version: int, default: Way | 
 
     Alone on its cable, a NIC has an address that no other is in one subnet with.
     """
-    if default and len(seats) == 1:
+    if len(seats) == 1 and (default or not _is_alone(site, seats[0])):
         return
     networks = {seat.nic.network: seat for seat in reversed(seats)}  # of several NICs the first
     for name, seat in networks.items():
@@ -77,6 +76,11 @@ def gateway_of(site: Site, seat: Seat, version: int) -> str | None:
     message = f"gateway {gateway} is outside {' and '.join(map(str, nets))}: the guest couldn't reach it."
     site.refuse(seat.nic.at("gateway" if given else "default-route"), message, "Use that of a router on the network.")
     return gateway
+
+
+def _is_alone(site: Site, seat: Seat) -> bool:
+    network = site.file.networks[seat.nic.network]
+    return isinstance(network, BuiltNetwork) and network.alone
 
 
 def _has(seat: Seat, version: int) -> bool:

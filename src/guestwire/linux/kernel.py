@@ -94,7 +94,7 @@ class Kernel:
         if found is None:
             self._make_room()
             found = self._fds[netns] = namespaces.open_namespace(netns)
-        elif self._is_full:
+        elif len(self._fds) >= self._room:
             self._fds[netns] = self._fds.pop(netns)  # in the order in which they were asked for
         return found
 
@@ -117,14 +117,14 @@ class Kernel:
     def socket(self, netns: str) -> Socket:
         """An rtnetlink socket of the namespace, kept open."""
         found = self._sockets.get(netns)
-        if found is not None and self._is_full:
-            self.fd(netns)
         if found is None:
             setns(self.fd(netns), CLONE_NEWNET)
             try:
                 found = self._sockets[netns] = Socket()
             finally:
                 setns(self._home, CLONE_NEWNET)
+        elif len(self._fds) >= self._room:
+            self.fd(netns)  # it's asked for
         return found
 
     def reading(self, netns: str) -> Reading:
@@ -222,14 +222,12 @@ class Kernel:
         if netns in self._fds:
             os.close(self._fds.pop(netns))
 
-    @property
-    def _is_full(self) -> bool:
-        """Whether no more namespaces may be kept open. One costs two descriptors, and the limit may be low."""
-        return len(self._fds) >= self._room
-
     def _make_room(self) -> None:
-        """Let go of the namespace that wasn't asked for the longest; it is opened again when it is."""
-        if self._is_full:
+        """Let go of the namespace that wasn't asked for the longest; it is opened again when it is.
+
+        An open one costs two descriptors, and the limit may be low.
+        """
+        if len(self._fds) >= self._room:
             self.flush()  # what is queued names some by number
             free = (name for name in self._fds if name not in {"", self._where, *self._led})
             self._drop(next(free, ""))
@@ -269,19 +267,19 @@ class Kernel:
 
     # Requests
 
-    def _turn(self, netns: str, other: bool) -> None:
-        """Be through with what is queued where that is of another namespace, or `other` than what comes."""
-        if other or netns != self._where:
-            self.flush()
-            self._where = netns
-            self.socket(netns)  # now, since room may have to be made for it
+    def _turn(self, netns: str) -> None:
+        """Be through with what is queued, since something else comes, for the namespace."""
+        self.flush()
+        self._where = netns
+        self.socket(netns)  # now, since room may have to be made for it
 
     def send(self, netns: str, request: Request, forgiven: int = 0) -> None:
         """Queue a request for the namespace; `forgiven` is an error number by which it counts as done.
 
         That is for what comes and goes by itself: it may be there already, or be gone, by the time.
         """
-        self._turn(netns, bool(self._making or self._doomed or self._calls))
+        if netns != self._where or self._making or self._doomed or self._calls:
+            self._turn(netns)
         self._queue.append((request, self.token, forgiven, None))
 
     def make(self, netns: str, request: Request, *places: Place) -> None:
@@ -289,7 +287,8 @@ class Kernel:
 
         Those queued in a row are made before what `adjust` queues for them.
         """
-        self._turn(netns, bool(self._doomed or self._calls or (self._queue and not self._making)))
+        if netns != self._where or self._doomed or self._calls or (self._queue and not self._making):
+            self._turn(netns)
         self._making.append((request, self.token, places))
         self._made.update(dict.fromkeys(places, True))
 
@@ -301,7 +300,8 @@ class Kernel:
         index = self._indexes.get(place, 0)
         if not index and place not in self._made:
             index = self.index(netns, name)
-        self._turn(netns, bool(self._doomed or self._calls or (self._making and place not in self._made)))
+        if netns != self._where or self._doomed or self._calls or (self._making and place not in self._made):
+            self._turn(netns)
         if index or self._made[place]:
             called = () if index else (text(IFLA_IFNAME, name),)
             request = set_link(index, *called, *parts, up=up, all_multicast=all_multicast)
@@ -313,7 +313,8 @@ class Kernel:
         It is entered once for those queued in a row. An OSError that one raises goes to `failures`, and the others are
         made all the same.
         """
-        self._turn(netns, bool(self._making or self._queue or self._doomed) or len(self._calls) == BATCH)
+        if netns != self._where or self._making or self._queue or self._doomed or len(self._calls) == BATCH:
+            self._turn(netns)
         self._calls.append((function, self.token, (netns, makes)))
         self._made[netns, makes] = True
 
@@ -328,7 +329,8 @@ class Kernel:
             if error.errno != errno.ENODEV:
                 raise
             return
-        self._turn(netns, bool(self._making or self._queue or self._calls))
+        if netns != self._where or self._making or self._queue or self._calls:
+            self._turn(netns)
         self._doomed.append((index, self.token))
         self._indexes.pop((netns, name), None)
 
