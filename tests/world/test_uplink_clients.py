@@ -11,7 +11,7 @@ SERVER = """
 mkdir -p /run/server; touch /run/server/leases
 ip netns exec out dnsmasq --conf-file=/dev/null --pid-file=/run/server/pid --user=root --port=0 --no-ping \\
     --dhcp-leasefile=/run/server/leases --bind-interfaces --interface=sw0 --dhcp-authoritative \\
-    --dhcp-range=192.0.2.50,192.0.2.99,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
+    --dhcp-range=192.0.2.150,192.0.2.199,255.255.255.0,1h --dhcp-option=option:router,192.0.2.1
 """
 SCRIPT = """#!/bin/sh
 case $1 in
