@@ -183,16 +183,19 @@ def _is_due(store: Store, first: Journal, watch: Watch) -> bool:
     with _ending(first) as maker:
         if maker is not None:
             news.register(maker, select.POLLIN)
-        while (journal := store.journal()) is not None and _same(journal, first):
+        while True:
+            makes = first.is_under_way  # asked first: what the journal of one that has ended lacks won't come any more
+            journal = store.journal()
+            if journal is None or not _same(journal, first):
+                return False
             left = journal.left if journal.deadline is not None else None
-            if (left is None and not journal.is_under_way) or (left is not None and left <= 0):
+            if (left is None and not makes) or (left is not None and left <= 0):
                 return True
             if left is not None and maker is not None:
                 with contextlib.suppress(KeyError):
                     news.unregister(maker)  # it may end now
             news.poll(None if left is None else left * 1000)
             watch.news()
-    return False
 
 
 @contextlib.contextmanager
