@@ -10,16 +10,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
 from guestwire import rootless
+from guestwire.api.work import owner_of
 from guestwire.apply import Store, projects
 from guestwire.errors import GuestwireError, Unavailable, UsageError
-from guestwire.kinds.attachment import Attachment
-from guestwire.kinds.mark import read_alias
 from guestwire.kinds.vm import folder_of
 from guestwire.linux import namespaces
 from guestwire.linux.inside import run
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.packets import Captured, capture, watch
-from guestwire.linux.rtnetlink import dump_links, read_link
+from guestwire.linux.rtnetlink import dump_links
 from guestwire.linux.userns import capable
 from guestwire.places import PLACES
 
@@ -55,7 +54,7 @@ def find(name: str) -> Found | None:
     found = []
     for each in projects():
         netns, folder = f"{each}-{guest}", folder_of(f"{each}/{guest}")
-        if project in ("", each) and netns in there and _owner(netns) == each:
+        if project in ("", each) and netns in there and owner_of(netns) == each:
             if not namespaces.exists(netns):
                 hint = "Start it; `guestwire up` then plugs it in again."
                 raise Unavailable(f"the container of guest {guest} doesn't run any more.", hint=hint)
@@ -66,18 +65,6 @@ def find(name: str) -> Found | None:
         choices = ", ".join(f"{one.project}/{guest}" for one in found)
         raise UsageError(f"several projects have a {guest}.", hint=f"Say which: {choices}.")
     return found[0] if found else None
-
-
-def _owner(netns: str) -> str | None:
-    """Whose a namespace is by its mark: a name may begin as a project's, and be another's, or nobody's."""
-    attachment = Attachment.named(netns)
-    if attachment is not None:
-        return attachment.owner
-    with Kernel() as kernel, contextlib.suppress(OSError):  # what is no namespace has no mark
-        lo = read_link(kernel.socket(netns), "lo")
-        marked = read_alias(lo.alias) if lo else None
-        return marked[0] if marked else None
-    return None
 
 
 def find_guest(name: str) -> Found:
@@ -94,7 +81,7 @@ def find_guest(name: str) -> Found:
         raise UsageError(message, hint="`guestwire status` shows all guests, and their NICs on the host.")
     names = namespaces.names()
     known = ((each, there) for each in projects() for there in names if there.startswith(f"{each}-"))
-    own = (there.removeprefix(f"{each}-") for each, there in known if _owner(there) == each)
+    own = (there.removeprefix(f"{each}-") for each, there in known if owner_of(there) == each)
     guests = list(islice((guest for guest in own if guest not in PLACES), SHOWN + 1))
     shown = ", ".join(sorted(guests[:SHOWN]))
     hint = f"There is {shown}{' …' if len(guests) > SHOWN else ''}." if guests else "No project is up."

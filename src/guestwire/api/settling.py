@@ -92,11 +92,13 @@ def _unsettled(project: str | None, netns: str | None) -> list[Store]:
     found = [store for store in stores if store.has_journal]
     if netns is None:
         return found
-    there = [store for store in found if (journal := store.journal()) is not None and journal.host == netns]
+    hosts = {store: journal.host for store in found if (journal := store.journal()) is not None}
+    there = [store for store, host in hosts.items() if host == netns]
     if not there:  # of one that has ended meanwhile a journal may lie here yet
         see_there(netns)
-    if found and project is not None and (journal := found[0].journal()) is not None:
-        see_on(project, journal.host, netns)
+        if project is not None:
+            for host in hosts.values():
+                see_on(project, host, netns)
     return there
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from guestwire.api.containers import led_to, refuse_absent
 from guestwire.api.copied import askable, kept, leave_out
 from guestwire.api.loans import claim, give_back, heirs_of, to_look_up, without_us
-from guestwire.api.work import get_in, lock_of, named, no_journal, related, see_there
+from guestwire.api.work import get_in, lock_of, named, no_journal, owner_of, related, see_there
 from guestwire.apply import State, Store
 from guestwire.compile import BuiltGuest, BuiltNetwork, Site, compile_file
 from guestwire.compile.whereabouts import Absent, Found
@@ -19,7 +19,6 @@ from guestwire.errors import FileError, UsageError
 from guestwire.guests import KINDS
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.dhcp import DhcpClient
-from guestwire.kinds.namespace import Namespace
 from guestwire.lab import Lab
 from guestwire.linux import namespaces, nftables
 from guestwire.linux.census import listeners
@@ -181,10 +180,7 @@ def situation(
 def _has_lab(project: str) -> bool:
     """Whether a project whose state was lost is in a lab, by the mark on its host."""
     host = f"{project}-host"
-    if not capable() or not namespaces.exists(host):
-        return False
-    with Kernel() as kernel:
-        return any(value.owner == project for value in observe(kernel, host).of(Namespace))
+    return capable() and namespaces.exists(host) and owner_of(host) == project
 
 
 def see_settled(kernel: Kernel, where: Situation, *, waiting: bool = False) -> None:

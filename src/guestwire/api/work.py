@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from guestwire.api.foreseen import NOTHING, Foreseen
 from guestwire.apply import Journal, Store, locked, projects
 from guestwire.errors import Busy, FileError, UsageError
 from guestwire.kinds import kinds
+from guestwire.kinds.attachment import Attachment
+from guestwire.kinds.namespace import owner_in
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.userns import capable
@@ -27,6 +30,7 @@ __all__ = [
     "meant",
     "named",
     "no_journal",
+    "owner_of",
     "related",
     "see_on",
     "see_there",
@@ -77,6 +81,16 @@ def meant(path: str | None, project: str | None) -> tuple[str, str | None]:
 def store_of(holder: rootless.Holder) -> Store:
     """The folder of a project in an ordinary user's lab, as it is seen from outside: through its keeper's root."""
     return Store(holder.project, f"/proc/{holder.pid}/root")
+
+
+def owner_of(netns: str) -> str | None:
+    """Whose a namespace is by its mark: a name may begin as a project's, and be another's, or nobody's."""
+    attachment = Attachment.named(netns)
+    if attachment is not None:
+        return attachment.owner
+    with Kernel() as kernel, contextlib.suppress(OSError):  # what is no namespace has no mark
+        return owner_in(kernel.socket(netns))
+    return None
 
 
 def see_there(netns: str | None) -> None:

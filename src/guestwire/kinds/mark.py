@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["NO_PROJECT", "PROTOCOL", "alias", "derived_mac", "link_name", "read_alias"]
+__all__ = ["NO_PROJECT", "PROTOCOL", "alias", "derived_mac", "link_name", "owner_of", "read_alias"]
 
 PROTOCOL = 103  # "g"; unassigned in include/uapi/linux/rtnetlink.h and in iproute2's rt_protos
 PREFIX = "guestwire"
@@ -29,6 +29,12 @@ def read_alias(text: str) -> tuple[str, str] | None:
         return None
     parts = text.split(":", 2)
     return (parts[1], parts[2]) if len(parts) == 3 else None
+
+
+def owner_of(text: str) -> str | None:
+    """The project that an alias marks as its own, or None where it is not our mark."""
+    mark = read_alias(text)
+    return mark[0] if mark else None
 
 
 def link_name(full: str) -> str:

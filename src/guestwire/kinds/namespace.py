@@ -14,14 +14,20 @@ import errno
 from dataclasses import dataclass
 from typing import ClassVar
 
-from guestwire.kinds.mark import alias
+from guestwire.kinds.mark import alias, owner_of
 from guestwire.kinds.thing import Thing, ip
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import text
-from guestwire.linux.rtnetlink import IFLA_IFALIAS, LO, delete_link, dump_links, set_link
+from guestwire.linux.netlink import Socket, text
+from guestwire.linux.rtnetlink import IFLA_IFALIAS, LO, delete_link, dump_links, read_link, set_link
 from guestwire.picture import Value
 
-__all__ = ["Namespace"]
+__all__ = ["Namespace", "owner_in"]
+
+
+def owner_in(sock: Socket) -> str | None:
+    """Whose the socket's namespace is, by the mark on its `lo`; None where it is nobody's."""
+    lo = read_link(sock, "lo")
+    return owner_of(lo.alias) if lo else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -56,9 +56,8 @@ class Kernel:
         self._indexes: dict[Place, int] = {}
         self._made: dict[Place, bool] = {}  # links that we have asked for; False of one that we didn't get
         self._making: list[tuple[Request, Any, tuple[Place, ...]]] = []
-        self._queue: list[
-            tuple[Request, Any, int, Place | None]
-        ] = []  # with an errno that is forgiven, and of what link
+        # Each with its token, the errno that is forgiven, and of what link it is.
+        self._queue: list[tuple[Request, Any, int, Place | None]] = []
         self._doomed: list[tuple[int, Any]] = []
         self._calls: list[tuple[Callable[[], object], Any, Place]] = []
         self._last: dict[str, Callable[[str], None]] = {}

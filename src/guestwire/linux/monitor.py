@@ -157,9 +157,8 @@ class Monitor:
                 if error.errno != errno.ENOBUFS:
                     raise
                 lost = error
-                with contextlib.suppress(
-                    OSError
-                ):  # until all is read it drops what comes without a word (netlink_overrun)
+                # Until all is read it drops what comes without a word (netlink_overrun).
+                with contextlib.suppress(OSError):
                     for _ in _messages(sock):
                         pass
         if lost is not None:

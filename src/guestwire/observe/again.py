@@ -16,8 +16,7 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.bridge import Bridge, filters_vlans
 from guestwire.kinds.link import Seen
-from guestwire.kinds.mark import read_alias
-from guestwire.kinds.namespace import Namespace
+from guestwire.kinds.namespace import Namespace, owner_in
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.port import Port
 from guestwire.kinds.route import Route
@@ -261,9 +260,7 @@ class Again:
             if attachment is not None:
                 self._note(attachment.key, attachment)
             return False
-        mark = read_link(sock, "lo")
-        owner = read_alias(mark.alias) if mark else None
-        value = attachment or Namespace.named(netns, owner[0] if owner else None)
+        value = attachment or Namespace.named(netns, owner_in(sock))
         self._picture.scope.add(netns)
         if self._picture.get(value.key) != value:
             self._note(value.key, value)

@@ -15,7 +15,7 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.bridge import filters_vlans
 from guestwire.kinds.link import Link, Seen
-from guestwire.kinds.mark import read_alias
+from guestwire.kinds.mark import owner_of
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nic import Nic, is_stand_in
 from guestwire.kinds.route import Route, told_apart
@@ -128,10 +128,10 @@ class _Reader:
     def _namespace(self, picture: Picture, netns: str, links: list[LinkMessage]) -> str | None:
         if netns in self.attached or self.kernel.is_led(netns):
             return None  # it is somebody else's
-        marked = next((read_alias(link.alias) for link in links if link.ifindex == LO), None)
+        owner = next((owner_of(link.alias) for link in links if link.ifindex == LO), None)
         if netns:
-            picture.add(Namespace.named(netns, marked and marked[0]))
-        return marked[0] if marked else None
+            picture.add(Namespace.named(netns, owner))
+        return owner
 
     def _link(self, netns: str, message: LinkMessage) -> Link:
         master = self.names[netns].get(message.master, "") if message.master else ""

@@ -43,5 +43,5 @@ def run(args: Namespace) -> int:
         raise Interrupted("interrupted.")
     if ended is not Ended.UNREAD:
         say(args, f"\n{machine.name} {'has ended' if ended is Ended.GONE else 'runs on'}.")
-    emit(args, {"guest": args.guest, "runs": ended is not Ended.GONE}, "") if args.json else None
+    emit(args, {"guest": args.guest, "runs": ended is not Ended.GONE}, "")
     return 0

@@ -43,6 +43,5 @@ def run(args: Namespace) -> int:
 
     patience = {} if args.wait is None else {"patience": args.wait}
     code = api.execute(args.guest, args.command, silent=args.json, **patience)
-    if args.json:
-        emit(args, {"guest": args.guest, "command": args.command, "code": code}, "")
+    emit(args, {"guest": args.guest, "command": args.command, "code": code}, "")
     return code
