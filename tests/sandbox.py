@@ -100,6 +100,14 @@ class Sandbox:
         """Run a shell script, each command of which must succeed; its output."""
         return self.run("sh", "-euc", script).stdout
 
+    def kill(self, pids: str | int, signal: str = "KILL") -> None:
+        """Signal processes, whose numbers a shell's words name, and wait until each has ended and closed all it had.
+
+        A signal is no end: the process ends when its turn comes, and its files are closed last (do_exit in exit.c).
+        """
+        ends = "while grep -qs '^State:.[^XZ]' /proc/$pid/status; do sleep 0.01; done"
+        self.sh(f'set -- {pids}; kill -{signal} "$@"; for pid; do {ends}; done')
+
     def answers(self, address: str, netns: str = "", seconds: int = SECONDS // 2) -> bool:
         """Whether an address answers within so many seconds. `ping -w` alone gives up at the first "unreachable"."""
         into = ("ip", "netns", "exec", netns) if netns else ()

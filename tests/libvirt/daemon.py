@@ -133,8 +133,7 @@ class Libvirtd:
 
     def kill(self) -> None:
         """kill -9 of it."""
-        pid = self.sandbox.sh("cat /run/libvirtd.pid").strip()
-        self.sandbox.sh(f"kill -9 {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.01; done")
+        self.sandbox.kill("$(cat /run/libvirtd.pid)")
 
     def stop(self) -> None:
         """Have it hang, as one does that is out of threads."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.sandbox import Sandbox
 
-__all__ = ["FILE", "OWN", "ended", "has", "lxc", "podman", "process", "tool"]
+__all__ = ["FILE", "OWN", "has", "lxc", "podman", "process", "tool"]
 
 OWN = (
     "ip link add eth0 type veth peer name far; ip link set far up; ip link set eth0 up; "
@@ -56,11 +56,6 @@ def process(sandbox: Sandbox, own: str = "") -> int:
     """Start a process in a network namespace of its own, where `own` was done first; its number in the sandbox."""
     script = f"ip link set lo up; {own or ':'}; echo $$; exec sleep 600 >/dev/null 2>&1"
     return int(sandbox.sh(f"unshare -n sh -euc {shlex.quote(script)} & wait -n 2>/dev/null & true").split()[0])
-
-
-def ended(sandbox: Sandbox, pid: int) -> None:
-    """End such a process, and wait until its namespace has gone with what was in it."""
-    sandbox.sh(f"kill {pid}; while [ -e /proc/{pid}/ns/net ]; do sleep 0.01; done")
 
 
 def has(sandbox: Sandbox, pid: int) -> dict[str, list[str]]:

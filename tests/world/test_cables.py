@@ -143,13 +143,13 @@ def test_killed_process_shows_as_drift_and_up_heals_it(sandbox: Sandbox) -> None
     sandbox.write(FILE)
     sandbox.guestwire("up", "--lab")
     addresses = sandbox.sh("ip -n p-a -o address show dev eth0 scope global")
-    sandbox.sh(f"kill -9 {holder(sandbox)}")
+    sandbox.kill(holder(sandbox))
     assert drift(sandbox) == [("create", "cable", f"p-{guest}") for guest in "acd"]
     sandbox.guestwire("up")
     assert drift(sandbox) == []
     assert sandbox.sh("ip -n p-a -o address show dev eth0 scope global") == addresses
     sandbox.sh(f"ip netns exec p-a ping -c1 -W5 {LANS['a']}; ip netns exec p-c ping -c1 -W5 {LANS['c']}")
-    sandbox.sh(f"kill -9 {holder(sandbox)}")
+    sandbox.kill(holder(sandbox))
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sandbox import Sandbox
-from tests.world.containers import FILE, OWN, ended, has, process, tool
+from tests.world.containers import FILE, OWN, has, process, tool
 from tests.world.watching import watching
 
 
@@ -14,7 +14,7 @@ def test_one_that_ends_is_told_and_nothing_of_it_is_left(sandbox: Sandbox) -> No
     sandbox.write(FILE % (f"pid: {pid}", ""))
     before = sandbox.snapshot()
     sandbox.guestwire("up")
-    ended(sandbox, pid)
+    sandbox.kill(pid, "TERM")
     db = sandbox.json("status")["guests"][1]
     assert (db["state"], db["why"]) == ("down", f'guest "db": there is no process {pid}.')
     done = sandbox.guestwire("exec", "db", "--", "true", check=False)
@@ -62,7 +62,7 @@ def test_a_dhcp_client_ends_with_its_container(sandbox: Sandbox) -> None:
         pid = process(sandbox)
         sandbox.write(LEASED % pid)
         sandbox.guestwire("up")
-        sandbox.sh(f"kill {pid}; while [ -e /proc/{pid}/ns/net ]; do sleep 0.01; done")
+        sandbox.kill(pid, "TERM")
         assert "Its DHCP client keeps the namespace that it had" in sandbox.guestwire("status").stdout
         if by == "watch":
             with watching(sandbox):
@@ -161,7 +161,7 @@ def test_an_undo_needs_no_container_that_has_ended(sandbox: Sandbox) -> None:
         assert sandbox.guestwire("up", check=False, env={"GUESTWIRE_FAULT": fault}).returncode == -9
         if fault == "kill:6":
             sandbox.guestwire("rollback")
-    ended(sandbox, pid)
+    sandbox.kill(pid, "TERM")
     assert "all was undone" in sandbox.guestwire("rollback").stdout
     assert sandbox.json("status")["guests"][0]["state"] == "up"
     sandbox.guestwire("down")
@@ -179,7 +179,7 @@ def test_watch_plugs_in_again_who_comes_again(sandbox: Sandbox) -> None:
         watch.breaks(f"nsenter -t {first} -n ip link delete eth0", "p-db.0 was gone")
         assert has(sandbox, first) == {"eth0": ["10.1.0.3/24"]}
         told.unlink()
-        ended(sandbox, first)
+        sandbox.kill(first, "TERM")
         watch.line("attachment p-db was in the way")
         second = process(sandbox)
         told.write_text(str(second))
@@ -197,7 +197,7 @@ def test_a_dhcp_client_goes_with_its_container(sandbox: Sandbox) -> None:
     sandbox.guestwire("up")
     assert sandbox.json("status")["guests"][1]["nics"][0]["lease"]["running"] is True
     assert has(sandbox, pid)["eth0"]
-    ended(sandbox, pid)
+    sandbox.kill(pid, "TERM")
     assert "dhcp client" in {step["kind"] for step in sandbox.json("status")["drift"]}
     sandbox.guestwire("down")
     assert "udhcpc" not in sandbox.snapshot()["processes"]

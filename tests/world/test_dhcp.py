@@ -161,7 +161,7 @@ def test_a_killed_client_is_drift_and_leaves_nothing(sandbox: Sandbox) -> None:
     sandbox.write(LAB)
     before = sandbox.snapshot()
     sandbox.guestwire("up", "--lab")
-    sandbox.sh("kill -9 $(cat /run/guestwire/p/client-a.eth0.pid)")
+    sandbox.kill("$(cat /run/guestwire/p/client-a.eth0.pid)")
     found = lease(sandbox, "a")
     assert not found["running"]
     assert sandbox.json("status")["drift"]
@@ -169,12 +169,12 @@ def test_a_killed_client_is_drift_and_leaves_nothing(sandbox: Sandbox) -> None:
     again = lease(sandbox, "a")
     assert again["running"]
     assert again["addresses"] == [found["address"]]
-    sandbox.sh("kill -9 $(cat /run/guestwire/p/client-*.pid)")
+    sandbox.kill("$(cat /run/guestwire/p/client-*.pid)")
     sandbox.write(LAB.replace("[{network: lan, address: dhcp}]", "[lan]"))
     sandbox.guestwire("up")
     addresses = sandbox.sh("ip -n p-a -4 -o address show dev eth0")
     assert (addresses.count("inet "), addresses.count("inet 192.0.2.201/24")) == (1, 1)
-    sandbox.sh("kill -9 $(cat /run/guestwire/p/client-*.pid)")
+    sandbox.kill("$(cat /run/guestwire/p/client-*.pid)")
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
 

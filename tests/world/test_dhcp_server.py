@@ -70,7 +70,7 @@ def test_leases_are_kept_over_up_again_and_shown(sandbox: Sandbox) -> None:
     assert served(sandbox) == pid
     assert ask(sandbox, "bare", mac=STRANGER)["address"] == first
     assert ask(sandbox, "new")["address"] == "10.77.0.4"
-    sandbox.sh(f"kill -9 {pid}")
+    sandbox.kill(pid)
     assert [change["kind"] for change in up(sandbox, FILE + "  new: {nics: [net]}\n")] == ["process"]
     assert ask(sandbox, "bare", mac=STRANGER)["address"] == first
 

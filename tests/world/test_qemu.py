@@ -200,7 +200,7 @@ def _what_a_machine_was_started_with_takes_a_restart(pair: Sandbox) -> None:
 
 def _watch_mends_a_dead_a_stopped_and_a_deaf_machine(pair: Sandbox) -> None:
     with watching(pair) as watch:
-        pair.sh(f"kill -9 {_pid(pair, 'one')}")
+        pair.kill(_pid(pair, "one"))
         watch.line("vm lab/one")
         pair.sh(f"kill -STOP {_pid(pair, 'two')}")
         watch.line("vm lab/two")

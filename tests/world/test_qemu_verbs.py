@@ -242,7 +242,7 @@ def test_a_machine_that_is_none_or_dead_says_so(sandbox: Sandbox) -> None:
         assert attached.stdout is not None
         assert attached.stderr is not None
         assert b"vm's console" in attached.stderr.readline()
-        sandbox.sh("kill -9 $(cat /run/guestwire/lab/vm.vm/pid)")
+        sandbox.kill("$(cat /run/guestwire/lab/vm.vm/pid)")
         assert json.loads(attached.stdout.read()) == {"guest": "vm", "runs": False}
         assert attached.wait(20) == 0
     for words in (("console", "vm"), ("exec", "vm", "--", "true")):

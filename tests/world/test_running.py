@@ -210,12 +210,12 @@ def test_a_machine_boots_on_two_descriptors(sandbox: Sandbox) -> None:
 def test_killed_it_leaves_the_program_its_nic_and_then_nothing(host: Sandbox) -> None:
     before = host.snapshot()
     with answering(host) as (running, pid):
-        host.sh(f"kill -KILL $(ps -o ppid= -p {pid})")
+        host.kill(f"$(ps -o ppid= -p {pid})")
         running.wait(20)
         host.run("ping", "-c1", "-W2", "10.1.0.3")
         assert host.json("up")["changes"] == []  # it is the program's, which runs yet
         assert host.json("status")["guests"][1]["pid"] == pid
-        host.sh(f"kill {pid}; while [ -e /proc/{pid}/ns/net ]; do sleep 0.01; done")
+        host.kill(pid, "TERM")
     assert "run-1" not in host.sh("ip link")  # the tap went with its program
     host.guestwire("up")
     assert host.snapshot()["links of "] == before["links of "]
@@ -235,7 +235,7 @@ def test_what_a_killed_one_leaves_of_a_namespace_goes_with_the_next_up(host: San
     ):
         assert running.stdout
         first, pid = running.stdout.readline().split()
-        host.sh(f"kill -KILL {first} {pid}")
+        host.kill(f"{first} {pid}")
     assert {step["action"] for step in host.json("status")["drift"]} == {"delete", "change"}
     host.guestwire("up")
     after = host.snapshot()

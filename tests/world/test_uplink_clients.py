@@ -56,7 +56,7 @@ def test_a_client_goes_along(sandbox: Sandbox, lifetime: str) -> None:
             sandbox.guestwire("down")
     assert sandbox.sh("ps -e -o args= | grep -c '^udhcpc'") == "1\n"
     assert sandbox.snapshot() == before
-    sandbox.sh("kill -9 $(cat /run/client.pid)")
+    sandbox.kill("$(cat /run/client.pid)")
 
 
 def test_a_lease_that_nobody_would_renew_is_refused(sandbox: Sandbox) -> None:
@@ -90,4 +90,4 @@ def test_what_is_printed_ends_no_client_of_another_namespace(sandbox: Sandbox) -
     (kill,) = (command for command in commands if "pkill" in command)
     sandbox.sh(kill)
     until(sandbox, "test $(ps -e -o args= | grep -c '^./udhcpc') = 1")
-    sandbox.sh("kill $(ip netns pids out)")
+    sandbox.kill("$(ip netns pids out)", "TERM")
