@@ -26,6 +26,7 @@ ip netns add net; ip link add eth0 type veth peer name nic netns net
 ip -n net address add 10.9.0.1/24 dev nic; ip -n net address add fd09::1/64 dev nic nodad
 ip -n net link set nic up; ip -n net link set lo up; ip link set eth0 up
 until ip link show dev eth0 | grep -q 'state UP'; do sleep 0.02; done
+until ip -n net -6 route show table local | grep -q fd09::1; do sleep 0.02; done
 sysctl -qw net.ipv6.conf.eth0.accept_ra=0; ip netns exec net sysctl -qw net.ipv6.conf.nic.accept_ra=0
 mkdir /run/server; touch /run/server/leases
 """

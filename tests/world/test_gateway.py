@@ -20,7 +20,7 @@ ip link set eth0 up; ip -n out link set eth0 up; ip -n out link set lo up
 ip address add 192.0.2.10/24 dev eth0; ip address add 2001:db8:1::10/64 dev eth0 nodad
 ip -n out address add 192.0.2.1/24 dev eth0; ip -n out address add 2001:db8:1::1/64 dev eth0 nodad
 ip route add default via 192.0.2.1; ip -6 route add default via 2001:db8:1::1
-ping -qc 1 -w 5 192.0.2.1; ping -qc 1 -w 5 2001:db8:1::1
+for outer in 192.0.2.1 2001:db8:1::1; do until ping -qc 1 -W 1 $outer; do :; done; done
 """
 FOREIGN = """
 ip link add br9 type bridge; ip link set br9 up; ip address add 10.77.9.1/24 dev br9

@@ -149,7 +149,7 @@ def test_commands_that_take_a_guest_to_agree(twins: tuple[Sandbox, Sandbox]) -> 
     sandbox.guestwire("up", "--lab")
     for each in twins:
         logged(each, "vm", "guest: up\n", project="three")
-        each.sh("ip netns exec three-ns ping -c1 -w20 10.77.0.9")
+        assert each.answers("10.77.0.9", "three-ns")
     (sandbox.folder / "mine").write_text("#cloud-config\nhostname: other\n")
     for changed in (vm.replace("queues: 2", "model: rtl8139"), vm.replace("256M", "288M").replace(f", {DIRECT}", "")):
         sandbox.write(f"{NET.format(name='three')}  vm: {changed}")

@@ -23,7 +23,7 @@ TRUNK = """ip -n tags-trunk link add link eth0 name red type vlan id 10
     ip -n tags-trunk address add 10.10.1.4/24 dev red
     ip -n tags-trunk link set red up
     ip -n tags-red address add 10.10.1.1/24 dev eth0
-    ip netns exec tags-trunk ping -c 1 -w 5 10.10.1.1
+    until ip netns exec tags-trunk ping -c 1 -W 1 10.10.1.1; do :; done
     ip -n tags-trunk link delete red
     ip -n tags-red address delete 10.10.1.1/24 dev eth0"""
 BLUE = "  blue: {nics: [{network: lan, vlan: 20, address: 10.10.0.2/24}]}\n"
