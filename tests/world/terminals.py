@@ -23,7 +23,7 @@ def asked_to_end(process: subprocess.Popen[bytes]) -> int:
     with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
         (pid,) = map(int, file.read().split())
     os.kill(pid, signal.SIGTERM)
-    return process.wait(20)
+    return process.wait(60)
 
 
 class Terminal:
