@@ -212,7 +212,7 @@ def sandboxed(folder: Path) -> Iterator[Sandbox]:
         yield Sandbox(int(children[0]), folder)
     finally:
         first.stdin.close()
-        first.wait(timeout=10)
+        first.wait(timeout=60)
         first.stdout.close()
 
 

@@ -36,7 +36,7 @@ def held(sandbox: Sandbox, name: str, netns: str = "", queues: int = 0) -> Itera
         yield process.stdout.readline().strip()
     finally:
         process.stdin.close()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         process.stdout.close()
 
 

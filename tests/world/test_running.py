@@ -81,7 +81,7 @@ def test_a_program_answers_through_descriptor_3(host: Sandbox) -> None:
         assert "10.1.0.4/24" in host.sh("ip -n p-new address")
         assert host.answers("10.1.0.3")
         host.sh(f"kill $(ps -o ppid= -p {pid})")  # guestwire, which passes it on
-        assert running.wait(20) == 128 + 15
+        assert running.wait(60) == 128 + 15
     host.write(FILE)
     host.guestwire("up")
     assert host.snapshot() == before
@@ -211,7 +211,7 @@ def test_killed_it_leaves_the_program_its_nic_and_then_nothing(host: Sandbox) ->
     before = host.snapshot()
     with answering(host) as (running, pid):
         host.kill(f"$(ps -o ppid= -p {pid})")
-        running.wait(20)
+        running.wait(60)
         assert host.answers("10.1.0.3")
         assert host.json("up")["changes"] == []  # it is the program's, which runs yet
         assert host.json("status")["guests"][1]["pid"] == pid
@@ -262,13 +262,13 @@ def test_down_meanwhile_and_watch_beside_it(host: Sandbox) -> None:
         watch.breaks("ip link set p-run-1.0 nomaster", "p-run-1.0, master")
         assert host.answers("10.1.0.3")
         host.sh(f"kill $(ps -o ppid= -p {pid})")
-        assert running.wait(20) == 128 + 15
+        assert running.wait(60) == 128 + 15
         assert "p-run-1.0" not in host.sh("ip link")
         assert watch.stop() == 0
     with answering(host) as (running, _):
         host.guestwire("down")
         assert "p-" not in host.sh("ip -o link")
-        assert running.wait(20) == 1  # reading from a NIC that has gone it ends by itself
+        assert running.wait(60) == 1  # reading from a NIC that has gone it ends by itself
     assert not host.sh("find /run/guestwire -type f 2>/dev/null || true")
 
 
