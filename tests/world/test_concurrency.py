@@ -112,6 +112,7 @@ os.makedirs("/run/guestwire")
 open("/run/guestwire/h.lock", "w").close()
 (held, holds), (over, ends) = os.pipe(), os.pipe()
 if os.fork() == 0:
+    os.close(ends)
     unlink = os.unlink
     os.unlink = lambda path: (os.write(holds, b"x"), os.read(over, 1), unlink(path))
     lock.tidy()
