@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.sandbox import Sandbox, sandboxed
 
 # guestwire is started thousands of times: compiled anew each time, that would be a quarter of the tests' whole time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# How long an example takes is the machine's, and which are tried is the same each time: what fails once fails again.
+settings.register_profile("guestwire", deadline=None, derandomize=True, database=None)
+settings.load_profile("guestwire")
 
 # Whoever started us in the background has us ignore these, and all that we start: tests want them to be heeded.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -108,10 +108,19 @@ class Sandbox:
         ends = "while grep -qs '^State:.[^XZ]' /proc/$pid/status; do sleep 0.01; done"
         self.sh(f'set -- {pids}; kill -{signal} "$@"; for pid; do {ends}; done')
 
-    def answers(self, address: str, netns: str = "", seconds: int = SECONDS // 2) -> bool:
-        """Whether an address answers within so many seconds. `ping -w` alone gives up at the first "unreachable"."""
+    def until(self, condition: str, seconds: int = SECONDS // 2) -> None:
+        """Wait until a shell condition holds: nothing tells of what a daemon or the kernel does in its own time."""
+        self.run("timeout", str(seconds), "sh", "-c", f"until {condition}; do sleep 0.02; done", seconds=seconds + 60)
+
+    def answers(self, address: str, netns: str = "", *words: str, seconds: int = SECONDS // 2) -> bool:
+        """Whether an address answers within so many seconds; `words` are more for `ping`.
+
+        The first packet may die: a link drops all until the kernel has taken note of its carrier, in its own time
+        (dev_activate in sch_generic.c), and so does a bridge's port. `ping -w` alone gives up at "unreachable".
+        """
         into = ("ip", "netns", "exec", netns) if netns else ()
-        asking = ("timeout", str(seconds), "sh", "-c", f"until ping -c1 -W1 {address}; do :; done")
+        ping = " ".join(("ping", "-c1", "-W1", *words, address))
+        asking = ("timeout", str(seconds), "sh", "-c", f"until {ping}; do :; done")
         return self.run(*into, *asking, check=False, seconds=seconds + 60).returncode == 0
 
     def guestwire(
@@ -156,26 +165,32 @@ class Sandbox:
         """All that guestwire could leave behind, in every namespace, as text to compare."""
         looked = self.sh(_LOOK).split(_MARK)[1:]
         found = {name: _lasting(name, told) for name, told in (part.split("\n", 1) for part in looked)}
-        found["processes"] = "\n".join(  # whether one is just running doesn't matter, only that it hasn't ended
-            line.split(None, 1)[1]
-            for line in self.run(*_PS).stdout.splitlines()
-            if not line.startswith("Z") and _PS[-1] not in line
+        running = (line.split(None, 1) for line in self.run(*_PS).stdout.splitlines())
+        found["processes"] = "\n".join(  # whether one is just running doesn't matter, only that it isn't ending
+            words for state, words in running if state[0] != "Z" and words[0] != "[" and _PS[-1] not in words
         )
         return found
 
 
 def _lasting(part: str, told: str) -> str:
-    """Of what `ip` tells what doesn't come and go by itself: a carrier's echo comes some ms after it, say."""
+    """Of what `ip` tells what doesn't come and go by itself.
+
+    Carriers and what follows from them come when the kernel's linkwatch gets to it, up to a second late; an IPv6
+    address is looked into, and its local route made, by a thread of the kernel's (addrconf_dad_work).
+    """
     kind, lines = part.partition(" ")[0], told.splitlines()
     if kind == "links":
-        lines = [re.sub(r"NO-CARRIER,(?=[A-Z,]*LOWER_UP)", "", line) for line in lines]
+        lines = [re.sub(r"NO-CARRIER,|,LOWER_UP|,M-DOWN", "", line) for line in lines]
         fields = [line.split(" ") for line in lines]
         flags = [" ".join((*line[1:5], *line[11:17])) for line in fields]
         lines = [re.sub(r" *qdisc.*numtxqueues.*", "", line) for line in lines] + flags
     elif kind == "addresses":
-        lines = [line.partition("valid_lft")[0] for line in lines if " fe80:" not in line]
+        kept = (line.partition("valid_lft")[0] for line in lines if " fe80:" not in line)
+        lines = [re.sub(r" tentative", "", line) for line in kept]
     elif kind == "routes":  # and rules and neighbours
-        kept = (line for line in lines if "fe80:" not in line and "ff00:" not in line)
+        kept = (
+            line for line in lines if not re.search(r"fe80:|ff00:|^(local|anycast) [0-9a-f]*:.* proto kernel", line)
+        )
         lines = sorted(re.sub(r" expires [0-9]*sec| linkdown", "", line) for line in kept)
     return "\n".join(lines) + "\n" if lines else ""
 
@@ -197,7 +212,7 @@ def sandboxed(folder: Path) -> Iterator[Sandbox]:
         yield Sandbox(int(children[0]), folder)
     finally:
         first.stdin.close()
-        first.wait(timeout=10)
+        first.wait(timeout=60)
         first.stdout.close()
 
 

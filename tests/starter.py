@@ -89,7 +89,7 @@ def _starter() -> socket.socket:
 
     def end() -> None:
         near.close()
-        process.wait(10)
+        process.wait(60)
 
     atexit.register(end)
     return near

@@ -11,7 +11,7 @@ import pytest
 from tests.sandbox import Sandbox
 
 START = """
-import asyncio, errno, grp, json, os, pwd, socket, struct, sys, threading
+import asyncio, errno, grp, json, os, pwd, socket, struct, subprocess, sys, threading
 from guestwire.errors import GuestwireError
 from guestwire.frames import *
 def why(kind, *args, **more):
@@ -21,6 +21,10 @@ def why(kind, *args, **more):
         return [type(error).__name__, str(error)]
 def say(value):
     print(json.dumps(value))
+def carries(link):
+    # Until the kernel has taken note of a carrier, in its own time, it drops what is sent, without a word.
+    while " state UP " not in subprocess.run(["ip", "-o", "link", "show", link], capture_output=True, text=True).stdout:
+        pass
 """
 EVERYBODY = """
 mknod /run/door c 10 200

@@ -12,6 +12,7 @@ Said = Callable[..., Any]
 
 WIRE = """
 def wire(link):
+    carries(link)
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5))
     sock.bind((link, 0x88b5))
     sock.settimeout(10)
@@ -127,6 +128,7 @@ def test_a_tun_carries_packets_without_ethernet(sandbox: Sandbox, said: Said) ->
     )
     script = """
 with Tun("u0") as tun:
+    carries("u0")
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.sendto(b"hello", ("10.8.0.2", 7))
     packet = tun.read()
@@ -155,6 +157,7 @@ def listen(address):
 with Tap("t0", vnet_header={size}) as tap:
     asked = Offload.CSUM | Offload.TSO4
     have = tap.offload(asked) if {asked} else None
+    carries("t0")
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.sendto(b"odd", ("10.9.0.2", 7))
     while True:
@@ -231,6 +234,7 @@ def test_a_macvtap_speaks_for_its_mac(sandbox: Sandbox, said: Said) -> None:
         + """
 with MacvTap("mt", vnet_header=True) as tap:
     sock = wire("p1")
+    carries("mt")
     tap.write(VnetHeader().pack(), frame)
     heard = sock.recv(2000) == frame
     to = b"\\2\\0\\0\\0\\0\\5" + frame[6:]

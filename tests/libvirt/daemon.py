@@ -150,6 +150,11 @@ class Libvirtd:
         if start:
             self.virsh("start", name)
 
+    def unplug(self, domain: str, kind: str, mac: str) -> None:
+        """Take a NIC out of a domain that runs, and wait until its guest has let go of it: virsh asks, and says so."""
+        self.virsh("detach-interface", domain, kind, "--mac", mac, "--live")
+        self.sandbox.until(f"! virsh -q -c qemu:///system dumpxml {domain} | grep -q {mac}")
+
     def until_up(self, *names: str) -> None:
         """Wait until those domains are set up."""
         for name in names:

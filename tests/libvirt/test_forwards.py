@@ -101,8 +101,7 @@ def _ping(host: Libvirtd, network: str) -> None:
 
 def _nothing_is_left_to_do(host: Libvirtd) -> None:
     assert host.sandbox.json("plan")["changes"] == []
-    said = host.sandbox.guestwire("exec", "ns", "--", "ping", "-c", "1", "-W", "5", "10.4.0.5").stdout
-    assert " 0% packet loss" in said
+    assert host.sandbox.answers("10.4.0.5", "demo-ns")
     status = host.sandbox.json("status")
     assert [guest["state"] for guest in status["guests"]] == ["up"] * 4
     nics = {nic["network"]: nic for guest in status["guests"][1:] for nic in guest["nics"]}
@@ -123,7 +122,7 @@ def _a_nic_of_the_domains_own_is_explained_and_let_be(host: Libvirtd) -> None:
     said = host.sandbox.guestwire("status").stdout
     assert "a port of demo-lan, is libvirt's: a NIC of domain two." in said
     assert host.sandbox.json("plan")["changes"] == []
-    host.virsh("detach-interface", "two", "bridge", "--mac", THEIRS[0], "--live")
+    host.unplug("two", "bridge", THEIRS[0])
 
 
 def _libvirtd_is_killed_and_nothing_is_lost(host: Libvirtd) -> None:
@@ -184,4 +183,4 @@ def _down_says_whom_it_cuts_off(host: Libvirtd) -> None:
         assert re.search(rf"{bridge} goes, .* are cut off: vnet\d+ \(domain two's\)\.", said)
     for mac in THEIRS:
         assert mac in host.virsh("dumpxml", "two")
-        host.virsh("detach-interface", "two", "bridge" if mac == THEIRS[0] else "network", "--mac", mac, "--live")
+        host.unplug("two", "bridge" if mac == THEIRS[0] else "network", mac)

@@ -49,7 +49,7 @@ def test_a_domain_of_a_users_session(libvirtd: Libvirtd) -> None:
     sandbox.write(FILE % (BRIDGE, URI))
     sandbox.guestwire("up")
     virsh("start", "mine")
-    assert "state UP" in sandbox.sh("ip link show demo-mine.0 master demo-lan")
+    sandbox.until("ip link show demo-mine.0 master demo-lan | grep -q 'state UP'")
     assert sandbox.json("status")["guests"][0]["nics"][0]["plugged"] is True
     assert sandbox.json("plan")["changes"] == []
     virsh("destroy", "mine")

@@ -45,14 +45,17 @@ def package(name: str) -> Path:
     A package that only stands for another, as linux-image-cloud-amd64 does, has that one's files. What is there is
     taken as it is, without a question to apt: `make clean` has it fetched anew.
     """
-    there = sorted(CACHE.glob(f"{name}_*"))
-    if there:
-        return there[-1]
-    try:
-        return _fetched(name)
-    except subprocess.CalledProcessError:  # the archive has another version by now, or nobody has asked it yet
-        _refresh()
-        return _fetched(name)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / ".apt.lock").open("w") as lock:  # apt's lists are one process's at a time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        there = sorted(CACHE.glob(f"{name}_*"))
+        if there:
+            return there[-1]
+        try:
+            return _fetched(name)
+        except subprocess.CalledProcessError:  # the archive has another version by now, or nobody has asked it yet
+            _refresh()
+            return _fetched(name)
 
 
 def _fetched(name: str) -> Path:

@@ -42,6 +42,10 @@ class Network:
         for address in addresses:
             self.ip(netns, f"address add {address} dev eth0{' nodad' if ':' in address else ''}")
         self.ip(netns, "link set eth0 up")
+        # Both ends drop what is sent until the kernel has taken note of their carriers, in its own time.
+        for where, link in ((netns, "eth0"), (self.switch, name)):
+            while " state UP " not in self.run("ip", "-n", where, "-o", "link", "show", link):
+                pass
         if port:
             self.run("bridge", "-n", self.switch, "link", "set", "dev", name, *port.split())
         return netns

@@ -47,7 +47,7 @@ def test_all_reach_but_two_isolated_ports(network: Network, kernel: Kernel) -> N
 def test_what_was_in_the_neighbour_table_stays(network: Network, kernel: Kernel) -> None:
     stations = [network.station(name, f"10.0.0.{i}/24") for i, name in enumerate("abc", 1)]
     a, b, _ = (station.netns or "" for station in stations)
-    network.exec(a, "ping", "-c1", "-W2", "10.0.0.2")
+    network.exec(a, "sh", "-c", "until ping -c1 -W1 10.0.0.2; do :; done")
     network.ip(a, "neighbour add 10.0.0.9 dev eth0 lladdr 02:00:00:00:00:09 nud permanent")
     network.ip(a, "neighbour add 10.0.0.8 dev eth0 lladdr 02:00:00:00:00:08 nud stale")
     before = set(network.neighbours(a)), set(network.neighbours(b))
@@ -213,5 +213,5 @@ def test_an_address_still_being_checked_is_waited_for(network: Network, kernel: 
     for station, address in zip(stations, ("fd00::1", "fd00::2"), strict=True):
         network.ip(station.netns or "", f"address del {address}/64 dev eth0")
         network.ip(station.netns or "", f"address add {address}/64 dev eth0")
-    report = check(kernel, stations, timeout=0.1)
+    report = check(kernel, stations, timeout=0.3)
     assert [pair.measured for pair in report.pairs] == [True, True]

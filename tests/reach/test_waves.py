@@ -25,6 +25,7 @@ class FakeEcho:
     def __init__(self, answer: Callable[[Sequence[Probe]], Answer | None]) -> None:
         self.answer = answer
         self.sizes: list[int] = []
+        self.patience: list[float] = []
 
     def __call__(self, kernel: Kernel, sockets: int) -> FakeEcho:
         return self
@@ -34,13 +35,14 @@ class FakeEcho:
 
     def run(self, wave: Sequence[Probe], patience: float, resend: float) -> dict[int, Answer]:
         self.sizes.append(len(wave))
+        self.patience.append(patience)
         answer = self.answer(wave)
         return {} if answer is None else dict.fromkeys(range(len(wave)), answer)
 
 
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Answer]]:
-    def asked(echo: FakeEcho, table: Callable[[Family], Table], count: int) -> list[Answer]:
+    def asked(echo: FakeEcho, table: Callable[[Family], Table], count: int, timeout: float = 0.1) -> list[Answer]:
         monkeypatch.setattr(waves, "Echo", echo)
         monkeypatch.setattr(waves, "read_table", table)
         monkeypatch.setattr(waves, "_PAUSE", 0.0)
@@ -49,7 +51,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Answer]]:
         found: dict[int, Answer] = {}
         with Kernel() as kernel:
             probe = lambda n: Probe(f"from-{n}", f"10.0.{n >> 8}.{n & 255}", 4)  # noqa: E731
-            measure(kernel, range(count), probe, found.__setitem__, Surroundings(), timeout=0.1)
+            measure(kernel, range(count), probe, found.__setitem__, Surroundings(), timeout)
         return [found[n] for n in range(count)]
 
     return asked
@@ -78,6 +80,18 @@ def test_who_is_silent_is_asked_three_times(ask: Callable[..., list[Answer]]) ->
     echo = FakeEcho(lambda wave: None)
     assert ask(echo, table, 2) == [Answer(False, f"no answer from 10.0.0.{n} within 0.1 s") for n in range(2)]
     assert echo.sizes == [2, 2, 2]
+
+
+def test_few_have_time_to_answer_at_last_however_long_the_others_took(
+    ask: Callable[..., list[Answer]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine that is busy, or with many who are silent: who answers for others takes .8 s over it."""
+    clock = itertools.count(0, 5)
+    monkeypatch.setattr(waves, "monotonic", lambda: float(next(clock)))
+    for count, least in ((50, 0.6 * 2.0), (200, 0.3)):
+        echo = FakeEcho(lambda wave: None)
+        ask(echo, table, count, 2.0)
+        assert echo.patience[-1] == least
 
 
 def test_a_refusal_is_no_verdict_but_asked_again_in_smaller_waves(ask: Callable[..., list[Answer]]) -> None:

@@ -14,7 +14,7 @@ import guestwire
 
 __all__ = ["Ordinary"]
 
-WAIT = 20  # seconds for what takes less than one
+WAIT = 60  # seconds for what takes less than one
 
 # What is needed is imported while its files can be read; then root is given up for good.
 DRIVER = """\

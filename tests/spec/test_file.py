@@ -137,10 +137,13 @@ def test_file_from_python() -> None:
 def test_fast_enough_for_many() -> None:
     text = "networks: {a: {type: macvtap, uplink: e, subnet: 10.0.0.0/16}}\nguests:\n"
     good(f"{text}  g: {{}}\n")  # the first pays for what Python loads late
-    started = time.process_time()
-    file = good(f"{text}  g: {{count: 1000, nics: [a]}}\n")
-    assert len(file.expand()) == 1000
-    assert time.process_time() - started < 0.1
+    took = []
+    for _ in range(5):  # in any of them Python may look for garbage among what all tests have left
+        started = time.process_time()
+        file = good(f"{text}  g: {{count: 1000, nics: [a]}}\n")
+        assert len(file.expand()) == 1000
+        took.append(time.process_time() - started)
+    assert min(took) < 0.1
     rows = "".join(
         f"  g{i}: {{nics: [{{network: a, address: 10.0.{i // 200}.{i % 200 + 2}}}]}}\n" for i in range(10_000)
     )

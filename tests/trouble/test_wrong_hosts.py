@@ -344,7 +344,7 @@ SURPRISES = {
     ),
     "a port that is in use": (
         """python3 -c 'import socket, time
-s = socket.create_server(("", 8022)); print("ready", flush=True); time.sleep(60)' > said 2>&1 &
+s = socket.create_server(("", 8022)); print("ready", flush=True); time.sleep(600)' > said 2>&1 &
 until grep -q ready said; do sleep 0.02; done
 """,
         NAT + "guests: {web: {nics: [net]}}\n",

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 __all__ = ["main"]
 
-PATIENCE, TRIES = 1.0, 5  # seconds for an answer, and how often it is asked again
+PATIENCE, TRIES = 1.0, 30  # seconds for an answer, and how often it is asked again
 MAGIC = b"\x63\x82\x53\x63"
 DISCOVER, OFFER, REQUEST, ACK = 1, 2, 3, 5
 SOLICIT, ADVERTISE, REQUEST6, REPLY = 1, 2, 3, 7

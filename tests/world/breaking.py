@@ -13,7 +13,7 @@ from guestwire.linux.processes import started
 
 __all__ = ["main"]
 
-PATIENCE = 20
+PATIENCE = 40
 
 
 def main() -> None:
@@ -26,6 +26,7 @@ def main() -> None:
     there = _aside(ours)
     tried.send_signal(int(sys.argv[1]))
     code = tried.wait(PATIENCE)
+    deadline = time.monotonic() + PATIENCE
     while _aside(ours) and time.monotonic() < deadline:  # the kernel ends them one after the other
         select.select([], [], [], 0.01)
     print(json.dumps({"code": code, "there": len(there), "left": _aside(ours)}))

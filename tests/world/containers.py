@@ -55,7 +55,9 @@ podman run -d --name db --network none --rootfs {1} sleep 600
 def process(sandbox: Sandbox, own: str = "") -> int:
     """Start a process in a network namespace of its own, where `own` was done first; its number in the sandbox."""
     script = f"ip link set lo up; {own or ':'}; echo $$; exec sleep 600 >/dev/null 2>&1"
-    return int(sandbox.sh(f"unshare -n sh -euc {shlex.quote(script)} & wait -n 2>/dev/null & true").split()[0])
+    pid = int(sandbox.sh(f"unshare -n sh -euc {shlex.quote(script)} & wait -n 2>/dev/null & true").split()[0])
+    sandbox.until(f"grep -qx sleep /proc/{pid}/comm")  # its output ends before it has become what it is to be
+    return pid
 
 
 def has(sandbox: Sandbox, pid: int) -> dict[str, list[str]]:

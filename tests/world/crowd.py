@@ -27,7 +27,7 @@ __all__ = ["main"]
 SEED = 5
 MANY, EACH, TRIES = 10, 5, 5000
 AGAIN = 0.01  # seconds
-PATIENCE = 3.0  # seconds
+PATIENCE = 20.0  # seconds
 DONE, BUSY = 0, 75
 
 

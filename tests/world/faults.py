@@ -243,9 +243,13 @@ def snapshot() -> dict[str, object]:
     found |= {f"promiscuity of {link.netns} {link.name}": link.promiscuity for link in picture.of(Link)}
     for folder in FOLDERS:
         left = (path for path in Path(folder).rglob("*") if not path.is_relative_to(NAMED) and str(path) != LEARNT)
-        found |= {str(path): _content(path) for path in left}
+        found |= {
+            str(path): _content(path) for path in left if path.suffix != ".new"
+        }  # which a client's script renames
     for process in Path("/proc").glob("[0-9]*/cmdline"):
-        words = process.read_bytes().replace(b"\0", b" ").decode()
+        words = ""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            words = process.read_bytes().replace(b"\0", b" ").decode()
         passing = not words or "/dhcp.sh " in words  # a client's script, which ends when it has told of the lease
         if not passing and process.parent.name != str(os.getpid()):
             found[f"process {re.sub(NUMBERS, '', words)}"] = 1

@@ -18,6 +18,8 @@ PASSING = ("operstate", "carrier", "flags", "offload")
 """Told late, or what the cable's other end does; whether a link is up is kept."""
 KERNELS = ("fe80:", "ff00:", "ff02:", "33:33:", "01:00:5e:")
 """Addresses that come by themselves, some time after a link was set up."""
+LOOKED_INTO = ("tentative",)
+"""Of an address, until the kernel has looked into it."""
 
 
 def foreign(names: Iterable[str]) -> dict[str, object]:
@@ -27,7 +29,7 @@ def foreign(names: Iterable[str]) -> dict[str, object]:
         for thing in _told(netns):
             name = str(thing.get("ifname") or thing.get("dev"))
             if "addr_info" in thing:
-                thing["addr_info"] = [each for each in thing["addr_info"] if not _by_itself(each)]
+                thing["addr_info"] = [_settled(each) for each in thing["addr_info"] if not _by_itself(each)]
                 found[f"{netns} link {name}"] = thing
             elif not _by_itself(thing):
                 found[f"{netns} {json.dumps(thing)} {name}"] = True
@@ -60,5 +62,11 @@ def _still(value: Any) -> Any:
     return {key: _still(each) for key, each in value.items() if "timer" not in key}
 
 
+def _settled(address: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in address.items() if key not in LOOKED_INTO}
+
+
 def _by_itself(thing: dict[str, Any]) -> bool:
+    if thing.get("type") in ("local", "anycast") and ":" in thing["dst"] and thing["protocol"] == "kernel":
+        return True  # an IPv6 address's, made by a thread of the kernel's when that gets to it
     return any(str(thing.get(key, "")).startswith(KERNELS) for key in ("local", "dst", "mac"))

@@ -23,7 +23,7 @@ def asked_to_end(process: subprocess.Popen[bytes]) -> int:
     with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
         (pid,) = map(int, file.read().split())
     os.kill(pid, signal.SIGTERM)
-    return process.wait(20)
+    return process.wait(60)
 
 
 class Terminal:
@@ -48,7 +48,7 @@ class Terminal:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         os.close(self._ours)
         os.close(self._theirs)
 

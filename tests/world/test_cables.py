@@ -63,6 +63,12 @@ def holder(sandbox: Sandbox) -> int:
     return int(pid)
 
 
+def descriptors(sandbox: Sandbox, pid: int) -> int:
+    """How many that process has open, once it has let go of who has asked it something."""
+    sandbox.until(f"[ $(ls -l /proc/{pid}/fd | grep -c socket:) = 1 ]")
+    return int(sandbox.sh(f"ls /proc/{pid}/fd | wc -l"))
+
+
 def counted(sandbox: Sandbox) -> dict[str, Any]:
     """The cables' counters, by their guests."""
     return {cable["netns"].removeprefix("p-"): cable for cable in sandbox.json("cable", "list")["cables"]}
@@ -133,8 +139,7 @@ def test_both_ends_have_the_networks_mtu_and_the_guest_the_macvtaps_mac(sandbox:
         [far] = json.loads(sandbox.sh(f"ip -j -n p-host link show {end}"))
         assert (near["mtu"], far["mtu"]) == (mtu, mtu)
         assert (near["address"] == far["address"]) == (guest == "c")
-        whole = f"ping -c1 -W5 -M do -s {mtu - 28} {LANS[guest]}"
-        sandbox.sh(f"ip netns exec p-{guest} {whole}")
+        assert sandbox.answers(LANS[guest], f"p-{guest}", "-M do", f"-s {mtu - 28}")
     assert drift(sandbox) == []
 
 
@@ -148,7 +153,8 @@ def test_killed_process_shows_as_drift_and_up_heals_it(sandbox: Sandbox) -> None
     sandbox.guestwire("up")
     assert drift(sandbox) == []
     assert sandbox.sh("ip -n p-a -o address show dev eth0 scope global") == addresses
-    sandbox.sh(f"ip netns exec p-a ping -c1 -W5 {LANS['a']}; ip netns exec p-c ping -c1 -W5 {LANS['c']}")
+    assert sandbox.answers(LANS["a"], "p-a")
+    assert sandbox.answers(LANS["c"], "p-c")
     sandbox.kill(holder(sandbox))
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
@@ -164,7 +170,8 @@ def test_process_whose_socket_was_deleted_is_found_and_another_takes_its_place(s
     sandbox.guestwire("up")
     assert drift(sandbox) == []
     assert holder(sandbox) != pid
-    sandbox.sh(f"ip netns exec p-a ping -c1 -W5 {LANS['a']}; ip netns exec p-c ping -c1 -W5 {LANS['c']}")
+    assert sandbox.answers(LANS["a"], "p-a")
+    assert sandbox.answers(LANS["c"], "p-c")
     sandbox.sh("rm /run/guestwire/p/cables")
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
@@ -194,7 +201,8 @@ def test_what_somebody_tore_out_is_plugged_in_again(sandbox: Sandbox, breaks: st
     sandbox.guestwire("up")
     assert drift(sandbox) == []
     assert holder(sandbox) == pid
-    sandbox.sh(f"ip netns exec p-a ping -c1 -W5 {LANS['a']}; ip netns exec p-c ping -c1 -W5 {LANS['c']}")
+    assert sandbox.answers(LANS["a"], "p-a")
+    assert sandbox.answers(LANS["c"], "p-c")
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
 
@@ -232,23 +240,23 @@ def test_process_has_no_rights_and_little_memory_and_keeps_no_descriptor(sandbox
     assert status["NoNewPrivs"] == "1"
     assert int(status["VmRSS"].split()[0]) < 24 * 1024
     assert "pydantic" not in sandbox.sh(f"cat /proc/{pid}/maps")
-    files = sandbox.sh(f"ls /proc/{pid}/fd | wc -l")
+    files = descriptors(sandbox, pid)
     sandbox.guestwire("up", str(sandbox.write(ONE_MORE, "more.yaml")))
-    assert int(sandbox.sh(f"ls /proc/{pid}/fd | wc -l")) == int(files) + 2
+    assert descriptors(sandbox, pid) == files + 2
     sandbox.guestwire("up")
-    assert sandbox.sh(f"ls /proc/{pid}/fd | wc -l") == files
+    assert descriptors(sandbox, pid) == files
     memory = f"grep VmRSS /proc/{pid}/status | tr -dc 0-9"
     sandbox.python(TRANSFER, "p-a", "p-b", ADDRESSES["b"], "16")
     before = int(sandbox.sh(memory))
     sandbox.python(TRANSFER, "p-a", "p-b", ADDRESSES["b"], "512")
     assert int(sandbox.sh(memory)) - before < 512
-    assert sandbox.sh(f"ls /proc/{pid}/fd | wc -l") == files
+    assert descriptors(sandbox, pid) == files
 
 
 def test_status_and_drawing_show_device_and_chain(sandbox: Sandbox) -> None:
     sandbox.write(FILE)
     sandbox.guestwire("up", "--lab")
-    sandbox.sh(f"ip netns exec p-a ping -qc1 -W2 {ADDRESSES['b']}")
+    assert sandbox.answers(ADDRESSES["b"], "p-a")
     guests = {guest["name"]: guest["nics"][0] for guest in sandbox.json("status")["guests"]}
     assert (guests["a"]["device"], guests["a"]["host_link"]) == ("tap", "p-a.0")
     assert (guests["c"]["device"], guests["c"]["host_link"]) == ("macvtap", "p-c.0")
@@ -304,7 +312,7 @@ def test_request_of_another_version_costs_nobody_a_cable(sandbox: Sandbox) -> No
     sandbox.write(FILE)
     sandbox.guestwire("up", "--lab")
     pid = holder(sandbox)
-    files = sandbox.sh(f"ls /proc/{pid}/fd | wc -l")
+    files = descriptors(sandbox, pid)
     done = sandbox.python("""
 import json, socket
 for words in (b"{}", b"[1", b'{"do": "dance"}', b'{"do": "list"}', b'{"do": "remove"}', b'{"do": "add"}'):
@@ -315,5 +323,5 @@ for words in (b"{}", b"[1", b'{"do": "dance"}', b'{"do": "list"}', b'{"do": "rem
 """)
     assert done.stdout.split() == ["True"] * 6
     assert holder(sandbox) == pid
-    assert sandbox.sh(f"ls /proc/{pid}/fd | wc -l") == files
+    assert descriptors(sandbox, pid) == files
     assert drift(sandbox) == []

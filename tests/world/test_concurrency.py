@@ -105,6 +105,30 @@ def test_a_lock_that_another_has_by_now_is_not_taken_away(sandbox: Sandbox) -> N
     assert sandbox.python(TAKEN).stdout == "True\n"
 
 
+TIDIED = """
+import os
+from guestwire.apply import lock
+os.makedirs("/run/guestwire")
+open("/run/guestwire/h.lock", "w").close()
+(held, holds), (over, ends) = os.pipe(), os.pipe()
+if os.fork() == 0:
+    os.close(ends)
+    unlink = os.unlink
+    os.unlink = lambda path: (os.write(holds, b"x"), os.read(over, 1), unlink(path))
+    lock.tidy()
+    os._exit(0)
+os.read(held, 1)
+wait = lock.select.select
+lock.select.select = lambda *words: (os.write(ends, b"x"), wait(*words))
+with lock.locked("h"):
+    print("had")
+"""
+
+
+def test_who_tidies_a_lock_away_is_waited_for(sandbox: Sandbox) -> None:
+    assert sandbox.python(TIDIED).stdout == "had\n"
+
+
 def test_who_only_looks_keeps_nobody_from_changing(sandbox: Sandbox) -> None:
     sandbox.write(ONE)
     sandbox.guestwire("up")

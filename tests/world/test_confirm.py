@@ -80,7 +80,12 @@ def same(found: dict[str, str], wanted: dict[str, str]) -> None:
 
 
 def _unnumbered(text: str) -> list[str]:
-    return sorted(re.sub(r"^\d+: |(?<=@if)\d+|NO-CARRIER,", "", line) for line in text.splitlines())
+    return sorted(re.sub(r"^\d+: |(?<=@if)\d+", "", line) for line in text.splitlines())
+
+
+def time_is_over(sandbox: Sandbox) -> None:
+    """The time of a change that waits is over, by its journal; who waits hears of that."""
+    sandbox.sh("sed -i 's/^waiting .*/waiting 0.0/' /run/guestwire/p/journal")
 
 
 def test_a_confirmed_change_stays(sandbox: Sandbox) -> None:
@@ -174,7 +179,7 @@ def test_it_survives_the_death_of_all_around(sandbox: Sandbox) -> None:
     """A hangup, and kill -9 of the whole group and session of `up`."""
     before = built(sandbox)
     sandbox.write(CHANGED)
-    script = f"{sys.executable} -m guestwire up --json --confirm 3 > said; echo done; exec cat"
+    script = f"{sys.executable} -m guestwire up --json --confirm {LONG} > said; echo done; exec cat"
     shell = subprocess.Popen(
         sandbox.inside("setsid", "sh", "-c", script),
         stdin=subprocess.PIPE,
@@ -189,7 +194,7 @@ def test_it_survives_the_death_of_all_around(sandbox: Sandbox) -> None:
     session = sandbox.sh("ps -C cat -o sid= | grep -v '^ *[01]$'").split()[0]
     sandbox.run("kill", "-HUP", str(found["pid"]))
     sandbox.run("pkill", "-KILL", "-s", session)
-    shell.wait(timeout=10)
+    shell.wait(timeout=60)
     shell.stdout.close()
     assert shell.stdin
     shell.stdin.close()
@@ -197,6 +202,7 @@ def test_it_survives_the_death_of_all_around(sandbox: Sandbox) -> None:
         f"ps -o sid=,tty= -p {found['pid']}; readlink /proc/{found['pid']}/cwd /proc/{found['pid']}/fd/[012]"
     )
     assert where.split() == [str(found["pid"]), "?", "/", "/dev/null", "/dev/null", "/dev/null"]
+    time_is_over(sandbox)
     ended(sandbox, found["pid"])
     same(sandbox.snapshot(), before)
 
@@ -204,12 +210,12 @@ def test_it_survives_the_death_of_all_around(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("settled", ["rollback", "confirm"])
 def test_a_killed_timer_is_told_and_settled_by_hand(settled: str, sandbox: Sandbox) -> None:
     before = built(sandbox)
-    found = waiting(sandbox, seconds="1")
-    sandbox.run("kill", "-KILL", str(found["pid"]))
+    found = waiting(sandbox)
+    sandbox.kill(found["pid"])
     said = sandbox.guestwire("up", check=False)
     assert said.returncode == 75
     assert f"the process that was to take it back ({found['pid']}) is gone" in said.stderr
-    sandbox.python("import select; select.select([], [], [], 1)")
+    time_is_over(sandbox)
     said = sandbox.guestwire("up", check=False)
     assert said.returncode == 75
     assert "project p was not confirmed, and the process" in said.stderr

@@ -43,7 +43,7 @@ def test_one_that_ends_is_told_and_nothing_of_it_is_left(sandbox: Sandbox) -> No
 LAN = """
 ip netns add lan; ip link add up0 type veth peer name eth0 netns lan; ip link set up0 up
 ip -n lan link set lo up; ip -n lan address add 192.0.2.1/24 dev eth0; ip -n lan link set eth0 up
-ip netns exec lan dnsmasq --port=0 --interface=eth0 --dhcp-range=192.0.2.100,192.0.2.150 --leasefile-ro \\
+ip netns exec lan dnsmasq --port=0 --interface=eth0 --dhcp-range=192.0.2.100,192.0.2.150 --leasefile-ro --no-ping \\
     --conf-file=/dev/null --pid-file=/run/lan.pid
 """
 LEASED = """
@@ -182,7 +182,8 @@ def test_watch_plugs_in_again_who_comes_again(sandbox: Sandbox) -> None:
         sandbox.kill(first, "TERM")
         watch.line("attachment p-db was in the way")
         second = process(sandbox)
-        told.write_text(str(second))
+        (sandbox.folder / "tells").write_text(str(second))
+        (sandbox.folder / "tells").rename(told)  # whole, whenever it is read
         watch.line("attachment p-db was gone")
         assert has(sandbox, second) == {"eth0": ["10.1.0.3/24"]}
         assert watch.stop() == 0

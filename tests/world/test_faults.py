@@ -196,6 +196,7 @@ def test_process_whose_pid_file_was_never_written_is_ended_too(sandbox: Sandbox)
     sandbox.write(THREE)
     # In another namespace the same words are another's.
     sandbox.sh("setsid -f sh -c 'tail -f /dev/null; :' /run/guestwire/three/dhcp-eth0.pid >/dev/null 2>&1")
+    sandbox.until("pgrep -x tail >/dev/null")
     before = sandbox.snapshot()
     sandbox.guestwire("up", "--lab")
     pids = sandbox.sh("cat /run/guestwire/three/*.pid; rm /run/guestwire/three/*.pid").split()

@@ -45,6 +45,7 @@ def test_what_is_asked_of_many_namespaces_takes_no_look_at_all_for_each(sandbox:
     sandbox.sh("for n in $(seq 0 7); do ip netns add n$n; done")
     for netns in ("n1", "n6"):
         sandbox.sh(f"ip netns exec {netns} sh -c 'exec udhcpc -f -i lo >/dev/null 2>&1 &'")
+    sandbox.until("[ $(pgrep -xc udhcpc) = 2 ]")
     assert sandbox.python(ONE_LOOK).stdout.splitlines() == ["1 n1 n6", "True"]
 
 

@@ -86,7 +86,7 @@ def test_a_program_is_reached_by_the_address_that_the_file_keeps_for_it(sandbox:
         assert program.stdout
         pid = int(program.stdout.readline())
         found = sandbox.json("check", code=69)
-        sandbox.run("kill", str(pid))
+        sandbox.kill(pid, "TERM")
     [there] = [pair for pair in found["pairs"] if (pair["from"], pair["to"]) == ("web", "vpn")]
     [back] = [pair for pair in found["pairs"] if (pair["from"], pair["to"]) == ("vpn", "web")]
     assert there["measured"] is True

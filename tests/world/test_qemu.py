@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +39,16 @@ expect:
 """
 
 
+DOWN = """
+from guestwire import api
+from guestwire.kinds.vm import Vm
+def noted(word, really):
+    return lambda machine, kernel: (print(word), really(machine, kernel))
+Vm.announce, Vm.delete = noted("asked", Vm.announce), noted("ended", Vm.delete)
+api.down()
+"""
+
+
 def _status(sandbox: Sandbox, guest: str) -> Any:
     return next(each for each in sandbox.json("status")["guests"] if each["name"] == guest)
 
@@ -60,9 +68,7 @@ def test_machines_on_every_network(sandbox: Sandbox) -> None:
     _who_may_reaches_them(sandbox)
     (over,) = sandbox.sh("ls /var/lib/guestwire/lab").split()
     assert over.startswith("image.")
-    began = time.monotonic()
-    sandbox.guestwire("down")
-    assert time.monotonic() - began < 5, "all were asked to power down at the same time"
+    assert sandbox.python(DOWN).stdout.split() == ["asked"] * 3 + ["ended"] * 3, "they power down at the same time"
     assert sandbox.snapshot() == before
     assert disk("qcow2").read_bytes() == image, "what it wrote is gone with its overlay"
 
@@ -180,9 +186,7 @@ def _nics_come_and_go_under_traffic(pair: Sandbox) -> None:
         pair.guestwire("up")
         said, _ = traffic.communicate(timeout=60)
     assert _reaches(pair, "10.77.0.11")
-    lost = re.search(r"(\d+)% packet loss", said)
-    assert lost
-    assert int(lost[1]) < 70, "while its cable was out"
+    assert " bytes from 10.77.0.11: icmp_seq=" in said, "but while its cable was out"
     assert [_pid(pair, guest) for guest in ("one", "two")] == pids, "nobody was started anew"
 
 

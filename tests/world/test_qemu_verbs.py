@@ -108,7 +108,8 @@ def _a_command_is_interrupted(sandbox: Sandbox) -> None:
         while not sandbox.guestwire(*running, check=False).stdout:
             assert time.monotonic() < end
         assert asked_to_end(process) == 130
-    assert not sandbox.guestwire(*running, check=False).stdout, "the command goes on without us"
+    while sandbox.guestwire(*running, check=False).stdout:
+        assert time.monotonic() < end + 30, "the command goes on without us"
 
 
 def _without_an_agent_exec_says_so(sandbox: Sandbox) -> None:
@@ -193,7 +194,7 @@ def _a_person_types_at_the_console(sandbox: Sandbox) -> None:
         first.until("guest# ")
         first.type("\x1d")
         first.until("vm runs on.\n")
-        assert first.process.wait(10) == 0
+        assert first.process.wait(60) == 0
         assert first.now == first.before
     with Terminal(sandbox, "console", "vm") as again:
         again.until("guest# ")  # the prompt that stood there
@@ -226,7 +227,7 @@ def test_a_log_is_followed_until_its_machine_ends(sandbox: Sandbox) -> None:
         assert sandbox.json("logs", "vm", "--lines", "1")["lines"] == ["unfinished"]
         assert sandbox.json("logs", "vm")["lines"] == [*lines, "red alert", "unfinished"]
         sandbox.guestwire("down")
-        assert following.wait(20) == 0
+        assert following.wait(60) == 0
 
 
 def test_a_machine_that_is_none_or_dead_says_so(sandbox: Sandbox) -> None:
@@ -244,7 +245,7 @@ def test_a_machine_that_is_none_or_dead_says_so(sandbox: Sandbox) -> None:
         assert b"vm's console" in attached.stderr.readline()
         sandbox.kill("$(cat /run/guestwire/lab/vm.vm/pid)")
         assert json.loads(attached.stdout.read()) == {"guest": "vm", "runs": False}
-        assert attached.wait(20) == 0
+        assert attached.wait(60) == 0
     for words in (("console", "vm"), ("exec", "vm", "--", "true")):
         done = sandbox.guestwire(*words, check=False)
         assert done.returncode == 69

@@ -69,7 +69,7 @@ def answering(host: Sandbox, *words: str) -> Iterator[tuple[subprocess.Popen[str
 def test_a_program_answers_through_descriptor_3(host: Sandbox) -> None:
     before = host.snapshot()
     with answering(host) as (running, pid):
-        host.run("ping", "-c1", "-W2", "10.1.0.3")
+        assert host.answers("10.1.0.3")
         status = host.json("status")
         program = status["guests"][1]
         assert (program["name"], program["kind"], program["state"], program["pid"]) == ("run-1", "program", "up", pid)
@@ -79,9 +79,9 @@ def test_a_program_answers_through_descriptor_3(host: Sandbox) -> None:
         host.write(FILE.replace("web:", "new: {nics: [net]}\n  web:"))
         host.guestwire("up")  # a guest more, which doesn't get its address
         assert "10.1.0.4/24" in host.sh("ip -n p-new address")
-        host.run("ping", "-c1", "-W2", "10.1.0.3")
+        assert host.answers("10.1.0.3")
         host.sh(f"kill $(ps -o ppid= -p {pid})")  # guestwire, which passes it on
-        assert running.wait(20) == 128 + 15
+        assert running.wait(60) == 128 + 15
     host.write(FILE)
     host.guestwire("up")
     assert host.snapshot() == before
@@ -113,7 +113,8 @@ def test_its_words_and_its_code_are_the_commands(host: Sandbox) -> None:
 
 def test_a_namespace_of_its_own(host: Sandbox) -> None:
     before = host.snapshot()
-    script = "ip -br address show eth0; ping -c1 -W2 10.1.0.2; ls -d /sys/class/net/eth0; cat /etc/resolv.conf"
+    reaches = "until ping -c1 -W1 10.1.0.2; do :; done"
+    script = f"ip -br address show eth0; {reaches}; ls -d /sys/class/net/eth0; cat /etc/resolv.conf"
     done = host.guestwire("run", "--network", "net", "--namespace", "--", "sh", "-euc", script)
     assert "10.1.0.3/24" in done.stdout
     assert "nameserver 10.1.0.1" in done.stdout
@@ -167,7 +168,7 @@ def test_on_a_real_lan(sandbox: Sandbox) -> None:
     """Its DHCP gives a namespace an address before the command begins; who holds a descriptor must be told one."""
     sandbox.sh(
         f"{LAN}\nip netns exec lan dnsmasq --port=0 --interface=eth0 --dhcp-range=192.0.2.100,192.0.2.150 "
-        "--leasefile-ro --conf-file=/dev/null --pid-file=/run/lan.pid"
+        "--no-ping --leasefile-ro --conf-file=/dev/null --pid-file=/run/lan.pid"
     )
     sandbox.write("name: p\nnetworks: {direct: {type: macvtap, uplink: up0}}\n")
     sandbox.guestwire("up")
@@ -203,7 +204,6 @@ def test_a_machine_boots_on_two_descriptors(sandbox: Sandbox) -> None:
         sandbox.sh("until ip netns exec lan ping -q -c1 -W1 192.0.2.77; do :; done")
         sandbox.sh("kill $(pidof qemu-system-x86_64)")
         assert running.wait(30) == 0
-    sandbox.sh("until ip link show p-net | grep -q NO-CARRIER; do :; done")  # the kernel takes up to a second to say so
     assert sandbox.snapshot() == before
 
 
@@ -211,8 +211,8 @@ def test_killed_it_leaves_the_program_its_nic_and_then_nothing(host: Sandbox) ->
     before = host.snapshot()
     with answering(host) as (running, pid):
         host.kill(f"$(ps -o ppid= -p {pid})")
-        running.wait(20)
-        host.run("ping", "-c1", "-W2", "10.1.0.3")
+        running.wait(60)
+        assert host.answers("10.1.0.3")
         assert host.json("up")["changes"] == []  # it is the program's, which runs yet
         assert host.json("status")["guests"][1]["pid"] == pid
         host.kill(pid, "TERM")
@@ -258,17 +258,17 @@ def test_broken_off_it_runs_nothing_and_leaves_nothing(host: Sandbox, fault: str
 
 def test_down_meanwhile_and_watch_beside_it(host: Sandbox) -> None:
     with watching(host) as watch, answering(host) as (running, pid):
-        host.run("ping", "-c1", "-W2", "10.1.0.3")
+        assert host.answers("10.1.0.3")
         watch.breaks("ip link set p-run-1.0 nomaster", "p-run-1.0, master")
-        host.run("ping", "-c1", "-W2", "10.1.0.3")
+        assert host.answers("10.1.0.3")
         host.sh(f"kill $(ps -o ppid= -p {pid})")
-        assert running.wait(20) == 128 + 15
+        assert running.wait(60) == 128 + 15
         assert "p-run-1.0" not in host.sh("ip link")
         assert watch.stop() == 0
     with answering(host) as (running, _):
         host.guestwire("down")
         assert "p-" not in host.sh("ip -o link")
-        assert running.wait(20) == 1  # reading from a NIC that has gone it ends by itself
+        assert running.wait(60) == 1  # reading from a NIC that has gone it ends by itself
     assert not host.sh("find /run/guestwire -type f 2>/dev/null || true")
 
 

@@ -142,7 +142,7 @@ def test_what_has_something_unknown_is_refused_before_the_first_step(sandbox: Sa
 def test_what_a_router_advertises_is_no_drift_and_is_not_waited_for(sandbox: Sandbox) -> None:
     sandbox.sh(NICS + BESIDE + SIMPLE.replace("ip -6 route add default via fe80::1 dev eth0", "") + ROUTER)
     told = "ip -6 route show dev eth0 | grep -q 'proto ra' && ip address show dev eth0 | grep -q dynamic"
-    sandbox.run("timeout", "10", "sh", "-c", f"until {told}; do sleep 0.05; done")
+    sandbox.until(told)
     sandbox.write(FILE)
     into, back = during(sandbox, "up", "down")
     for change in (into, back):

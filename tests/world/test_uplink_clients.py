@@ -23,9 +23,12 @@ esac
 """
 
 
-def until(sandbox: Sandbox, condition: str) -> None:
-    """Wait for what others do."""
-    sandbox.run("timeout", "20", "sh", "-c", f"until {condition}; do sleep 0.05; done")
+def leased(sandbox: Sandbox, link: str, address: str = "192.0.2.") -> None:
+    """Wait until the client has told all of its lease: its script has ended, and it has gone into the background."""
+    sandbox.until(f"ip -4 address show dev {link} | grep -q 'inet {address}'")
+    sandbox.until(f"ip -4 route show default | grep -q 'dev {link}'")
+    for words, count in (("/bin/sh .*/script", 0), ("udhcpc", 1)):
+        sandbox.until(f"[ $(ps -e -o stat=,args= | grep -c '^[^Z][^ ]* *{words} ') = {count} ]")
 
 
 def nothing_to_do(sandbox: Sandbox) -> bool:
@@ -40,7 +43,7 @@ def test_a_client_goes_along(sandbox: Sandbox, lifetime: str) -> None:
     script = sandbox.write(SCRIPT.replace("LIFETIME", lifetime), "script")
     script.chmod(0o755)
     sandbox.sh(f"udhcpc -i eth0 -p /run/client.pid -s {script} >/dev/null 2>&1")
-    until(sandbox, "ip -4 address show dev eth0 | grep -q 'inet 192.0.2'")
+    leased(sandbox, "eth0")
     sandbox.write(FILE)
     before = sandbox.snapshot()
     address = sandbox.sh("ip -4 -o address show dev eth0").split()[3]
@@ -48,13 +51,11 @@ def test_a_client_goes_along(sandbox: Sandbox, lifetime: str) -> None:
     assert "udhcpc -i eth0" in warning
     sandbox.guestwire("up")
     for link in ("three-lan", "eth0"):
-        until(sandbox, f"ip -4 route show default | grep -q 'dev {link}'")
-        until(sandbox, f"ip -4 address show dev {link} | grep -q 'inet {address} '")
+        leased(sandbox, link, address)
         assert sandbox.sh("ps -e -o args= | grep '^udhcpc'").startswith(f"udhcpc -i {link} -p /run/client.pid")
         if link == "three-lan":
             assert nothing_to_do(sandbox)
             sandbox.guestwire("down")
-    assert sandbox.sh("ps -e -o args= | grep -c '^udhcpc'") == "1\n"
     assert sandbox.snapshot() == before
     sandbox.kill("$(cat /run/client.pid)")
 
@@ -74,6 +75,7 @@ def test_a_lease_that_nobody_would_renew_is_refused(sandbox: Sandbox) -> None:
 def test_a_client_of_all_links_is_refused(sandbox: Sandbox) -> None:
     sandbox.sh(NICS + BESIDE + "ip address add 192.0.2.10/24 dev eth0")
     sandbox.sh("cp $(command -v sleep) ./dhclient; ./dhclient 1000 >/dev/null 2>&1 &")
+    sandbox.until("pgrep -xf './dhclient 1000' >/dev/null")
     sandbox.write(FILE)
     (error,) = sandbox.json("up", code=65)["errors"]
     assert "it asks on other links too" in error["message"]
@@ -84,10 +86,10 @@ def test_what_is_printed_ends_no_client_of_another_namespace(sandbox: Sandbox) -
     sandbox.sh(NICS + BESIDE + "ip address add 192.0.2.10/24 dev eth0")
     sandbox.sh("cp $(command -v sleep) ./udhcpc; ./udhcpc 1000 >/dev/null 2>&1 &")
     sandbox.sh("ip netns exec out ./udhcpc 1000 >/dev/null 2>&1 &")
-    until(sandbox, "test $(ps -e -o args= | grep -c '^./udhcpc') = 2")
+    sandbox.until("test $(ps -e -o args= | grep -c '^./udhcpc') = 2")
     sandbox.write(FILE)
     commands = sandbox.guestwire("plan", "--commands").stdout.splitlines()
     (kill,) = (command for command in commands if "pkill" in command)
     sandbox.sh(kill)
-    until(sandbox, "test $(ps -e -o args= | grep -c '^./udhcpc') = 1")
+    sandbox.until("test $(ps -e -o args= | grep -c '^./udhcpc') = 1")
     sandbox.kill("$(ip netns pids out)", "TERM")

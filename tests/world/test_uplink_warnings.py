@@ -20,7 +20,7 @@ member = struct.pack("4s4si", socket.inet_aton("239.1.2.3"), bytes(4), index)
 group.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
 member = socket.inet_pton(socket.AF_INET6, "ff02::4321") + struct.pack("=I", index)
 six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
-print("ready", flush=True); time.sleep(60)
+print("ready", flush=True); time.sleep(600)
 """
 OWNERS = {
     "systemd-networkd": (

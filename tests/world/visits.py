@@ -38,14 +38,17 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 VISITOR = """
-import socket, sys
+import select, socket, sys
 kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[sys.argv[3]]
 sock = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, kind)
-sock.settimeout(4)  # a fresh link-local address is good for nothing for its first second or two
+seconds = int(sys.argv[4])
+sock.settimeout(seconds)
 try:
     sock.connect((sys.argv[1], int(sys.argv[2])))
-    if sys.argv[3] == "udp":
+    for _ in range(seconds if sys.argv[3] == "udp" else 0):
         sock.send(b"?")
+        if select.select([sock], [], [], 1)[0]:
+            break
     print(sock.recv(100).decode())
 except OSError as error:
     print("no:", error)
@@ -70,6 +73,10 @@ def serving(sandbox: Sandbox, netns: str, port: int = 80) -> Iterator[None]:
             process.stdin.close()
 
 
-def visit(sandbox: Sandbox, netns: str, address: str, port: int = 80, proto: str = "tcp") -> str:
-    """What a visitor from the namespace is told: "SERVER ADDRESS", its own address as it is seen there, or "no:…"."""
-    return sandbox.run(*_within(netns), sys.executable, "-c", VISITOR, address, str(port), proto).stdout.strip()
+def visit(sandbox: Sandbox, netns: str, address: str, port: int = 80, proto: str = "tcp", seconds: int = 30) -> str:
+    """What a visitor from the namespace is told: "SERVER ADDRESS", its own address as it is seen there, or "no:…".
+
+    That nobody answers is told after so many seconds; a fresh link-local address is good for nothing for two.
+    """
+    words = (VISITOR, address, str(port), proto, str(seconds))
+    return sandbox.run(*_within(netns), sys.executable, "-c", *words).stdout.strip()

@@ -19,7 +19,7 @@ from tests.sandbox import SOURCE, Sandbox
 __all__ = ["Watching", "picture", "watching"]
 
 # Seconds: far more than a repair takes, on a machine that is busy with other tests; or on one that is emulated.
-PATIENCE = 120 if "GUESTWIRE_MACHINE" in os.environ else 20
+PATIENCE = 120 if "GUESTWIRE_MACHINE" in os.environ else 60
 
 
 class Watching:

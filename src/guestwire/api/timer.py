@@ -44,6 +44,7 @@ __all__ = ["Waiting", "main"]
 START = 10  # seconds that it gets to be there
 AGAIN = 0.1  # seconds until it tries once more where another guestwire is at work
 TRIES, PAUSE = 5, 2.0  # how often it tries to take back what can't be, and after how many seconds
+LEAVE = 10  # seconds that others get to be out of a lab that is empty
 LOGIND = ("/usr/lib", "/usr/local/lib", "/run", "/etc")  # the later goes before the earlier (systemd.unit(5))
 KEEPER = "guestwire-lab"  # process 1 of an ordinary user's lab (rootless.py)
 
@@ -240,7 +241,8 @@ def _end_empty_lab() -> None:
         with open("/proc/1/comm") as file:
             if file.read().strip() != KEEPER:
                 return
-        for _ in range(TRIES):
+        deadline = time.monotonic() + LEAVE
+        while time.monotonic() < deadline:
             alone = {name for name in os.listdir("/proc") if name.isdigit()} <= {"1", str(os.getpid())}
             if os.path.isdir(RUN):
                 return

@@ -99,5 +99,6 @@ def _same(fd: int, path: str) -> bool:
 def tidy() -> None:
     """Remove the lock files of processes that were killed; those that are held stay."""
     for path in glob.glob(f"{RUN}/*.lock"):
-        with contextlib.suppress(Busy, PermissionError), locked(os.path.basename(path).removesuffix(".lock")):
+        host = os.path.basename(path).removesuffix(".lock")
+        with contextlib.suppress(Busy, PermissionError), locked(host, brief=True):
             pass

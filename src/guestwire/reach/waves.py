@@ -10,7 +10,7 @@ import resource
 import select
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from time import monotonic
 from typing import NamedTuple
 
@@ -35,6 +35,10 @@ kernel's own second ARP request, which comes after 1 s. It can be less than the 
 
 _ATTEMPTS = 3
 _FIRST, _SECOND, _LEAST = 0.1, 0.2, 0.3  # seconds of silence that end the first, the second, at least the last asking
+_FEW, _SHARE = 100, 0.6
+"""So few, who are one wave, have at least this share of the time in their last asking, however long the others took:
+on a busy machine nearly all of it may be over by then, and who answers for others takes .8 s over it (proxy_delay).
+"""
 _RESEND = 0.3  # seconds
 _SMALLEST = 8  # entries; a table that hasn't even these to spare lets nothing be measured
 _AGE = 6.0  # seconds that a table may go on being full: after 5 s unused an entry makes way (neigh_forced_gc)
@@ -155,17 +159,19 @@ class _Run:
         self._echo.close()
 
     def all(self, numbers: Iterable[int]) -> None:
-        patience = (_FIRST, _SECOND)
         first_asked = 0.0  # when the last of them was asked for the first time
-        for attempt in range(_ATTEMPTS):
-            last = attempt == _ATTEMPTS - 1
-            seconds = max(_LEAST, self._timeout - (monotonic() - first_asked)) if last else patience[attempt]
+        for attempt, seconds in enumerate((_FIRST, _SECOND)):
             silent = array("q")
-            self._round(numbers, attempt, seconds, None if last else silent)
+            self._round(numbers, attempt, seconds, silent)
             first_asked = first_asked or self._last_wave
             numbers = silent
-            if not silent:
-                return
+        if silent:
+            self._round(silent, _ATTEMPTS - 1, self._left(silent, first_asked), None)
+
+    def _left(self, silent: Collection[int], first_asked: float) -> float:
+        """Seconds for the last asking of those who were silent so far."""
+        least = max(_LEAST, _SHARE * self._timeout) if len(silent) <= _FEW else _LEAST
+        return max(least, self._timeout - (monotonic() - first_asked))
 
     def _round(self, numbers: Iterable[int], attempt: int, patience: float, silent: array[int] | None) -> None:
         stream = _Stream(numbers, self._probe, self._sockets)

@@ -66,7 +66,7 @@ def test_frames_go_with_it_and_without_it(sandbox: Sandbox) -> None:
     """A machine within the emulated one takes minutes to boot."""
     sandbox.write(BOOTED)
     sandbox.guestwire("up", "--lab")
-    assert sandbox.answers("10.77.0.9", "lab-host", 900)
+    assert sandbox.answers("10.77.0.9", "lab-host", seconds=900)
     assert sandbox.answers("10.78.0.9", "lab-host")
     assert sandbox.answers("192.0.2.99", "lab-lan")
     (guest,) = sandbox.json("status")["guests"]

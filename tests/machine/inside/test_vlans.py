@@ -58,7 +58,7 @@ def _tags_lead_to_their_vlans(sandbox: Sandbox) -> None:
     """On the cable's other end there are two namespaces with addresses of one subnet, told apart by the tag alone."""
     for guest, own, other in (("red", "10.10.0.9", "10.10.0.8"), ("blue", "10.10.0.8", "10.10.0.9")):
         assert sandbox.answers(own, f"tags-{guest}"), guest
-        assert not sandbox.answers(other, f"tags-{guest}", 2), guest
+        assert not sandbox.answers(other, f"tags-{guest}", seconds=2), guest
 
 
 @pytest.mark.timeout(400)
