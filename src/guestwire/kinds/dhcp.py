@@ -24,7 +24,6 @@ import contextlib
 import os
 import select
 import shlex
-import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -41,7 +40,7 @@ from guestwire.kinds.route import Route
 from guestwire.linux.inotify import Watch
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
-from guestwire.linux.programs import run_program, start_program
+from guestwire.linux.programs import find_program, run_program, start_program
 from guestwire.linux.routes import DEFAULTS
 from guestwire.picture import Key, fact, fixed
 
@@ -187,7 +186,7 @@ class DhcpClient(Process):
 
     def lacks(self, sock: Socket) -> Problem | None:
         for program, package in PROGRAMS.items():
-            if shutil.which(program) is None:
+            if find_program(program) is None:
                 message = f"a guest's NIC asks for its address by DHCP, and `{program}` is missing."
                 return Problem(message, f"Install the package {package}, or give the NIC an address.")
         return None
