@@ -12,8 +12,8 @@ from typing import Any
 from guestwire import rootless
 from guestwire.api.domains import libvirts, with_domains
 from guestwire.api.foreseen import NOTHING, Foreseen
-from guestwire.api.situation import Situation, see_settled, situation
-from guestwire.api.work import meant, related, store_of
+from guestwire.api.situation import Situation, meant, see_settled
+from guestwire.api.work import related, store_of
 from guestwire.apply import Journal, State, Store, projects
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat
 from guestwire.errors import FileError
@@ -215,8 +215,7 @@ def status(
     foreseen: Foreseen = NOTHING,
 ) -> Status:
     """How a project stands, by what is `foreseen` (`ahead`). Nothing is changed; raises FileError where it is wrong."""
-    path, project = meant(path, project)
-    where = situation(path, lab=lab, project=project, netns=netns)
+    where = meant(path, lab=lab, project=project, netns=netns)
     with Kernel(*foreseen) as kernel:
         see_settled(kernel, where, waiting=True)
         try:

@@ -13,8 +13,8 @@ from typing import Any
 from guestwire.api.change import up
 from guestwire.api.containers import whereabouts
 from guestwire.api.loans import claim, hand_over, to_look_up
-from guestwire.api.situation import Situation, situation
-from guestwire.api.work import at_work, meant, named, no_journal, related
+from guestwire.api.situation import Situation, meant, situation
+from guestwire.api.work import at_work, named, no_journal, related
 from guestwire.apply import apply, preflight
 from guestwire.compile.whereabouts import Absent
 from guestwire.errors import UsageError
@@ -68,12 +68,11 @@ def watch(
     """
     gc.enable()  # who starts us may have turned it off, as the command line does for what ends soon
     with closing(Notifier()) as notifier:
-        place, project = meant(path, project)
-        if place == "-":
+        if path == "-":
             raise UsageError("a watch reads the file again when it is needed.", hint="Give it a file, not `-`.")
-        where = situation(place, lab=False, project=project, netns=netns, changes=True)
+        where = meant(path, project=project, netns=netns, changes=True)
         if build and where.state is None:
-            up(place, project=project, netns=netns)
+            up(where.path, project=where.project, netns=netns)
         host = _Host(where)
         last: deque[Repair] = deque(maxlen=MOST)
         count = 0
