@@ -77,7 +77,7 @@ class Situation:
         site.found = self.found
         compile_file(site)
         leave_out(site.desired.picture)
-        if (site.flows or site.doors) and self.host in seen.scope:
+        if (site.flows or site.apart or site.doors) and self.host in seen.scope:
             with suppress(OSError):  # nft that isn't allowed to look; then nothing can be said
                 site.judge(kernel.call(self.host, nftables.chains))
         if site.doors and self.host in seen.scope:
