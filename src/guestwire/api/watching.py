@@ -19,6 +19,7 @@ from guestwire.apply import apply, preflight
 from guestwire.compile.whereabouts import Absent
 from guestwire.errors import UsageError
 from guestwire.kinds import Link
+from guestwire.kinds.address import AnyAddress
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.notify import Notifier
 from guestwire.observe import look_up_patiently, observe
@@ -123,10 +124,12 @@ class _Host:
         assert where.site is not None
         desired = where.site.desired
         picture = Web(_as_lent(desired, where))
+        assert where.seen is not None
+        given = {place: Web(where.seen.of(AnyAddress, place[0])).addresses(place) for place in where.site.given}
         problem, where.seen, where.state = where.site.problem, None, state
         users = tuple(program.pid for program in state.programs)
         wanted = Desired(picture, set(desired.absent), set(desired.borrowed))
-        return Wanted(made, picture, wanted, state, bool(where.site.absent), users, problem)
+        return Wanted(made, picture, wanted, state, bool(where.site.absent), given, users, problem)
 
     def has_come(self) -> bool:
         began = time.monotonic()

@@ -81,6 +81,8 @@ class Site:
     desired: Desired = field(default_factory=Desired)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    given: set[tuple[str, str]] = field(default_factory=set)
+    """The links (namespace, name) that aren't ours and by whose addresses something of ours is made."""
     moving: list[tuple[Where, Link, str]] = field(default_factory=list)
     """The host's NICs that become ports now, each with the part of the file that asks for it, and its bridge."""
     users: Mapping[str, str] = field(default_factory=dict)
