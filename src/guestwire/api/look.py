@@ -202,6 +202,7 @@ def _drift(step: Step) -> dict[str, Any]:
         "kind": step.key.kind,
         "name": step.key.name,
         "netns": step.key.netns,
+        "what": step.describe().partition(" ")[2],
         "differs": {name: {"is": old, "should be": new} for name, (old, new) in differs.items()},
     }
 

@@ -167,6 +167,9 @@ class DhcpClient(Process):
             return self.command[self.command.index("-i") + 1] if "-i" in self.command[:-1] else ""
         return self.lease.link if self.lease else ""
 
+    def title(self) -> str:
+        return f"DHCP client on {self.link} (udhcpc)"
+
     def standing(self) -> dict[str, Any]:
         """How it stands, as JSON knows it: the lease, nulls where there is none yet, and whether the client runs."""
         return {"running": self.pid > 0, **(self.lease.to_json() if self.lease else dict.fromkeys(LEASED))}

@@ -75,13 +75,15 @@ class Thing(Value):
         """What this machine lacks to make one, tried in the socket's namespace, which is empty; None where nothing."""
         return None
 
+    def title(self) -> str:
+        """What it is called for a person."""
+        return f"{self.KIND} {self.name}"
+
     def without(self, program: str, package: str) -> Problem | None:
         """What to say where the program that makes it is missing; None where it is there."""
         if find_program(program):
             return None
-        return Problem(
-            f"`{program}` is missing, and {self.KIND} {self.name} needs it.", f"Install the package {package}."
-        )
+        return Problem(f"`{program}` is missing, and {self.title()} needs it.", f"Install the package {package}.")
 
     @classmethod
     def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:
