@@ -125,7 +125,7 @@ _shtab_guestwire_cable_list_defaults_added=0
 
 _shtab_guestwire_check_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lab[in the project\'s lab\; one that is up is found by the project\'s name, without this too]"
   "--project[the project\'s name, in place of the file\'s]:NAME:"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
@@ -153,7 +153,7 @@ _shtab_guestwire_confirm_defaults_added=0
 
 _shtab_guestwire_console_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lab[in the project\'s lab\; one that is up is found by the project\'s name, without this too]"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
   "--yes[answer yes to every question]"
@@ -167,7 +167,7 @@ _shtab_guestwire_console_defaults_added=0
 
 _shtab_guestwire_down_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lab[in the project\'s lab\; one that is up is found by the project\'s name, without this too]"
   "--project[the project to remove\; then no file is needed]:NAME:"
   "--no-guard[don\'t see to it that this host reaches whom it reaches now]"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
@@ -183,7 +183,7 @@ _shtab_guestwire_down_defaults_added=0
 
 _shtab_guestwire_draw_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lab[in the project\'s lab\; one that is up is found by the project\'s name, without this too]"
   "--project[the project\'s name, in place of the file\'s]:NAME:"
   "--format[\`text\` or \`svg\`]:FORMAT:(text svg)"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
@@ -199,7 +199,7 @@ _shtab_guestwire_draw_defaults_added=0
 
 _shtab_guestwire_exec_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lab[in the project\'s lab\; one that is up is found by the project\'s name, without this too]"
   "--wait[how long a virtual machine\'s agent gets to answer\; 5 by default]:SECONDS:"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
@@ -214,7 +214,7 @@ _shtab_guestwire_exec_defaults_added=0
 
 _shtab_guestwire_export_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lab[in the project\'s lab\; one that is up is found by the project\'s name, without this too]"
   "--project[the project\'s name, in place of the file\'s]:NAME:"
   "--to[whose words\: \`libvirt\`, XML of networks, host interfaces and domains\' NICs]:NAME:(libvirt)"
   "--into[write each document to a file in FOLDER, which is made]:FOLDER:"
@@ -243,7 +243,7 @@ _shtab_guestwire_list_defaults_added=0
 
 _shtab_guestwire_logs_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lab[in the project\'s lab\; one that is up is found by the project\'s name, without this too]"
   "--lines[only the last so many]:N:"
   "--follow[go on with what comes, until the guest ends]"
   "--qemu[what its QEMU has said instead\: why it ended, say]"
@@ -260,7 +260,7 @@ _shtab_guestwire_logs_defaults_added=0
 
 _shtab_guestwire_pcap_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lab[in the project\'s lab\; one that is up is found by the project\'s name, without this too]"
   "--count[end after so many frames]:N:"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"
@@ -275,7 +275,7 @@ _shtab_guestwire_pcap_defaults_added=0
 
 _shtab_guestwire_plan_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lab[in the project\'s lab\; one that is up is found by the project\'s name, without this too]"
   "--project[the project\'s name, in place of the file\'s]:NAME:"
   "--commands[print it as the commands that do the same, for a shell]"
   "--exit-code[end with 2 where there is something to do]"
@@ -363,7 +363,7 @@ _shtab_guestwire_service_remove_defaults_added=0
 
 _shtab_guestwire_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--lab[the project\'s lab\; it\'s found by the project\'s name also without this]"
+  "--lab[in the project\'s lab\; one that is up is found by the project\'s name, without this too]"
   "--project[the project\'s name, in place of the file\'s]:NAME:"
   "--netns[the host is the network namespace NAME, as \`ip netns\` lists it]:NAME:"
   "--json[one JSON document on standard output, and nothing else there]"

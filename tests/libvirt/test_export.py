@@ -117,6 +117,22 @@ def test_a_nic_is_of_its_guests_model(sandbox: Sandbox) -> None:
     assert 'type="rtl8139"' in told["g-eth1.xml"]
 
 
+def test_queues_vhost_and_a_cable_that_is_out_go_along(sandbox: Sandbox) -> None:
+    nics = "nics: [net, {network: net, queues: 1, vhost: false, link: down, port: {isolated: true, hairpin: true}}]"
+    sandbox.write(f"networks: {{net: {{type: bridge}}}}\nguests: {{g: {{kind: qemu, kernel: k, queues: 4, {nics}}}}}\n")
+    (sandbox.folder / "k").touch()
+    document = sandbox.json("export", "--lab", "--to", "libvirt")
+    told = {each["file"]: each["text"] for each in document["documents"]}
+    assert '<driver queues="4" />' in told["g-eth0.xml"]
+    assert "<link" not in told["g-eth0.xml"]
+    assert '<driver name="qemu" />' in told["g-eth1.xml"]
+    assert '<link state="down" />' in told["g-eth1.xml"]
+    path = sandbox.write(domain_xml("guest", nics=told["g-eth0.xml"] + told["g-eth1.xml"]), "guest.xml")
+    sandbox.run("virt-xml-validate", str(path), "domain")
+    assert [each for each in document["warnings"] if "eth1" in each and "hairpin" in each]
+    assert not [each for each in document["warnings"] if "eth0" in each]
+
+
 def test_libvirts_own_xml_comes_back_equal_in_meaning(libvirtd: Libvirtd) -> None:
     """libvirtd judges: what it makes of the original and of what was written back is the same, UUID and MACs aside."""
     names = re.findall("<name>(.*)</name>", NETWORKS)

@@ -28,7 +28,7 @@ if os.geteuid() != uid:
     ctypes.CDLL(None).prctl(4, 1)  # PR_SET_DUMPABLE: as after an exec
 os.chdir("/tmp")
 def run(line):
-    done = subprocess.run(line, shell=True, capture_output=True, text=True)
+    done = subprocess.run(f"PATH=$PATH:/sbin; {line}", shell=True, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 code = sys.argv[2]
@@ -53,7 +53,7 @@ class Ordinary:
         source = str(Path(guestwire.__file__).parent.parent)
         self.environment = {
             **os.environ,
-            "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
+            "PATH": "/usr/local/bin:/usr/bin:/bin",  # as Debian's login gives it, without sbin
             "PYTHONPATH": source,
             "PYTHONDONTWRITEBYTECODE": "1",
         }

@@ -103,6 +103,11 @@ def refused(
         assert (os.path.basename(error["file"]), error["line"], error["column"]) == ("guestwire.yaml", *at), error
 
 
+def hide(sandbox: Sandbox, *names: str) -> None:
+    """Have a sandbox lack those programs, which are looked for in sbin whatever PATH says."""
+    sandbox.sh("".join(f"mount --bind /dev/null $(command -v {name})\n" for name in names))
+
+
 def programs(folder: Path, *names: str) -> str:
     """A folder, for PATH, in which only those programs are."""
     folder.mkdir()

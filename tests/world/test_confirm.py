@@ -256,7 +256,7 @@ def test_under_systemd_it_is_a_service_of_the_system(sandbox: Sandbox, tmp_path:
     fake.chmod(0o755)
     sandbox.sh("mkdir -p /run/systemd/system")
     sandbox.write(CHANGED)
-    path = f"{fake.parent}:{os.environ['PATH']}"
+    path = f"{fake.parent}:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
     done = sandbox.guestwire("up", "--json", "--confirm", "2", env={"PATH": path})
     found = json.loads(done.stdout)["confirm"]
     assert found["unit"] == "guestwire-confirm-p"

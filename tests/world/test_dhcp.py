@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sandbox import Sandbox
-from tests.trouble.saying import programs
+from tests.trouble.saying import hide
 
 LAB = """
 name: p
@@ -217,17 +216,16 @@ def test_where_nobody_answers_up_says_so_and_the_client_goes_on(sandbox: Sandbox
     assert sandbox.snapshot() == before
 
 
-def test_the_client_is_needed_only_where_one_asks(sandbox: Sandbox, tmp_path: Path) -> None:
-    path = programs(tmp_path / "bin", "ip", "setsid", "nft", "dnsmasq", "sh")
+def test_the_client_is_needed_only_where_one_asks(sandbox: Sandbox) -> None:
+    hide(sandbox, "udhcpc")
     sandbox.write(LAB)
     before = sandbox.snapshot()
-    up = ("env", f"PATH={path}", sys.executable, "-m", "guestwire", "up", "--lab")
-    refused = sandbox.run(*up, check=False)
+    refused = sandbox.guestwire("up", "--lab", check=False)
     assert refused.returncode == 69
     assert "`udhcpc` is missing. Install the package udhcpc" in refused.stderr
     assert sandbox.snapshot() == before
     sandbox.write(LAB.replace("address: dhcp", "mtu: 1400"))
-    sandbox.run(*up)
+    sandbox.guestwire("up", "--lab")
 
 
 HOST = """

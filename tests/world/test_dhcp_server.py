@@ -152,3 +152,16 @@ def test_another_server_that_has_every_link(sandbox: Sandbox) -> None:
                "--bind-interfaces --except-interface=lo --dhcp-range=10.200.0.10,10.200.0.20")  # fmt: skip
     up(sandbox, FILE)
     assert ask(sandbox, "db")["address"] == "10.77.0.20"
+
+
+def test_a_server_is_called_by_what_it_is(sandbox: Sandbox) -> None:
+    sandbox.write(
+        "name: p\nnetworks: {lan: {type: bridge, subnet: 10.1.0.0/24, dhcp: true}}\nguests: {a: {nics: [lan]}}\n"
+    )
+    assert "+ DHCP server on p-lan (dnsmasq)\n" in sandbox.guestwire("plan").stdout
+    assert "1 DHCP server" in sandbox.guestwire("up").stdout
+    sandbox.sh("kill -9 $(cat /run/guestwire/p/dhcp.lan.pid)")
+    assert "  create DHCP server on p-lan (dnsmasq)\n" in sandbox.guestwire("status").stdout
+    (drift,) = sandbox.json("status")["drift"]
+    assert (drift["kind"], drift["name"]) == ("process", "/run/guestwire/p/dhcp.lan.pid")
+    sandbox.guestwire("down")

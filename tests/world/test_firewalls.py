@@ -281,3 +281,41 @@ def test_without_our_networks_nothing_is_read_or_said(sandbox: Sandbox, layout: 
     sandbox.sh("ip link add eth0 type veth peer name far0; ip link set far0 up; ip link set eth0 up" + LAYOUTS[layout])
     sandbox.write("name: p\nnetworks: {m: {type: macvtap, uplink: eth0}}\nguests: {a: {nics: [m]}}\n")
     assert all("table" not in warning for warning in sandbox.json("up")["warnings"])
+
+
+def test_a_network_on_a_host_that_forwards_is_apart_only_by_a_firewall(sandbox: Sandbox) -> None:
+    sandbox.sh(
+        OUT + "ip -n out route add 10.77.0.0/24 via 192.0.2.10; ip -n out route add fd00:77::/64 via 2001:db8:1::10"
+    )
+    text = (
+        'name: p\nnetworks: {net: {type: bridge, subnet: [10.77.0.0/24, "fd00:77::/64"]}}\nguests: {a: {nics: [net]}}\n'
+    )
+    sandbox.write(text)
+    sandbox.sh("sysctl -qw net.ipv4.ip_forward=0")
+    assert sandbox.json("up")["warnings"] == []
+
+    def reached(*families: str) -> None:
+        asked = {"IPv4": GUESTS["a"][0], "IPv6": GUESTS["a"][1]}
+        for family, address in asked.items():
+            ping = sandbox.run("ip", "netns", "exec", "out", "ping", "-c1", "-W1", address, check=False)
+            assert (ping.returncode == 0) == (family in families), family
+        warnings = sandbox.json("plan")["warnings"]
+        assert len(warnings) == bool(families)
+        assert all(family in warnings[0] for family in families)
+        assert all(family not in warnings[0] for family in asked.keys() - set(families) if families)
+
+    reached()
+    sandbox.sh("sysctl -qw net.ipv4.ip_forward=1")
+    reached("IPv4")
+    sandbox.sh("sysctl -qw net.ipv6.conf.all.forwarding=1")
+    reached("IPv4", "IPv6")
+    chain = "add chain inet f forward { type filter hook forward priority 0; }"
+    rules = re.findall("`([^`]+)`", sandbox.json("plan")["warnings"][0])
+    assert len(rules) == 2
+    added = "\n".join(f"nft add rule inet f forward {rule}" for rule in rules)
+    sandbox.sh(f"nft add table inet f; nft '{chain}'\n{added}")
+    reached()
+    sandbox.sh("nft delete table inet f")
+    sandbox.write(text.replace("networks: {", "networks: {other: {type: bridge, subnet: 10.78.0.0/24, nat: true}, "))
+    assert sandbox.json("plan")["warnings"] == []
+    sandbox.guestwire("down")

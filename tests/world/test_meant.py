@@ -34,6 +34,32 @@ def test_a_project_is_found_by_its_name_wherever_its_file_is(sandbox: Sandbox) -
     assert sandbox.json("list")["projects"] == []
 
 
+def test_one_that_is_not_up_is_named_where_there_is_no_file(sandbox: Sandbox) -> None:
+    for verb in (["status"], ["check"], ["draw"], ["export"]):
+        error = sandbox.json(*verb, "--project", "p", code=64)["error"]
+        assert error["message"] == 'project "p" isn\'t up.'
+        assert "guestwire list" in error["hint"]
+    sandbox.write(FILE)
+    assert not sandbox.json("status", "--project", "p")["up"]
+
+
+def test_a_broken_file_keeps_nothing_up(sandbox: Sandbox) -> None:
+    sandbox.write(FILE)
+    sandbox.guestwire("up", "--project", "other")
+    sandbox.write("networks: {lan: {type: bride}}\n")
+    *wrong, last = sandbox.json("down", code=65)["errors"]
+    assert wrong
+    assert last["hint"] == "`guestwire down --project other`."
+    sandbox.write(FILE.replace("10.1.", "10.2."))
+    sandbox.guestwire("up")
+    sandbox.write("networks: {lan: {type: bride}}\n")
+    assert sandbox.guestwire("down").stdout.startswith("p is down")
+    error = sandbox.json("down", "none.yaml", code=65)["errors"][-1]
+    assert error["hint"] == "`guestwire down --project other`."
+    sandbox.guestwire("down", "--project", "other")
+    assert len(sandbox.json("down", "none.yaml", code=65)["errors"]) == 1
+
+
 def test_a_file_that_comes_by_a_pipe_is_asked_for_again(sandbox: Sandbox) -> None:
     sandbox.run(sys.executable, "-m", "guestwire", "up", "-", text=FILE)
     said = sandbox.guestwire("status", "--project", "p", check=False)

@@ -55,7 +55,7 @@ BREAKS = {
     "a table is deleted": ("nft delete table inet guestwire-p", "nft inet guestwire-p was gone"),
     "a table is emptied": ("nft flush table inet guestwire-p", "nft inet guestwire-p, digest"),
     "all tables": ("nft flush ruleset", "nft inet guestwire-p was gone"),
-    "a server is killed": ("kill -9 $(cat /run/guestwire/p/dhcp.lan.pid)", "process /run/guestwire/p/dhcp.lan.pid"),
+    "a server is killed": ("kill -9 $(cat /run/guestwire/p/dhcp.lan.pid)", "DHCP server on p-lan (dnsmasq)"),
     "a cable is killed": ("kill -9 $(pgrep -f 'guestwire.frames.serve[r]')", "cable eth0 in namespace p-c was gone"),
     "a tap is deleted": ("ip link delete p-c.0", "tap p-c.0 was gone"),
     "a namespace is deleted": ("ip netns delete p-a", "namespace p-a was gone"),
@@ -361,7 +361,7 @@ def test_it_does_not_grow(host: Sandbox) -> None:
         for i in range(6):
             host.sh(f"ip netns add s{i}; ip link add s{i} type veth peer eth0 netns s{i}; ip netns delete s{i}")
             watch.breaks(f"ip -n p-{'abd'[i % 3]} link delete eth0", "was gone")
-        watch.breaks("kill -9 $(cat /run/guestwire/p/dhcp.lan.pid)", "process")
+        watch.breaks("kill -9 $(cat /run/guestwire/p/dhcp.lan.pid)", "DHCP server")
         watch.breaks("ip link set p-b.1 down", "p-b.1, up")
         deadline = monotonic() + PATIENCE
         while held() > before and monotonic() < deadline:  # while it reads it holds some more
@@ -387,3 +387,24 @@ def test_a_first_change_that_is_unsettled_is_told_by_its_name(sandbox: Sandbox) 
     assert "project p is waiting for confirm" in done.stderr
     sandbox.guestwire("rollback")
     assert sandbox.guestwire("watch", check=False).returncode == 64
+
+
+def test_the_hosts_own_macvlan_follows_its_uplinks_address(sandbox: Sandbox) -> None:
+    sandbox.sh(
+        "ip link add eth0 type veth peer far0; ip link set far0 up; ip link set eth0 up\n"
+        "ip address add 192.0.2.10/24 dev eth0"
+    )
+    sandbox.write(
+        "name: p\nnetworks: {lan: {type: macvtap, uplink: eth0, host-access: true}}\n"
+        "guests: {a: {nics: [{network: lan, address: 192.0.2.20/24}]}}\n"
+    )
+    sandbox.guestwire("up")
+    with watching(sandbox) as watch:
+        readdressed = "ip address delete 192.0.2.10/24 dev eth0; ip address add 192.0.2.11/24 dev eth0"
+        watch.breaks(readdressed, "address 192.0.2.11/32 p-lan.h was gone")
+        sandbox.sh("ping -c1 -W5 192.0.2.20")
+        assert sandbox.json("status")["drift"] == []
+    sandbox.sh("ip address add 192.0.2.12/24 dev eth0")
+    (drift,) = sandbox.json("status")["drift"]
+    assert (drift["action"], drift["name"]) == ("create", "192.0.2.12/32 p-lan.h")
+    sandbox.guestwire("down")

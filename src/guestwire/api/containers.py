@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -17,7 +16,7 @@ from guestwire.kinds.veth import Veth
 from guestwire.linux import namespaces, signposts
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.processes import Process
-from guestwire.linux.programs import run_program
+from guestwire.linux.programs import find_program, run_program
 from guestwire.observe.observe import UNKNOWN
 from guestwire.picture import Picture
 from guestwire.spec import File
@@ -108,7 +107,7 @@ def _find(keeper: Keeper) -> Found | Absent:
         pid = int(keeper.name)
         return _of_process(pid) or Absent(f"there is no process {pid}", "Say a running one's number.")
     runtime = RUNTIMES[keeper.way]
-    if shutil.which(runtime.program) is None:
+    if find_program(runtime.program) is None:
         hint = "Install it, or say which process is meant, as pid: NUMBER."
         return Absent(f"`{runtime.program}` isn't there to say where {keeper} is", hint, missing=True, unknown=True)
     start = f"`{runtime.start} {keeper.name}` starts it."

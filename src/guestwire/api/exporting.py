@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from guestwire.api.situation import situation
-from guestwire.api.work import meant
+from guestwire.api.situation import meant
 from guestwire.errors import FileError
 from guestwire.export import Exported, exporter
 from guestwire.linux.kernel import Kernel
@@ -35,8 +34,7 @@ def export(
             raise FileError(
                 f"{path} can't be read: {why}.", hint="Give it XML as `virsh net-dumpxml` prints it."
             ) from error
-    path, project = meant(path, project)
-    where = situation(path, lab=lab, project=project, netns=netns)
+    where = meant(path, lab=lab, project=project, netns=netns)
     with Kernel() as kernel:
         where.plan(kernel)
     assert where.site is not None

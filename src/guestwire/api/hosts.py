@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from guestwire.api.domains import libvirts, with_domains
-from guestwire.api.situation import situation
-from guestwire.api.work import meant, related, see_there
+from guestwire.api.situation import meant
+from guestwire.api.work import related, see_there
 from guestwire.apply import Store, projects
 from guestwire.errors import Unavailable
 from guestwire.kinds import Link
@@ -27,8 +27,7 @@ __all__ = ["everything", "host", "picture"]
 
 def picture(path: str | None, *, lab: bool = False, project: str | None = None, netns: str | None = None) -> Picture:
     """What is there of a project: its host and its namespaces. Raises as `status` does."""
-    path, project = meant(path, project)
-    where = situation(path, lab=lab, project=project, netns=netns)
+    where = meant(path, lab=lab, project=project, netns=netns)
     own = [where.host, *related(where.project)]
     with Kernel() as kernel:
         seen = observe(kernel, where.host, [*own, *namespaces.names()])  # all, to know where our links lead

@@ -12,8 +12,8 @@ from typing import Any
 from guestwire import rootless
 from guestwire.api.domains import libvirts, with_domains
 from guestwire.api.foreseen import NOTHING, Foreseen
-from guestwire.api.situation import Situation, see_settled, situation
-from guestwire.api.work import meant, related, store_of
+from guestwire.api.situation import Situation, meant, see_settled
+from guestwire.api.work import related, store_of
 from guestwire.apply import Journal, State, Store, projects
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat
 from guestwire.errors import FileError
@@ -202,6 +202,7 @@ def _drift(step: Step) -> dict[str, Any]:
         "kind": step.key.kind,
         "name": step.key.name,
         "netns": step.key.netns,
+        "what": step.describe().partition(" ")[2],
         "differs": {name: {"is": old, "should be": new} for name, (old, new) in differs.items()},
     }
 
@@ -215,8 +216,7 @@ def status(
     foreseen: Foreseen = NOTHING,
 ) -> Status:
     """How a project stands, by what is `foreseen` (`ahead`). Nothing is changed; raises FileError where it is wrong."""
-    path, project = meant(path, project)
-    where = situation(path, lab=lab, project=project, netns=netns)
+    where = meant(path, lab=lab, project=project, netns=netns)
     with Kernel(*foreseen) as kernel:
         see_settled(kernel, where, waiting=True)
         try:

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from guestwire import reach
 from guestwire.api.copied import is_copy
-from guestwire.api.situation import Situation, see_settled, situation
-from guestwire.api.work import meant
+from guestwire.api.situation import Situation, meant, see_settled
 from guestwire.compile import BuiltGuest, BuiltNetwork, Gateway
 from guestwire.daemons import guestagent
 from guestwire.errors import FileError
@@ -43,8 +42,7 @@ def check(
     What the probes caused is taken back. Raises FileError where the project isn't up, Unavailable where the kernel's
     neighbour table is full.
     """
-    path, project = meant(path, project)
-    where = situation(path, lab=lab, project=project, netns=netns)
+    where = meant(path, lab=lab, project=project, netns=netns)
     if where.state is None:
         raise FileError(f"project {where.project} is not up.", hint="Bring it up first: `guestwire up`.")
     with Kernel() as kernel:

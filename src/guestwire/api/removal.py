@@ -10,11 +10,10 @@ from guestwire.api.bystanders import cut_off
 from guestwire.api.domains import with_domains
 from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_up
 from guestwire.api.outcome import Outcome
-from guestwire.api.work import at_work, get_in, related, see_on, see_there
-from guestwire.apply import State, Store, apply, projects
+from guestwire.api.work import at_work, get_in, related, see_on, see_there, standing
+from guestwire.apply import State, Store, apply
 from guestwire.errors import FileError, Problem
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.userns import capable
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Picture
 from guestwire.places import DEFAULT_FILE
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from guestwire.api.acceptance import Trial
 
 __all__ = ["down"]
+
+FEW = 3  # ways that are named one by one
 
 
 def down(
@@ -75,19 +76,27 @@ def _guarded(kernel: Kernel, made: Plan, seen: Picture, host: str) -> Trial:
 
 def _others_of(path: str | None) -> Iterator[Problem]:
     """What to say of each project that is up by the same file, under a name that only --project gave it."""
-    for state in _built_from(path):
+    for state in _built_from(path, standing()):
         message = f"project {state.project} is up, and was built from this file too."
         yield Problem(message, f"`guestwire down --project {state.project}` takes it down.")
 
 
-def _built_from(path: str | None) -> list[State]:
+def _built_from(path: str | None, up: list[State]) -> list[State]:
     try:
         place = str(Path(path or DEFAULT_FILE).absolute())
     except FileNotFoundError:
         hint = "Name the project: `guestwire down --project NAME`; `guestwire list` has them."
         raise FileError("the folder that this runs in has been deleted.", hint=hint) from None
-    states = (Store(name).standing() for name in projects())
-    return [state for state in states if state is not None and state.file == place]
+    return [state for state in up if state.file == place]
+
+
+def _needs_no_file(path: str | None, up: list[State]) -> Iterator[Problem]:
+    """The way out where the file can't say what is meant: by the name of what was built from it, else of what is up."""
+    names = sorted(state.project for state in _built_from(path, up) or up)
+    if names:
+        ways = " or ".join(f"`guestwire down --project {name}`" for name in names[:FEW])
+        more = " `guestwire list` has the others." if len(names) > FEW else ""
+        yield Problem("what is up can be taken down without a file, by its name.", f"{ways}.{more}")
 
 
 def _which(path: str | None, project: str | None, netns: str | None) -> tuple[str, str, bool]:
@@ -96,16 +105,13 @@ def _which(path: str | None, project: str | None, netns: str | None) -> tuple[st
     It is found by its name, or by the file that it was built from, whatever that says by now: a broken file can't keep
     it up. Only where neither is known the file is read.
     """
-    if project is None and capable():
-        found = [each for each in _built_from(path) if not each.renamed and netns in (None, each.host)]
-        if len(found) == 1:
-            return found[0].project, found[0].host, found[0].lab
     if project is None:
-        # Only here: what reads files takes as long to load as all the rest of this verb.
-        from guestwire.api.situation import situation
-
-        where = situation(path or DEFAULT_FILE, lab=False, project=None, netns=netns, changes=True)
-        return where.project, where.host, where.lab
+        up = [each for each in standing() if netns in (None, each.host)]
+        found = [each for each in _built_from(path, up) if not each.renamed]
+        if len(found) != 1:
+            return _by_its_file(path, netns, up)
+        get_in(found[0].project, lab=False, changes=True)
+        return found[0].project, found[0].host, found[0].lab
     get_in(project, lab=False, changes=True)
     state = Store(project).standing()
     if state is None:
@@ -113,3 +119,14 @@ def _which(path: str | None, project: str | None, netns: str | None) -> tuple[st
         return project, netns or "", False
     see_on(project, state.host, netns)
     return project, state.host, state.lab
+
+
+def _by_its_file(path: str | None, netns: str | None, up: list[State]) -> tuple[str, str, bool]:
+    # Only here: what reads files takes as long to load as all the rest of this verb.
+    from guestwire.api.situation import situation
+
+    try:
+        where = situation(path, lab=False, project=None, netns=netns, changes=True)
+    except FileError as error:
+        raise FileError(*error.problems, *_needs_no_file(path, up)) from None
+    return where.project, where.host, where.lab

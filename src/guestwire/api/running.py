@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 from guestwire.api.braces import Asked, filled
 from guestwire.api.leases import PATIENCE as ANSWERED
 from guestwire.api.programs import DESCRIPTOR, NAMESPACE, guest_of
-from guestwire.api.situation import Situation, situation
-from guestwire.api.work import at_work, meant, named
+from guestwire.api.situation import Situation, meant, situation
+from guestwire.api.work import at_work, named
 from guestwire.apply import Program, apply, preflight
 from guestwire.compile import BuiltNetwork, Seat
 from guestwire.errors import Busy, FileError, GuestwireError, NotPermitted, Problem, UsageError
@@ -97,9 +97,9 @@ def run(
     user = user_number(wish.user) if wish.user else None
     if wish.user and user is None:
         raise UsageError(f"there is no user {quote(wish.user)} on this machine.", hint="Write a name or number.")
-    path, project = meant(path, project)
-    found = partial(situation, path, lab=False, project=project, netns=netns, changes=True)
-    nics = _Nics(found(), wish, shlex.join(command))
+    where = meant(path, project=project, netns=netns, changes=True)
+    nics = _Nics(where, wish, shlex.join(command))
+    again = partial(situation, where.path, lab=False, project=where.project, netns=netns, changes=True)
     try:
         fds = nics.plug_in()
         try:
@@ -113,9 +113,9 @@ def run(
         finally:
             _close(fds)
     except BaseException:
-        nics.plug_out(found)
+        nics.plug_out(again)
         raise
-    return Ran(code, nics.name, nics.to_json(), nics.plug_out(found))
+    return Ran(code, nics.name, nics.to_json(), nics.plug_out(again))
 
 
 def _prepare(nics: _Nics, fds: list[int], user: int | None) -> None:

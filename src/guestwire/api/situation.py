@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 from guestwire.api.containers import led_to, refuse_absent
 from guestwire.api.copied import askable, kept, leave_out
 from guestwire.api.loans import claim, give_back, heirs_of, to_look_up, without_us
-from guestwire.api.work import get_in, lock_of, named, no_journal, owner_of, related, see_there
+from guestwire.api.work import get_in, lock_of, named, no_journal, owner_of, related, see_there, standing
 from guestwire.apply import State, Store
 from guestwire.compile import BuiltGuest, BuiltNetwork, Site, compile_file
 from guestwire.compile.whereabouts import Absent, Found
@@ -30,9 +31,10 @@ from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Key, Picture
 from guestwire.places import DEFAULT_FILE, RUN
 from guestwire.plan import Plan, make_plan
+from guestwire.printable import quote
 from guestwire.spec import File, load
 
-__all__ = ["Situation", "see_settled", "situation"]
+__all__ = ["Situation", "meant", "see_settled", "situation"]
 
 
 @dataclass
@@ -75,7 +77,7 @@ class Situation:
         site.found = self.found
         compile_file(site)
         leave_out(site.desired.picture)
-        if (site.flows or site.doors) and self.host in seen.scope:
+        if (site.flows or site.apart or site.doors) and self.host in seen.scope:
             with suppress(OSError):  # nft that isn't allowed to look; then nothing can be said
                 site.judge(kernel.call(self.host, nftables.chains))
         if site.doors and self.host in seen.scope:
@@ -175,6 +177,37 @@ def situation(
 
         file = with_programs(file, state.living)
     return Situation(file, place, host, lab, store, state, way_in=way_in)
+
+
+def meant(
+    path: str | None, *, lab: bool = False, project: str | None, netns: str | None, changes: bool = False
+) -> Situation:
+    """The same where no file need be named: then this folder's is meant, else that of what is up.
+
+    Raises UsageError, too, where several are up and none is named, where the named one isn't, and where its file isn't
+    known.
+    """
+    if path is None and (project is not None or not os.path.exists(DEFAULT_FILE)):
+        path, project = _of_what_is_up(project)
+    return situation(path, lab=lab, project=project, netns=netns, changes=changes)
+
+
+def _of_what_is_up(project: str | None) -> tuple[str | None, str | None]:
+    up = standing(project)
+    if not up and project is not None and not os.path.exists(DEFAULT_FILE):
+        hint = (
+            f"`guestwire list` has those that are up; for another name its file: guestwire … FILE --project {project}."
+        )
+        raise UsageError(f"project {quote(project)} isn't up.", hint=hint)
+    if not up:
+        return None, project
+    if len(up) > 1:
+        names = " or ".join(sorted(state.project for state in up))
+        raise UsageError("several projects are up.", hint=f"Say which is meant: --project {names}.")
+    if not up[0].file or not os.path.isabs(up[0].file):
+        message = f"project {up[0].project} was built from standard input."
+        raise UsageError(message, hint=f"Give its file again: guestwire … FILE --project {up[0].project}.")
+    return up[0].file, up[0].project
 
 
 def _has_lab(project: str) -> bool:

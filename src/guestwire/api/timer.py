@@ -19,7 +19,6 @@ import contextlib
 import glob
 import os
 import select
-import shutil
 import signal
 import sys
 import time
@@ -36,7 +35,7 @@ from guestwire.errors import Busy, GuestwireError, Problem, Unavailable
 from guestwire.linux.inotify import Watch
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.processes import started
-from guestwire.linux.programs import run_program, start_program
+from guestwire.linux.programs import find_program, run_program, start_program, with_sbin
 from guestwire.places import RUN
 
 __all__ = ["Waiting", "main"]
@@ -104,7 +103,7 @@ def _start(project: str) -> list[Problem]:
 
 def _as_service(unit: str, project: str) -> str:
     """Start it as a service of the system; what is against that, or ""."""
-    told = [f"--setenv={word}" for word in (*_environment(), f"PATH={os.environ.get('PATH', os.defpath)}")]
+    told = [f"--setenv={word}" for word in (*_environment(), f"PATH={with_sbin()['PATH']}")]
     about = f"--description=Takes guestwire's change of {project} back unless it is confirmed"
     words = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", about, *told, "--", *_command(project), unit]
     try:
@@ -116,7 +115,7 @@ def _as_service(unit: str, project: str) -> str:
 
 def _systemd_is_here() -> bool:
     """Whether systemd runs the very host that we are on: in a container or namespace its services are elsewhere."""
-    if not systemd.runs() or shutil.which("systemd-run") is None:
+    if not systemd.runs() or find_program("systemd-run") is None:
         return False
     try:
         return all(os.path.samefile(f"/proc/1/ns/{kind}", f"/proc/self/ns/{kind}") for kind in ("mnt", "net", "pid"))

@@ -13,12 +13,13 @@ from typing import Any
 from guestwire.api.change import up
 from guestwire.api.containers import whereabouts
 from guestwire.api.loans import claim, hand_over, to_look_up
-from guestwire.api.situation import Situation, situation
-from guestwire.api.work import at_work, meant, named, no_journal, related
+from guestwire.api.situation import Situation, meant, situation
+from guestwire.api.work import at_work, named, no_journal, related
 from guestwire.apply import apply, preflight
 from guestwire.compile.whereabouts import Absent
 from guestwire.errors import UsageError
 from guestwire.kinds import Link
+from guestwire.kinds.address import AnyAddress
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.notify import Notifier
 from guestwire.observe import look_up_patiently, observe
@@ -68,12 +69,11 @@ def watch(
     """
     gc.enable()  # who starts us may have turned it off, as the command line does for what ends soon
     with closing(Notifier()) as notifier:
-        place, project = meant(path, project)
-        if place == "-":
+        if path == "-":
             raise UsageError("a watch reads the file again when it is needed.", hint="Give it a file, not `-`.")
-        where = situation(place, lab=False, project=project, netns=netns, changes=True)
+        where = meant(path, project=project, netns=netns, changes=True)
         if build and where.state is None:
-            up(place, project=project, netns=netns)
+            up(where.path, project=where.project, netns=netns)
         host = _Host(where)
         last: deque[Repair] = deque(maxlen=MOST)
         count = 0
@@ -124,10 +124,12 @@ class _Host:
         assert where.site is not None
         desired = where.site.desired
         picture = Web(_as_lent(desired, where))
+        assert where.seen is not None
+        given = {place: Web(where.seen.of(AnyAddress, place[0])).addresses(place) for place in where.site.given}
         problem, where.seen, where.state = where.site.problem, None, state
         users = tuple(program.pid for program in state.programs)
         wanted = Desired(picture, set(desired.absent), set(desired.borrowed))
-        return Wanted(made, picture, wanted, state, bool(where.site.absent), users, problem)
+        return Wanted(made, picture, wanted, state, bool(where.site.absent), given, users, problem)
 
     def has_come(self) -> bool:
         began = time.monotonic()

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from guestwire import rootless
 from guestwire.api.foreseen import NOTHING, Foreseen
-from guestwire.apply import Journal, Store, locked, projects
+from guestwire.apply import Journal, State, Store, locked, projects
 from guestwire.errors import Busy, FileError, UsageError
 from guestwire.kinds import kinds
 from guestwire.kinds.attachment import Attachment
@@ -27,13 +27,13 @@ __all__ = [
     "get_in",
     "is_some_project",
     "lock_of",
-    "meant",
     "named",
     "no_journal",
     "owner_of",
     "related",
     "see_on",
     "see_there",
+    "standing",
     "store_of",
 ]
 
@@ -57,25 +57,12 @@ def is_some_project() -> bool:
     return os.path.exists(DEFAULT_FILE) or bool(projects()) or bool(rootless.holders())
 
 
-def meant(path: str | None, project: str | None) -> tuple[str, str | None]:
-    """The file and project that are meant where no file is named: this folder's, else those of what is up.
-
-    Without a project it is called as the file says. Raises UsageError where several are up and none is named, and where
-    the file of the named one isn't known.
-    """
-    if path is not None or (project is None and os.path.exists(DEFAULT_FILE)):
-        return path or DEFAULT_FILE, project
-    stores = [Store(name) for name in projects()] + [store_of(holder) for holder in rootless.holders()]
-    up = [state for store in stores if project in (None, store.project) and (state := store.standing()) is not None]
-    if not up:
-        return DEFAULT_FILE, project
-    if len(up) > 1:
-        names = " or ".join(sorted(state.project for state in up))
-        raise UsageError("several projects are up.", hint=f"Say which is meant: --project {names}.")
-    if not up[0].file or not os.path.isabs(up[0].file):
-        message = f"project {up[0].project} was built from standard input."
-        raise UsageError(message, hint=f"Give its file again: guestwire … FILE --project {up[0].project}.")
-    return up[0].file, up[0].project
+def standing(project: str | None = None) -> list[State]:
+    """The projects that are up, or that one, if it is; also those in labs of an ordinary user's."""
+    stores = [Store(name) for name in projects()]
+    if not capable():
+        stores += [store_of(holder) for holder in rootless.holders()]
+    return [state for store in stores if project in (None, store.project) and (state := store.standing()) is not None]
 
 
 def store_of(holder: rootless.Holder) -> Store:

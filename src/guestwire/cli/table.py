@@ -135,7 +135,7 @@ def of_project(help: str) -> Argument:
 
 
 PROJECT = of_project("the project's name, in place of the file's")
-LAB = Argument("--lab", "the project's lab; it's found by the project's name also without this")
+LAB = Argument("--lab", "in the project's lab; one that is up is found by the project's name, without this too")
 
 EXITS = (
     (0, "done"),

@@ -73,7 +73,7 @@ class Stop:
         return f"nft insert rule {self.chain.family} {self.chain.table} {self.user} {self.flow.rule} accept"
 
 
-def through(net: IPv4Network | IPv6Network, links: Sequence[str], out: str, begun: bool) -> Iterator[Flow]:
+def through(net: IPv4Network | IPv6Network, links: Sequence[str], out: str, begun: bool = True) -> Iterator[Flow]:
     """What a network needs to pass between its guests, behind these links of the host's, and beyond the link `out`.
 
     `begun` says that others may begin: else only their answers need to pass.

@@ -81,6 +81,8 @@ class Site:
     desired: Desired = field(default_factory=Desired)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    given: set[tuple[str, str]] = field(default_factory=set)
+    """The links (namespace, name) that aren't ours and by whose addresses something of ours is made."""
     moving: list[tuple[Where, Link, str]] = field(default_factory=list)
     """The host's NICs that become ports now, each with the part of the file that asks for it, and its bridge."""
     users: Mapping[str, str] = field(default_factory=dict)
@@ -101,6 +103,8 @@ class Site:
     flows: list[tuple[Where, Flow]] = field(default_factory=list)
     """What must pass the host's firewalls, whoever's they are, and the part of the file that needs it."""
 
+    apart: list[tuple[Where, list[Flow], str, str]] = field(default_factory=list)
+    """What a network is apart only by the host's firewalls from, each flow of it, and what to say where one passes."""
     doors: list[tuple[Where, str, int, str]] = field(default_factory=list)
     """The host's ports that lead to guests: who asks for it, protocol and number, and the guest."""
 
@@ -159,8 +163,8 @@ class Site:
             self.warnings.append(problem)
 
     def judge(self, chains: Sequence[Chain]) -> None:
-        """Warn of the chains that stop what must pass, each with the rules that its owner would add; and of those that
-        lead the host's ports elsewhere."""
+        """Warn of the chains that stop what must pass, each with the rules that its owner would add; of what passes and
+        must not; and of those that lead the host's ports elsewhere."""
         found: dict[tuple[Where, str], list[Stop]] = {}
         for where, flow in self.flows:
             for stop in stops(chains, [flow]):
@@ -170,6 +174,10 @@ class Site:
             remedies = dict.fromkeys(stop.remedy for stop in stopped)
             message = f"{place}, isn't guestwire's, and stops {what}."
             self.warn(where, message, f"To let it pass: {'; '.join(f'`{remedy}`' for remedy in remedies)}")
+
+        for where, flows, message, hint in self.apart:
+            if sum(1 for _ in stops(chains, flows)) < len(flows):
+                self.warn(where, message, hint)
 
         for where, proto, port, _ in self.doors:
             other = taken(chains, proto, port, f"guestwire-{self.project}")

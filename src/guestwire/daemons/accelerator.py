@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
+from guestwire.linux.programs import find_program, with_sbin
+
 __all__ = ["DONE", "FILE", "NODE", "ROM", "Accelerator", "Trial", "best", "groups"]
 
 FILE = "accelerator.json"
@@ -148,9 +150,7 @@ class Trial:
 
 
 def _modified(program: str) -> int:
-    import shutil
-
-    found = shutil.which(program)
+    found = find_program(program)
     return os.stat(found).st_mtime_ns if found else 0
 
 
@@ -165,7 +165,14 @@ def _started(program: str, rights: Sequence[str]) -> subprocess.Popen[bytes]:
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
         # In a session of its own: a Ctrl-C is ours alone to act on.
         return subprocess.Popen(
-            words, stdin=null, stdout=pipe, stderr=pipe, pass_fds=[rom], start_new_session=True, cwd="/"
+            words,
+            stdin=null,
+            stdout=pipe,
+            stderr=pipe,
+            pass_fds=[rom],
+            start_new_session=True,
+            cwd="/",
+            env=with_sbin(),
         )
     finally:
         os.close(rom)

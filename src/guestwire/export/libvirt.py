@@ -39,6 +39,7 @@ def export(site: Site) -> Exported:
         found.append(_document(f"{made.name}.xml", made.xml(), "network"))
     for seat in site.seats.values():
         if seat.nic.network in known:
+            told += [f"NIC {quote(seat.nic.link)} of {quote(seat.guest)}: {each}" for each in _unsaid(seat)]
             found.append(_document(f"{seat.guest}-{seat.nic.link}.xml", _nic(site, seat).xml(), "", seat.guest))
     return Exported(tuple(found), tuple(dict.fromkeys(told)))
 
@@ -100,9 +101,35 @@ def _nic(site: Site, seat: Seat) -> Interface:
     made, _ = network.as_libvirt(site, [])
     assert made is not None
     isolated = bool(seat.nic.port and seat.nic.port.isolated)
-    instance = site.file.instance(seat.guest)
-    model = str(seat.nic.model or getattr(instance and instance.guest, "model", None) or "virtio")
-    portgroup = seat.nic.portgroup or ""
+    model = str(_given(site, seat, "model") or "virtio")
+    driver = {"name": "qemu"} if _given(site, seat, "vhost") is False else {}
+    driver |= {"queues": str(seat.queues)} if seat.queues > 1 else {}
+    beyond = [ElementTree.tostring(ElementTree.Element("driver", driver), "unicode")] if driver else []
+    beyond += ['<link state="down" />'] if seat.nic.link_state == "down" else []
     return Interface(
-        "network", seat.mac, made.name, portgroup=portgroup, model=model, isolated=isolated, mtu=seat.nic.mtu
+        "network",
+        seat.mac,
+        made.name,
+        portgroup=seat.nic.portgroup or "",
+        model=model,
+        isolated=isolated,
+        mtu=seat.nic.mtu,
+        beyond=tuple(beyond),
     )
+
+
+def _given(site: Site, seat: Seat, key: str) -> object:
+    """What the NIC says, else what its guest does, if anything."""
+    instance = site.file.instance(seat.guest)
+    own = getattr(seat.nic, key)
+    return getattr(instance and instance.guest, key, None) if own is None else own
+
+
+def _unsaid(seat: Seat) -> Iterator[str]:
+    """What libvirt has no words for at a NIC."""
+    port = seat.nic.port
+    others = (
+        [key for key in type(port).model_fields if key != "isolated" and getattr(port, key) is not None] if port else []
+    )
+    if others:
+        yield f"port's {', '.join(others)}: libvirt knows isolated alone."

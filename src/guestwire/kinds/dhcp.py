@@ -24,7 +24,6 @@ import contextlib
 import os
 import select
 import shlex
-import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -41,7 +40,7 @@ from guestwire.kinds.route import Route
 from guestwire.linux.inotify import Watch
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
-from guestwire.linux.programs import run_program, start_program
+from guestwire.linux.programs import find_program, run_program, start_program
 from guestwire.linux.routes import DEFAULTS
 from guestwire.picture import Key, fact, fixed
 
@@ -168,6 +167,9 @@ class DhcpClient(Process):
             return self.command[self.command.index("-i") + 1] if "-i" in self.command[:-1] else ""
         return self.lease.link if self.lease else ""
 
+    def title(self) -> str:
+        return f"DHCP client on {self.link} (udhcpc)"
+
     def standing(self) -> dict[str, Any]:
         """How it stands, as JSON knows it: the lease, nulls where there is none yet, and whether the client runs."""
         return {"running": self.pid > 0, **(self.lease.to_json() if self.lease else dict.fromkeys(LEASED))}
@@ -187,7 +189,7 @@ class DhcpClient(Process):
 
     def lacks(self, sock: Socket) -> Problem | None:
         for program, package in PROGRAMS.items():
-            if shutil.which(program) is None:
+            if find_program(program) is None:
                 message = f"a guest's NIC asks for its address by DHCP, and `{program}` is missing."
                 return Problem(message, f"Install the package {package}, or give the NIC an address.")
         return None

@@ -53,6 +53,10 @@ class Process(Thing):
     def trial_name(self) -> str:
         return f"{self.KIND} {self.command[0] if self.command else None}"
 
+    def title(self) -> str:
+        link = dnsmasq.served(self.command or ())
+        return f"DHCP server on {link} (dnsmasq)" if link else f"DHCP server of {self.name}"
+
     def lacks(self, sock: Socket) -> Problem | None:
         program = self.command[0] if self.command else "sh"
         return self.without(program, dnsmasq.PACKAGE if program == "dnsmasq" else program)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, Self
 from guestwire.errors import Problem
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket
+from guestwire.linux.programs import find_program
 from guestwire.picture import Key, Value
 
 __all__ = ["Thing", "ip", "unknown_attributes"]
@@ -75,13 +75,15 @@ class Thing(Value):
         """What this machine lacks to make one, tried in the socket's namespace, which is empty; None where nothing."""
         return None
 
+    def title(self) -> str:
+        """What it is called for a person."""
+        return f"{self.KIND} {self.name}"
+
     def without(self, program: str, package: str) -> Problem | None:
         """What to say where the program that makes it is missing; None where it is there."""
-        if shutil.which(program):
+        if find_program(program):
             return None
-        return Problem(
-            f"`{program}` is missing, and {self.KIND} {self.name} needs it.", f"Install the package {package}."
-        )
+        return Problem(f"`{program}` is missing, and {self.title()} needs it.", f"Install the package {package}.")
 
     @classmethod
     def dump(cls, kernel: Kernel, netns: str, links: Mapping[int, Thing]) -> list[Thing]:

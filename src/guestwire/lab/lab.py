@@ -11,7 +11,6 @@ switch or provider does is an option of the switch's port to the host: reflectiv
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from ipaddress import ip_interface
 
@@ -32,6 +31,7 @@ from guestwire.kinds.route import Route
 from guestwire.kinds.sysctl import IPV4_FORWARD, IPV6_FORWARD, Sysctl
 from guestwire.lab.parts import cable, dhcp_server
 from guestwire.linux import nftables
+from guestwire.linux.programs import find_program
 from guestwire.linux.routes import DEFAULTS
 from guestwire.picture import Picture
 from guestwire.places import PLACES, SWITCH
@@ -82,7 +82,7 @@ class Lab:
         self._check(file)
         if not nftables.available():
             raise Unavailable("a lab's gateway does NAT, and `nft` is missing.", hint="Install the package nftables.")
-        if self.options.dhcp and not shutil.which("dnsmasq"):
+        if self.options.dhcp and not find_program("dnsmasq"):
             raise Unavailable(
                 "a lab's gateway answers DHCP, and `dnsmasq` is missing.",
                 hint=f"Install the package {dnsmasq.PACKAGE}, or write `lab: {{dhcp: false}}` into the file.",

@@ -31,6 +31,7 @@ from guestwire.linux.libc import (
     unshare,
 )
 from guestwire.linux.openfiles import restore_limit
+from guestwire.linux.programs import with_sbin
 
 __all__ = ["NOT_EXECUTABLE", "NOT_FOUND", "STDERR", "STDOUT", "go_in", "out_of_the_way", "run", "run_prepared"]
 
@@ -126,7 +127,7 @@ def _become(command: Sequence[str], prepare: Callable[[], None], mask: Iterable[
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         restore_limit()
         release(mask)
-        os.execvp(command[0], list(command))
+        os.execvpe(command[0], list(command), with_sbin())
     except OSError as error:
         if not _is_there(command[0]):
             code = NOT_FOUND
@@ -146,7 +147,7 @@ def _is_there(command: str) -> bool:
     """Whether there is such a file, though it can't be run; a folder in PATH that is closed to us doesn't count."""
     if "/" in command:
         return os.path.exists(command)
-    return any(os.path.exists(os.path.join(folder, command)) for folder in os.get_exec_path())
+    return any(os.path.exists(os.path.join(folder, command)) for folder in os.get_exec_path(with_sbin()))
 
 
 def _arrange(name: str) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import errno
 import json
-import shutil
 import struct
 from typing import Any, NamedTuple
 
 from guestwire.linux.netlink import NETLINK_NETFILTER, Request, Socket, attributes, read_text
-from guestwire.linux.programs import run_program
+from guestwire.linux.programs import find_program, run_program
 
 __all__ = [
     "FAMILIES",
@@ -51,7 +50,7 @@ class Chain(NamedTuple):
 
 def available() -> bool:
     """Whether the `nft` program is there."""
-    return shutil.which("nft") is not None
+    return find_program("nft") is not None
 
 
 def apply_script(script: str) -> None:

@@ -1,4 +1,8 @@
-"""Runs a program in the namespace that the calling thread is in, its failure an OSError; and finds running ones."""
+"""Runs a program in the namespace that the calling thread is in, its failure an OSError; and finds running ones.
+
+A program is looked for along PATH and then in sbin: Debian's login gives an ordinary user a PATH without (ENV_PATH in
+login.defs(5)), and nft and dnsmasq are there.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,31 @@ import os
 import select
 from collections.abc import Sequence
 
-__all__ = ["command_line", "has_ended", "launch_program", "run_program", "running", "start_program"]
+__all__ = [
+    "command_line",
+    "find_program",
+    "has_ended",
+    "launch_program",
+    "run_program",
+    "running",
+    "start_program",
+    "with_sbin",
+]
+
+FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+def with_sbin() -> dict[str, str]:
+    """Our environment, for a program: its PATH leads to sbin too."""
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return {**os.environ, "PATH": os.pathsep.join(dict.fromkeys([*path, *FOLDERS]))}
+
+
+def find_program(name: str) -> str | None:
+    """Where a program is that can be run, or None."""
+    import shutil  # as late as subprocess
+
+    return shutil.which(name, path=with_sbin()["PATH"])
 
 
 def run_program(command: Sequence[str], seconds: float, text: str | None = None, stdin: int | None = None) -> str:
@@ -31,6 +59,7 @@ def run_program(command: Sequence[str], seconds: float, text: str | None = None,
             timeout=seconds,
             check=False,
             start_new_session=True,
+            env=with_sbin(),
         )
     except subprocess.TimeoutExpired:
         raise OSError(errno.ETIMEDOUT, f"{command[0]} was not done after {seconds:g} s") from None
@@ -50,7 +79,7 @@ def start_program(command: Sequence[str], environment: Sequence[str] = ()) -> No
 
     told = dict(word.split("=", 1) for word in environment)
     nothing = subprocess.DEVNULL
-    words, all_told = ("setsid", "--fork", *command), {**os.environ, **told}
+    words, all_told = ("setsid", "--fork", *command), {**with_sbin(), **told}
     subprocess.run(words, stdin=nothing, stdout=nothing, stderr=nothing, cwd="/", env=all_told, check=False)
 
 
@@ -62,7 +91,7 @@ def launch_program(command: Sequence[str], said: int, fds: Sequence[int]) -> Non
     """
     import subprocess
 
-    path = {"PATH": os.environ.get("PATH", os.defpath)}
+    path = {"PATH": with_sbin()["PATH"]}
     nothing = subprocess.DEVNULL
     done = subprocess.run(
         command, stdin=nothing, stdout=said, stderr=said, cwd="/", env=path, pass_fds=fds, check=False

@@ -11,7 +11,7 @@ from pydantic import Field
 from guestwire.compile import Seat, Segmented, Site, Source
 from guestwire.compile.carried import has_link_local, to_look_up
 from guestwire.compile.dhcp import check_dhcp, lease_file, reserved, serve, why_unserved
-from guestwire.compile.firewall import Flow
+from guestwire.compile.firewall import Flow, through
 from guestwire.compile.gateway import guard
 from guestwire.compile.plug import plug_in
 from guestwire.compile.subnets import check_subnets
@@ -25,8 +25,9 @@ from guestwire.kinds.bridge import MOST_PORTS
 from guestwire.kinds.bridge import Bridge as BridgeLink
 from guestwire.kinds.link import LEAST_MTU_IPV6, USUAL_MTU
 from guestwire.kinds.port import Port as PortOptions
-from guestwire.kinds.sysctl import Sysctl
+from guestwire.kinds.sysctl import IPV4_FORWARD, IPV6_FORWARD, Sysctl
 from guestwire.picture import Key, Picture
+from guestwire.printable import quote
 from guestwire.spec.addresses import Host, Hosts, first_usable, unusable
 from guestwire.spec.file import File
 from guestwire.spec.models import Port
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bridge"]
 
+FORWARD = {4: IPV4_FORWARD, 6: IPV6_FORWARD}
 NF_CALL = {4: "net/bridge/bridge-nf-call-iptables", 6: "net/bridge/bridge-nf-call-ip6tables"}
 
 
@@ -169,10 +171,26 @@ class Bridge(Segmented):
             self.pass_on(site, seats, [name])
         elif self.subnet and site.forwards:
             guard(site, f'"{name}"', out=False)
+        else:
+            self._see_apart(site, name)
         if self.dhcp:
             serve(site, self, seats)
         self._see_one_mtu(site, seats)
         self._must_pass_bridged(site, name)
+
+    def _see_apart(self, site: Site, name: str) -> None:
+        """Note what must not pass for the network to be apart, where the host forwards without our doing."""
+        on = {version for version in self.versions if _is_on(site.base, site.host, FORWARD[version])}
+        held = [*site.base.of(Address, site.host), *site.desired.picture.of(Address, site.host)] if on else []
+        others = {(each.family, each.link) for each in held if each.link not in ("lo", name)}
+        nets = {int(net.version): net for net in self.subnet}
+        flows = [flow for family, out in sorted(others) if family in on for flow in through(nets[family], [name], out)]
+        if flows:
+            what = " and ".join(f"IPv{version} ({FORWARD[version].replace('/', '.')} is 1)" for version in sorted(on))
+            message = f"the host forwards {what}: from its other networks {quote(self.name)} can be reached."
+            rules = f"`iifname {name} oifname != {name} drop` and `oifname {name} iifname != {name} drop`"
+            hint = f"To keep it apart, have nft do so in a chain of hook forward: {rules}."
+            site.apart.append((self.path, flows, message, hint))
 
     def _see_one_mtu(self, site: Site, seats: Sequence[Seat]) -> None:
         """Warn where one end can send what another can't take: a bridge has no way to say so, and drops it."""
@@ -191,15 +209,15 @@ class Bridge(Segmented):
 
     def looks_at(self, seen: Picture, host: str) -> Iterable[Key]:
         yield from super().looks_at(seen, host)
-        yield from (Key("", host, Sysctl.KIND, path) for path in NF_CALL.values())
+        forward = [FORWARD[version] for version in self.versions]
+        yield from (Key("", host, Sysctl.KIND, path) for path in (*NF_CALL.values(), *forward))
         if self.uplink is not None:
             yield from to_look_up(host, self.uplink)
 
     def _must_pass_bridged(self, site: Site, name: str) -> None:
         """Note what a firewall must let pass: between guests, where bridged frames are shown to it; to our server."""
         for version, path in NF_CALL.items():
-            shown = site.seen.get(Key("", site.host, Sysctl.KIND, path))
-            if isinstance(shown, Sysctl) and shown.content == "1":
+            if _is_on(site.seen, site.host, path):
                 what = f"bridged IPv{version} frames (bridge-nf-call is on)"
                 site.flows.append((self.path, Flow(what, name, f"iifname {name}", version, iif=name, oif=name)))
         for version in self.versions if self.dhcp else ():
@@ -302,3 +320,8 @@ class Bridge(Segmented):
             if (value := getattr(part, name)) is not None
         }
         return PortOptions(**given)
+
+
+def _is_on(picture: Picture, host: str, path: str) -> bool:
+    found = picture.get(Key("", host, Sysctl.KIND, path))
+    return isinstance(found, Sysctl) and found.content == "1"

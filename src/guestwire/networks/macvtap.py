@@ -102,6 +102,7 @@ class Macvtap(BuiltNetwork):
             site.refuse(self.at("host-access"), message, "Give the network a subnet.")
             return
         if self.host_access and not self.subnet:
+            site.given.add((site.host, self.uplink))
             self._see_what_is_lent(site)
         if self.host_access:
             check_subnets(site, self)
@@ -128,7 +129,7 @@ class Macvtap(BuiltNetwork):
                 message = (
                     f"the host's {address.interface} on uplink {self.uplink} is lent to it, and its macvlan has it too."
                 )
-                hint = "Once it is another, `up` again; or give the network a subnet."
+                hint = "Once it is another, `up` again, unless a watch does; or give the network a subnet."
                 site.warn(self.at("host-access"), message, hint)
 
     def _fits(self, site: Site) -> bool:

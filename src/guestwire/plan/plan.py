@@ -242,7 +242,7 @@ class _Planner:
         whose = f"belongs to project {have.owner}" if have.owner else "isn't guestwire's"
         if have.owner == NO_PROJECT:
             whose = "was made by `guestwire tap add`"
-        message = f"{have.KIND} {have.name}{where} is already there and {whose}; it is left as it is."
+        message = f"{have.title()}{where} is already there and {whose}; it is left as it is."
         return self.problem(value.key, message, "Rename it, or choose another name for the project, network or guest.")
 
     def _making_room(self, values: list[Thing], replaced: list[Thing], away: list[Thing]) -> list[Thing]:

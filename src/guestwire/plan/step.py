@@ -139,4 +139,4 @@ class Step:
     def describe(self) -> str:
         """The step in words: "create bridge br0 in namespace lab-host"."""
         where = f" in namespace {self.value.netns}" if self.value.netns not in ("", self.value.name) else ""
-        return f"{self.action} {self.value.KIND} {self.value.name}{where}"
+        return f"{self.action} {self.value.title()}{where}"

@@ -45,12 +45,19 @@ What was known of it is lost, as after a reboot; it is told by its marks. `guest
 down` takes away what is left.
 """
 FEW = 8  # changes around a lab's host that are still told one by one
-NAMES = {"fdb": "forwarding entry", "nft": "nft table", "proxy": "proxied address"}
+NAMES = {
+    "dhcp client": "DHCP client",
+    "fdb": "forwarding entry",
+    "nft": "nft table",
+    "process": "DHCP server",
+    "proxy": "proxied address",
+}
 PLURALS = {
     "address": "addresses",
+    "dhcp client": "DHCP clients",
     "fdb": "forwarding entries",
     "nft": "nft tables",
-    "process": "processes",
+    "process": "DHCP servers",
     "proxy": "proxied addresses",
 }
 DONE = {"create": "made", "change": "changed", "delete": "deleted"}
@@ -197,8 +204,7 @@ def standing(document: Mapping[str, Any]) -> str:
     if not drift:
         return text + "\nAs the file says.\n"
     lines = [
-        f"  {each['action']} {each['kind']} {each['name']}"
-        + (f" in namespace {each['netns']}" if each["netns"] not in ("", each["name"]) else "")
+        f"  {each['action']} {each['what']}"
         + "".join(
             f", {name}: {_brief(pair['is'])} → {_brief(pair['should be'])}" for name, pair in each["differs"].items()
         )

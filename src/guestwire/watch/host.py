@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,9 +28,15 @@ class Wanted:
     state: State
     awaits: bool
     """Whether something that the file names isn't there yet: a container that doesn't run."""
+    given: Mapping[tuple[str, str], frozenset[Key]]
+    """The addresses by which it was made of links (namespace, name) that aren't ours."""
     users: tuple[int, ...]
     """The processes that are guests for as long as they run."""
     problem: Callable[[Key, str, str], Problem]
+
+    def is_outdated(self, seen: Web) -> bool:
+        """Whether those links have other addresses by now."""
+        return any(seen.addresses(place) != keys for place, keys in self.given.items())
 
 
 class Host(Protocol):

@@ -29,7 +29,8 @@ class Stale:
     addresses and routes are, `keys` what is read by key. `touched` are the keys of what we have changed ourselves: what
     is there then counts as news, though it is as before. Of namespaces that are found gone `dying` has the far ends of
     what was in them, which the kernel ends in its own time. `everything` where events were lost, so that nothing but a
-    look at all of it helps. `anew` where a process has ended that what is wanted was made for.
+    look at all of it helps. `anew` where what is wanted was made for something that has gone or is otherwise: a
+    process, an address of the host's.
     """
 
     told: dict[str, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
@@ -45,7 +46,7 @@ class Stale:
 
     def __bool__(self) -> bool:
         parts = (self.told, self.ports, self.links, self.addresses, self.keys, self.namespaces, self.touched)
-        return self.everything or any(parts)
+        return self.everything or self.anew or any(parts)
 
     def note(self, events: Iterable[Event], seen: Web, wanted: Web) -> None:
         """Take note of events, as far as they are about what is seen or wanted."""

@@ -69,9 +69,7 @@ class Watcher:
         self._blocked = False
         self._since: float | None = None
         self._slow: list[Key] = []
-        self._looked = 0.0
-        self._ticked = 0.0
-        self._paused = 0.0
+        self._looked = self._ticked = self._paused = 0.0
         self.ready = False
 
     def run(self) -> str:
@@ -171,6 +169,7 @@ class Watcher:
         self._seen.scope = set(self._host.namespaces())
         self._looked = time.monotonic()
         self._pending = set(self._wanted.picture.values) | set(self._seen.values)
+        self._stale.anew = self._wanted.is_outdated(self._seen)
         sources.follow(self._seen, self._wanted.users)
 
     # What is seen
@@ -214,6 +213,7 @@ class Watcher:
             self._numbers.update(sources.numbers())
             again = Again(reading, self._seen, self._numbers)
             stale.renew(again, self._seen, self._wanted.picture)
+        self._stale.anew = self._wanted.is_outdated(self._seen)
         if stale.keys:
             self._host.claim(self._seen, self._wanted)
             sources.follow(self._seen, self._wanted.users)

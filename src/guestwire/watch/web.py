@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from guestwire.kinds import Link, Thing
+from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.namespace import Namespace
 from guestwire.picture import Desired, Key, Picture, Value
@@ -65,6 +66,10 @@ class Web(Picture):
         key = self._links.get(place)
         found = self.values.get(key) if key is not None else None
         return found if isinstance(found, Link) else None
+
+    def addresses(self, place: Place) -> frozenset[Key]:
+        """The keys of the addresses on a link."""
+        return frozenset(key for key in self.hanging(place) if isinstance(self.values[key], AnyAddress))
 
     def inside(self, netns: str) -> list[Key]:
         """The keys of what is in a namespace."""

@@ -13,11 +13,11 @@ VERB = Verb(
     "keep the change of an up --confirm that is waiting",
     (of_project("only this project's; by default all that wait on this host"),),
     details="""\
-`up --confirm SECONDS` makes its change and waits. Unless this verb comes in time, all is taken back by a process that
-is detached from the terminal and the login. Namespaces that the change is to end are ended only now, since that can't
-be undone.
+`up --confirm SECONDS` makes its change and waits. If this verb isn't run in time, a process that is detached from the
+terminal and the login takes everything back. Namespaces that the change is to remove are removed only now, since that
+can't be undone.
 
-Where nothing waits it ends with 1, so that a script sees that it came too late.""",
+If no change waits, the exit code is 1: so a script sees that it came too late.""",
     examples=(("guestwire confirm", "from a new login, after `up --confirm 60`: I can still get in, keep it"),),
     exits=((0, "confirmed"), (1, "nothing is waiting: it may have been taken back already")),
 )

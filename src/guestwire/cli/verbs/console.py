@@ -18,9 +18,10 @@ VERB = Verb(
         LAB,
     ),
     details=(
-        "Ctrl-] leaves; every other key goes to the guest. What is piped in goes there as it is, and its end ends "
-        "nothing: what the guest says is printed until it ends, or Ctrl-C.\n\nA console has room for one. With --json "
-        "what the guest says goes to standard error, and the document comes at the end: guest, and whether it runs yet."
+        "Ctrl-] leaves; every other key goes to the guest. Standard input may be a pipe: it is sent as it is, and "
+        "after its end the guest's output is still printed, until the guest ends or you press Ctrl-C.\n\nOnly one at "
+        "a time can be at a console. With --json the guest's output goes to standard error, and the document comes at "
+        "the end: guest, and whether it still runs."
     ),
     examples=(
         ("guestwire console vm", "type to `vm`, and see what it says"),

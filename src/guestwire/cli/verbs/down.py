@@ -19,12 +19,12 @@ VERB = Verb(
         Argument("--no-guard", "don't see to it that this host reaches whom it reaches now"),
     ),
     details="""\
-Only what bears guestwire's mark is removed. It goes on past what can't be removed, and reports it all. As with `up`
-all is as it was, with exit code 1, where this host wouldn't reach a gateway, a DNS server or your ssh client any
-more.
+Only what bears guestwire's mark is removed. What can't be removed doesn't stop it: it goes on, and reports all of that
+at the end. As with `up`, everything is put back, with exit code 1, if this host then doesn't reach a gateway, a DNS
+server or your ssh client any more.
 
-Where others are plugged into what goes, a domain's tap into our bridge or a container's veth, they are named first.
-Their links stay as they are, plugged into nothing.""",
+If something of others is plugged into what is removed, such as a domain's tap or a container's veth into our bridge,
+it is named first. Such links stay as they are, plugged into nothing.""",
     examples=(
         ("guestwire down", "remove the project of guestwire.yaml in this folder"),
         ("guestwire down --project demo", "remove the project `demo`, wherever its file is"),

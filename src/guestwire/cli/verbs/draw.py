@@ -22,8 +22,8 @@ VERB = Verb(
         Argument("--format", "`text` or `svg`", value="FORMAT", choices=("text", "svg"), default="text"),
     ),
     details="""\
-Without a file, and with no `guestwire.yaml` in this folder, it draws this host as it is, also where guestwire never
-touched it.""",
+Without a file, and with no `guestwire.yaml` in this folder, it draws this host as it is, even one that guestwire
+never touched.""",
     examples=(
         ("guestwire draw", "the chains of links, eth0 ── br0 ── tap0 ── guest NIC"),
         ("guestwire draw --format svg > picture.svg", "for a page or a report"),

@@ -23,8 +23,8 @@ VERB = Verb(
         ),
     ),
     details=(
-        "In a virtual machine the command is run by its QEMU guest agent, without a shell and without a terminal. It "
-        "gets as a whole what is piped in, and what it writes is printed as it ends.\n\nWith --json what the command "
+        "In a virtual machine the command is run by its QEMU guest agent, without a shell and without a terminal. Its "
+        "standard input is sent as a whole, and its output is printed when it ends.\n\nWith --json what the command "
         "writes to standard output goes to standard error, and the document comes at the end: guest, command, code."
     ),
     command=Argument("COMMAND", "the command and its words"),

@@ -25,8 +25,8 @@ VERB = Verb(
         Argument("--into", "write each document to a file in FOLDER, which is made", value="FOLDER"),
     ),
     details="""\
-Without --into all documents are printed, each below a line with its file's name and the command that puts it to work.
-What can't be said in those words is told in a remark. A file that ends in .xml, as `virsh net-dumpxml` prints it, is
+Without --into all documents are printed, each after a line with its file's name and the command that applies it. What
+the other format can't express is said in a remark. A file that ends in .xml, as `virsh net-dumpxml` prints it, is
 read and written back.""",
     examples=(
         ("guestwire export --to libvirt --into xml", "then `virt-xml-validate xml/demo-lan.xml network`"),

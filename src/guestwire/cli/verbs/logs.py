@@ -20,7 +20,7 @@ VERB = Verb(
         Argument("--follow", "go on with what comes, until the guest ends"),
         Argument("--qemu", "what its QEMU has said instead: why it ended, say"),
     ),
-    details="What clears, colours or moves about on a terminal is left out.",
+    details="Control sequences, which clear, colour or move the cursor, are left out.",
     examples=(
         ("guestwire logs vm --lines 20", "how it booted"),
         ("guestwire logs vm --follow --lines 0 | grep -m 1 login:", "wait until it asks for a login"),

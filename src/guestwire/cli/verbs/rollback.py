@@ -13,7 +13,7 @@ VERB = Verb(
     "undo an up that was killed or is waiting to be confirmed",
     (of_project("only this project's; by default all that lie on this host"),),
     details="""\
-An `up` keeps a journal of what it has done. After a crash or `kill -9` the journal still lies there, and the other
+An `up` keeps a journal of what it has done. After a crash or `kill -9` the journal is still there, and the other
 verbs say so (exit code 75) until this one has settled it. With nothing to settle, it says so and ends with 0.""",
     examples=(("guestwire rollback", "settle all that lies on this host"),),
 )

@@ -54,7 +54,7 @@ their names say. {{fd}} is {fd}; other braces stay as they are. With several net
 order, each called after its network in LISTEN_FDNAMES; {fd:lan}, {mac:lan} … are those of the NIC on `lan`. --address
 and --mac are in their order, too.
 
-What the command does with frames is its own affair: it has the address that {address} says, and nobody sets it. With
+What the command does with frames is up to it: {address} is the address that is kept for it, and nobody sets it. With
 --namespace it has a link that is set up already, with address and default route.
 
 `status` shows it as a guest of kind program. `up` meanwhile leaves its NIC alone; `down` takes it away. Where this

@@ -32,17 +32,17 @@ VERB = Verb(
         Argument("--no-guard", "don't see to it that this host reaches whom it reached before"),
     ),
     details="""\
-It makes one transaction of all that differs from the file. Where a step is refused, or on Ctrl-C, all the steps before
-it are undone. Guests that the change doesn't concern lose no packet; with nothing to change, nothing is written.
+All that differs from the file is changed in one transaction. If a step is refused, or on Ctrl-C, all the steps before
+it are undone. Guests that the change doesn't concern lose no packet; if nothing differs, nothing is written.
 
-Once all is done that can be undone, the change is judged, and taken back where something is against it (exit code 1).
-A gateway of this host, a DNS server of its resolv.conf or the client of the ssh connection that it is run under, which
-answered before, must answer within five seconds; `--no-guard` leaves that out. What the file expects must hold; an
-expectation that can't be measured from here is told, and is no reason to go back.
+When everything is done that can still be undone, the change is checked, and taken back if a check fails (exit code 1).
+Who answered before must answer again within five seconds: this host's gateways, the DNS servers of its resolv.conf, the
+client of the ssh connection that you use; `--no-guard` leaves this check out. What the file expects must hold; an
+expectation that can't be measured from here is reported, and doesn't take the change back.
 
-With `--confirm` it waits then for `guestwire confirm`. SECONDS count from when all is done. A process of its own takes
-the change back when they are over, or at once where this one is killed midway: under systemd a service of the system,
-else one that is detached from terminal and login. Meanwhile other commands that change this host end with 75.""",
+With `--confirm` it then waits for `guestwire confirm`. SECONDS count from when all is done. When they are over, or at
+once if `up` is killed midway, another process takes the change back: under systemd a service of the system, else one
+that is detached from terminal and login. Until then other commands that change this host end with 75.""",
     examples=(
         ("guestwire up --lab", "build guestwire.yaml of this folder in a lab"),
         (

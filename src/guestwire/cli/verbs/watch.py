@@ -17,11 +17,11 @@ VERB = Verb(
         Argument("--up", "build it first, where it isn't up"),
     ),
     details="""\
-It first does what `up` would do, then hears of every change and puts back what somebody has deleted, set down, moved or
-changed, and what has died; a line says what and how long it took. A change by `up` is taken over; `down` ends it. While
-another guestwire is at work, or a change is unsettled, it keeps its hands off. What somebody undoes again and again is
-left alone for longer and longer. Ctrl-C and SIGTERM end it with 0; what is built stays. As a
-systemd service: `guestwire service install`.
+It first does what `up` would do. Then it hears of every change, puts back what somebody has deleted, set down, moved or
+changed, and starts again what has died; for each repair it prints a line. A change by `up` is taken over; `down` ends
+it. While another guestwire is at work, or a change is unsettled, it does nothing. What somebody undoes again and again
+is left alone for longer and longer. Ctrl-C and SIGTERM end it with 0; what is built stays. As a systemd service:
+`guestwire service install`.
 
 With --json the document is printed at the end, with the last 1,000 repairs.""",
     examples=(

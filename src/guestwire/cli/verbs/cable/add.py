@@ -17,9 +17,9 @@ VERB = Verb(
         Argument("LINK", "the tap or macvtap that it leads to, likewise"),
     ),
     details="""\
-`up` plugs in all cables of a file by itself: those of NICs with `device: tap` or `device: macvtap`. This is for single
-ones, and what `plan --commands` says for them. A process for each project holds its cables. It is started with the
-first, and ends with the last. A cable that NIC has already is replaced.""",
+`up` plugs in all cables of a file by itself: those of NICs with `device: tap` or `device: macvtap`. This verb is
+for single ones, and `plan --commands` prints it. A process for each project holds its cables. It is started with the
+first, and ends with the last. If the NIC has a cable already, that is replaced.""",
     examples=(("guestwire cable add p red/tap0 tap1", "join tap0 in the namespace `red` to tap1 here"),),
 )
 

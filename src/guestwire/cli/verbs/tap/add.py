@@ -25,10 +25,10 @@ VERB = Verb(
         ),
     ),
     details="""\
-It persists until `guestwire tap del`, the end of its namespace or a reboot, and it is up: its owner couldn't set it up.
-It has no carrier until a program opens it. Without --owner and --group it is root's; one that `ip tuntap add` makes so
-is open to everybody. With N of 2 or more every program must open it as one of several queues; the kernel counts to 256,
-whatever N is.
+It persists until `guestwire tap del`, the end of its namespace or a reboot. It is up already, since its owner may not
+set it up, and has no carrier until a program opens it. Without --owner and --group only root may open it; one that
+`ip tuntap add` makes without them is open to everybody. With N of 2 or more every program must open it as one of
+several queues; the kernel counts to 256, whatever N is.
 
 It belongs to no project, so `up` and `down` of one leave it alone; a file may name it as an uplink.""",
     examples=(

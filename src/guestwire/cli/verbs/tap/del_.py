@@ -13,7 +13,7 @@ VERB = Verb(
     "delete a tap that `tap add` made",
     (Argument("NAME", "the link's name"),),
     details="""\
-Only what `guestwire tap add` made is deleted, which its alias says; of others it says whose they are. Where a program
+Only what `guestwire tap add` made is deleted, as its alias tells; of others it says whose they are. Where a program
 holds it, it asks first, since that loses its NIC.""",
     examples=(("guestwire tap del tap0 --yes", "also where a program holds it"),),
 )

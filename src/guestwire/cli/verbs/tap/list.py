@@ -12,8 +12,8 @@ VERB = Verb(
     "tap list",
     "the taps, tuns and macvtaps, who holds them, and why one has no carrier",
     details="""\
-Whoever made them. Other users' programs are seen by root alone, and those in another PID namespace, as a container
-without the host's, not at all.""",
+All of them, whoever made them. Only root sees other users' programs. Those in another PID namespace, such as a
+container's, can't be seen.""",
     examples=(("guestwire tap list --json | jq '.taps[] | select(.carrier | not) | .why'", "why, for a program"),),
 )
 
