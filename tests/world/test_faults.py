@@ -73,6 +73,25 @@ namespaces.delete = delete
 api.rollback()
 """
 
+KILLED_AFTER = """
+import os, signal, sys
+from guestwire import api
+from guestwire.linux import namespaces, tuntap
+verb, module, name, *words = sys.argv[1:]
+def killed(*args, really=getattr(sys.modules[f"guestwire.linux.{module}"], name)):
+    really(*args)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(sys.modules[f"guestwire.linux.{module}"], name, killed)
+getattr(api, verb)(*words, guard=False)
+"""
+"""The verb, and after which call it is killed."""
+
+BARE = """
+name: three
+networks: {net: {type: routed, subnet: 10.77.0.0/24}}
+guests: {a: {nics: [net]}, b: {kind: process, nics: [{network: net, address: 10.77.0.9, device: tun}]}}
+"""
+
 LEASED = """
 name: three
 networks: {lan: {type: bridge, uplink: eth0}, direct: {type: macvtap, uplink: eth1}}
@@ -216,6 +235,24 @@ def test_rollback_that_is_killed_itself_is_done_by_the_next(sandbox: Sandbox) ->
     assert sandbox.snapshot() == before
     sandbox.guestwire("up")
     sandbox.guestwire("down")
+    assert sandbox.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("verb", "call"),
+    [
+        ("up", ("namespaces", "_place")),  # a name that holds nothing yet
+        ("down", ("namespaces", "umount")),  # and one that holds nothing any more
+        ("up", ("tuntap", "set_persistent")),  # a tun has no MAC to be known by
+    ],
+)
+def test_what_a_kill_leaves_between_two_calls_is_known(sandbox: Sandbox, verb: str, call: tuple[str, str]) -> None:
+    path = sandbox.write(BARE)
+    before = sandbox.snapshot()
+    if verb == "down":
+        sandbox.guestwire("up")
+    assert sandbox.python(KILLED_AFTER, verb, *call, str(path), check=False).returncode < 0
+    sandbox.guestwire("rollback")
     assert sandbox.snapshot() == before
 
 

@@ -23,6 +23,7 @@ from guestwire.kinds import Link, Thing
 from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.dhcp import DhcpClient, without_lease
 from guestwire.kinds.namespace import Namespace
+from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Picture
@@ -169,6 +170,9 @@ def settle(store: Store) -> bool:
             problems = _told([(None, error)])
         if problems:
             raise Refused(*problems)
+        for entry in journal.entries:
+            if entry.key.kind == Namespace.KIND:
+                namespaces.clear(entry.key.name)
         state = journal.after if journal.committed else journal.before
         try:
             if store.state() != state:
