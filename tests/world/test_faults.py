@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -74,14 +75,14 @@ api.rollback()
 """
 
 KILLED_AFTER = """
-import os, signal, sys
+import importlib, os, signal, sys
 from guestwire import api
-from guestwire.linux import namespaces, tuntap
 verb, module, name, *words = sys.argv[1:]
-def killed(*args, really=getattr(sys.modules[f"guestwire.linux.{module}"], name)):
+there = importlib.import_module(module)
+def killed(*args, really=getattr(there, name)):
     really(*args)
     os.kill(os.getpid(), signal.SIGKILL)
-setattr(sys.modules[f"guestwire.linux.{module}"], name, killed)
+setattr(there, name, killed)
 getattr(api, verb)(*words, guard=False)
 """
 """The verb, and after which call it is killed."""
@@ -241,9 +242,9 @@ def test_rollback_that_is_killed_itself_is_done_by_the_next(sandbox: Sandbox) ->
 @pytest.mark.parametrize(
     ("verb", "call"),
     [
-        ("up", ("namespaces", "_place")),  # a name that holds nothing yet
-        ("down", ("namespaces", "umount")),  # and one that holds nothing any more
-        ("up", ("tuntap", "set_persistent")),  # a tun has no MAC to be known by
+        ("up", ("guestwire.linux.namespaces", "_place")),  # a name that holds nothing yet
+        ("down", ("guestwire.linux.namespaces", "umount")),  # and one that holds nothing any more
+        ("up", ("guestwire.linux.tuntap", "set_persistent")),  # a tun has no MAC to be known by
     ],
 )
 def test_what_a_kill_leaves_between_two_calls_is_known(sandbox: Sandbox, verb: str, call: tuple[str, str]) -> None:
@@ -254,6 +255,18 @@ def test_what_a_kill_leaves_between_two_calls_is_known(sandbox: Sandbox, verb: s
     assert sandbox.python(KILLED_AFTER, verb, *call, str(path), check=False).returncode < 0
     sandbox.guestwire("rollback")
     assert sandbox.snapshot() == before
+
+
+def test_a_process_that_was_asked_to_end_before_a_kill_is_started_anew(sandbox: Sandbox, root: Path) -> None:
+    path = str(root / "examples" / "dhcp.yaml")
+    sandbox.guestwire("up", path, "--lab")
+    pidfile = "/run/guestwire/dhcp/client-phone.eth0.pid"
+    pid = sandbox.sh(f"kill -STOP $(cat {pidfile}); cat {pidfile}").strip()  # else it would end in some 30 ms
+    assert sandbox.python(KILLED_AFTER, "down", "signal", "pidfd_send_signal", path, check=False).returncode < 0
+    sandbox.guestwire("rollback")
+    sandbox.sh(f"kill -CONT {pid} 2>/dev/null || true")
+    assert sandbox.sh(f"cat {pidfile}").strip() != pid
+    assert sandbox.json("up", path)["changes"] == []
 
 
 @pytest.mark.parametrize("size", ["4k", "8k"])
