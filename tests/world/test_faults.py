@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.examples import IMAGE
-from tests.sandbox import Sandbox
+from tests.sandbox import SOURCE, Sandbox
 from tests.world.consoles import idle
 from tests.world.examples import EXAMPLES, HOST, pair
 from tests.world.faults import Done, Job
@@ -86,6 +88,8 @@ setattr(there, name, killed)
 getattr(api, verb)(*words, guard=False)
 """
 """The verb, and after which call it is killed."""
+
+HOSTS_LOCK = "'host-%d' % os.stat('/proc/self/ns/net').st_ino"
 
 BARE = """
 name: three
@@ -255,6 +259,32 @@ def test_what_a_kill_leaves_between_two_calls_is_known(sandbox: Sandbox, verb: s
     assert sandbox.python(KILLED_AFTER, verb, *call, str(path), check=False).returncode < 0
     sandbox.guestwire("rollback")
     assert sandbox.snapshot() == before
+
+
+def test_what_a_kill_had_half_written_goes(sandbox: Sandbox) -> None:
+    path = sandbox.write(BARE)
+    before = sandbox.snapshot()
+    script = "import os, sys; os.rename = lambda *_: os.kill(os.getpid(), 9); from guestwire import api; "
+    assert sandbox.python(script + "api.up(sys.argv[1], guard=False)", str(path), check=False).returncode < 0
+    assert "journal." in sandbox.sh("ls /run/guestwire/three")
+    sandbox.guestwire("rollback")
+    assert sandbox.snapshot() == before
+
+
+def test_who_is_killed_right_after_a_fork_keeps_nobody_waiting(sandbox: Sandbox) -> None:
+    sandbox.write(BARE)
+    script = f"""
+import os, time
+from guestwire.apply import locked
+with locked({HOSTS_LOCK}):
+    if os.fork() == 0:
+        os.write(1, b"forked")
+        time.sleep(0.5)
+    os._exit(0)
+"""
+    command = f"PYTHONPATH={SOURCE} setsid -f {sys.executable} -c {shlex.quote(script)}"
+    sandbox.sh(f"{command} >said 2>&1; until [ -s said ]; do sleep 0.01; done")
+    sandbox.guestwire("up")
 
 
 def test_a_process_that_was_asked_to_end_before_a_kill_is_started_anew(sandbox: Sandbox, root: Path) -> None:

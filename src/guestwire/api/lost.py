@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from guestwire.kinds.cable import SOCKET, Cable
 from guestwire.kinds.file import File
+from guestwire.kinds.nft import Nft
+from guestwire.kinds.overlay import Overlay, overlays
 from guestwire.kinds.process import Process
 from guestwire.kinds.vm import Vm
 from guestwire.linux import namespaces
@@ -19,14 +21,17 @@ from guestwire.places import RUN
 __all__ = ["lost"]
 
 
-def lost(kernel: Kernel, seen: Picture, project: str) -> Iterator[Key]:
-    """The keys of processes that may be a project's, in the namespaces that were read, and of files for these.
+def lost(kernel: Kernel, seen: Picture, host: str, project: str) -> Iterator[Key]:
+    """The keys of processes that may be a project's, in the namespaces that were read, of files and the host's table.
 
     Whether they are its is told when they are looked up. Lost with the state is what was borrowed.
     """
     folder = f"{RUN}/{project}/"
     spaces = {namespaces.identity(kernel.fd(netns)): netns for netns in seen.scope}
     yield from (Key("", "", File.KIND, f"/etc/netns/{netns}/resolv.conf") for netns in seen.scope if netns)
+    yield from (Key("", host, Overlay.KIND, file) for file in overlays(project))
+    if host in seen.scope:
+        yield Key("", host, Nft.KIND, f"inet guestwire-{project}")
     for path, pids in running().items():
         if path == folder + SOCKET:
             yield Key("", f"{project}-", Cable.KIND, SOCKET)

@@ -46,7 +46,7 @@ def down(
         store = Store(name)
         state = store.state()
         seen = observe(kernel, host, related(name))
-        look_up(kernel, seen, to_look_up(state) if state else lost(kernel, seen, name))
+        look_up(kernel, seen, to_look_up(state) if state else lost(kernel, seen, host, name))
         if state is None and not lab:
             with_domains(kernel, seen, host)  # its marks there tell what was the project's
         claim(seen, state)
