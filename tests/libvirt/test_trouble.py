@@ -182,6 +182,14 @@ def test_libvirtd_and_guestwire_are_killed(off: Libvirtd) -> None:
     assert off.virsh("net-list", "--all") == ""
 
 
+def test_a_libvirtd_that_was_killed_isnt_taken_for_another_process(off: Libvirtd) -> None:
+    asking = "from guestwire.daemons import libvirt; print(libvirt.is_running())"
+    assert off.sandbox.python(asking).stdout == "True\n"
+    off.kill()
+    off.sandbox.sh("echo 1 >/run/libvirtd.pid")
+    assert off.sandbox.python(asking).stdout == "False\n"
+
+
 def test_libvirtd_is_killed_in_the_middle(off: Libvirtd) -> None:
     """A hook of its own ends it when the network has been started, before it has answered."""
     domain = off.virsh("dumpxml", "web")

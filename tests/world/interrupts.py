@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import random
@@ -17,12 +19,15 @@ from tests.world.faults import snapshot
 __all__ = ["main"]
 
 SEED = 3
+PR_SET_CHILD_SUBREAPER = 36
 READY = 0.01  # seconds in which a fork has long begun
 
 
 def main() -> None:
     """Interrupt `up FILE` so many times; print each exit code, and whether all was as before."""
     path, times = sys.argv[1], int(sys.argv[2])
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     pick = random.Random(SEED)
     before = snapshot()
     started = time.monotonic()
@@ -53,9 +58,16 @@ def _become(words: tuple[str, ...]) -> NoReturn:
     try:
         os.dup2(2, 1)  # what is printed to standard output is for the test
         code = guestwire(words)
+    except KeyboardInterrupt:  # before guestwire heeds it
+        code = 130
     finally:
         os._exit(code)
 
 
 def _ended(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    """The exit code of a command, once the processes that worked ahead for it, and end with it, have ended too."""
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+    return code

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.examples import IMAGE
-from tests.sandbox import Sandbox
+from tests.sandbox import SOURCE, Sandbox
 from tests.world.consoles import idle
 from tests.world.examples import EXAMPLES, HOST, pair
 from tests.world.faults import Done, Job
@@ -71,6 +74,27 @@ def delete(name, really=namespaces.delete):
         os.kill(os.getpid(), signal.SIGKILL)
 namespaces.delete = delete
 api.rollback()
+"""
+
+KILLED_AFTER = """
+import importlib, os, signal, sys
+from guestwire import api
+verb, module, name, *words = sys.argv[1:]
+there = importlib.import_module(module)
+def killed(*args, really=getattr(there, name)):
+    really(*args)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(there, name, killed)
+getattr(api, verb)(*words, guard=False)
+"""
+"""The verb, and after which call it is killed."""
+
+HOSTS_LOCK = "'host-%d' % os.stat('/proc/self/ns/net').st_ino"
+
+BARE = """
+name: three
+networks: {net: {type: routed, subnet: 10.77.0.0/24}}
+guests: {a: {nics: [net]}, b: {kind: process, nics: [{network: net, address: 10.77.0.9, device: tun}]}}
 """
 
 LEASED = """
@@ -218,6 +242,62 @@ def test_rollback_that_is_killed_itself_is_done_by_the_next(sandbox: Sandbox) ->
     sandbox.guestwire("up")
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("verb", "call"),
+    [
+        ("up", ("guestwire.linux.namespaces", "_place")),  # a name that holds nothing yet
+        ("down", ("guestwire.linux.namespaces", "umount")),  # and one that holds nothing any more
+        ("up", ("guestwire.linux.tuntap", "set_persistent")),  # a tun has no MAC to be known by
+    ],
+)
+def test_what_a_kill_leaves_between_two_calls_is_known(sandbox: Sandbox, verb: str, call: tuple[str, str]) -> None:
+    path = sandbox.write(BARE)
+    before = sandbox.snapshot()
+    if verb == "down":
+        sandbox.guestwire("up")
+    assert sandbox.python(KILLED_AFTER, verb, *call, str(path), check=False).returncode < 0
+    sandbox.guestwire("rollback")
+    assert sandbox.snapshot() == before
+
+
+def test_what_a_kill_had_half_written_goes(sandbox: Sandbox) -> None:
+    path = sandbox.write(BARE)
+    before = sandbox.snapshot()
+    script = "import os, sys; os.rename = lambda *_: os.kill(os.getpid(), 9); from guestwire import api; "
+    assert sandbox.python(script + "api.up(sys.argv[1], guard=False)", str(path), check=False).returncode < 0
+    assert "journal." in sandbox.sh("ls /run/guestwire/three")
+    sandbox.guestwire("rollback")
+    assert sandbox.snapshot() == before
+
+
+def test_who_is_killed_right_after_a_fork_keeps_nobody_waiting(sandbox: Sandbox) -> None:
+    sandbox.write(BARE)
+    script = f"""
+import os, time
+from guestwire.apply import locked
+with locked({HOSTS_LOCK}):
+    if os.fork() == 0:
+        os.write(1, b"forked")
+        time.sleep(0.5)
+    os._exit(0)
+"""
+    command = f"PYTHONPATH={SOURCE} setsid -f {sys.executable} -c {shlex.quote(script)}"
+    sandbox.sh(f"{command} >said 2>&1; until [ -s said ]; do sleep 0.01; done")
+    sandbox.guestwire("up")
+
+
+def test_a_process_that_was_asked_to_end_before_a_kill_is_started_anew(sandbox: Sandbox, root: Path) -> None:
+    path = str(root / "examples" / "dhcp.yaml")
+    sandbox.guestwire("up", path, "--lab")
+    pidfile = "/run/guestwire/dhcp/client-phone.eth0.pid"
+    pid = sandbox.sh(f"kill -STOP $(cat {pidfile}); cat {pidfile}").strip()  # else it would end in some 30 ms
+    assert sandbox.python(KILLED_AFTER, "down", "signal", "pidfd_send_signal", path, check=False).returncode < 0
+    sandbox.guestwire("rollback")
+    sandbox.sh(f"kill -CONT {pid} 2>/dev/null || true")
+    assert sandbox.sh(f"cat {pidfile}").strip() != pid
+    assert sandbox.json("up", path)["changes"] == []
 
 
 @pytest.mark.parametrize("size", ["4k", "8k"])

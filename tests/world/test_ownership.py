@@ -231,6 +231,13 @@ def test_down_leaves_a_namespace_that_only_has_such_a_name(sandbox: Sandbox) -> 
     assert sandbox.snapshot() == before
 
 
+SERVED = """
+name: served
+networks: {net: {type: bridge, subnet: 10.77.0.0/24, dhcp: true}}
+guests: {a: {nics: [{network: net, device: tap}]}, b: {nics: [{network: net, address: dhcp}]}}
+"""
+
+
 @pytest.mark.parametrize("lab", [["--lab"], []], ids=["lab", "host"])
 def test_project_is_taken_down_by_its_marks_when_its_state_is_lost(sandbox: Sandbox, lab: list[str]) -> None:
     sandbox.sh(UPLINK)
@@ -247,6 +254,18 @@ def test_project_is_taken_down_by_its_marks_when_its_state_is_lost(sandbox: Sand
     assert [(guest["name"], guest["state"]) for guest in status["guests"]] == [("a", "up"), ("b", "up")]
     sandbox.guestwire("down")
     assert sandbox.snapshot() == before
+
+
+def test_processes_of_a_project_whose_state_is_lost_end_with_it(sandbox: Sandbox) -> None:
+    sandbox.write(SERVED)
+    before = sandbox.snapshot()
+    # Who only shows a file of ours is a stranger.
+    sandbox.sh("setsid -f tail -F /run/guestwire/served/dhcp.net.pid >/dev/null 2>&1")
+    beside = sandbox.snapshot()
+    sandbox.guestwire("up")
+    sandbox.sh("rm -r /run/guestwire")
+    assert "1 cable" in sandbox.guestwire("down").stdout
+    assert sandbox.snapshot() == beside != before
 
 
 def test_project_whose_state_is_lost_is_found_again_by_up(sandbox: Sandbox) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from guestwire.api.bystanders import cut_off
 from guestwire.api.domains import with_domains
 from guestwire.api.loans import claim, give_back, hand_over, heirs_of, to_look_up
+from guestwire.api.lost import lost
 from guestwire.api.outcome import Outcome
 from guestwire.api.work import at_work, get_in, related, see_on, see_there, standing
 from guestwire.apply import State, Store, apply
@@ -46,7 +47,7 @@ def down(
         store = Store(name)
         state = store.state()
         seen = observe(kernel, host, related(name))
-        look_up(kernel, seen, to_look_up(state))
+        look_up(kernel, seen, to_look_up(state) if state else lost(kernel, seen, host, name))
         if state is None and not lab:
             with_domains(kernel, seen, host)  # its marks there tell what was the project's
         claim(seen, state)

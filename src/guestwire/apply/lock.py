@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 
 from guestwire.errors import Busy, Refused
+from guestwire.linux.processes import started
 from guestwire.places import RUN
 from guestwire.signals import noted
 
@@ -69,7 +70,9 @@ def _taken(path: str, brief: bool) -> int:
         except BlockingIOError:
             said = os.read(fd, 32).decode(errors="replace").split() or ["unknown", BRIEFLY]
             os.close(fd)
-            if BRIEFLY in said and not brief and time.monotonic() < deadline:
+            # One that was killed has just forked, and its child has the lock until it runs another program.
+            passing = (BRIEFLY in said and not brief) or (said[0].isdigit() and started(int(said[0])) is None)
+            if passing and time.monotonic() < deadline:
                 select.select([], [], [], AGAIN)
                 continue
             raise Busy(
@@ -97,7 +100,12 @@ def _same(fd: int, path: str) -> bool:
 
 
 def tidy() -> None:
-    """Remove the lock files of processes that were killed; those that are held stay."""
+    """Remove what killed processes had begun to write, and their lock files; those that are held stay."""
+    for path in glob.glob(f"{RUN}/*/*.[0-9]*.new"):
+        if started(int(path.split(".")[-2])) is None:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+                os.removedirs(os.path.dirname(path))
     for path in glob.glob(f"{RUN}/*.lock"):
         host = os.path.basename(path).removesuffix(".lock")
         with contextlib.suppress(Busy, PermissionError), locked(host, brief=True):

@@ -324,7 +324,7 @@ class Store:
 
     def _put(self, path: str, content: str) -> None:
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        beside = f"{path}.new"
+        beside = f"{path}.{os.getpid()}.new"  # by which `tidy` knows whether anybody writes it yet
         try:
             with open(beside, "w") as file:
                 file.write(content)

@@ -10,6 +10,7 @@ where it is to be confirmed by a person. Who says no has it taken back as a refu
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from guestwire.kinds import Link, Thing
 from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.dhcp import DhcpClient, without_lease
 from guestwire.kinds.namespace import Namespace
+from guestwire.kinds.process import Process
+from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
 from guestwire.observe import look_up, observe
 from guestwire.picture import Desired, Picture
@@ -169,6 +172,9 @@ def settle(store: Store) -> bool:
             problems = _told([(None, error)])
         if problems:
             raise Refused(*problems)
+        for entry in journal.entries:
+            if entry.key.kind == Namespace.KIND:
+                namespaces.clear(entry.key.name)
         state = journal.after if journal.committed else journal.before
         try:
             if store.state() != state:
@@ -250,6 +256,10 @@ def attempt(kernel: Kernel, plan: Plan) -> list[tuple[Step | None, Exception]]:
 
 def _back(kernel: Kernel, store: Store, journal: Journal) -> list[Problem]:
     seen = _observe(kernel, journal)
+    if journal.pid != os.getpid():  # who was killed may have just asked a process to end: it is started anew
+        for entry in journal.entries:
+            if isinstance(entry.before, Process):
+                seen.values.pop(entry.key, None)
     desired = Desired()
     came = [entry for entry in journal.entries if entry.before is None]
     ours = {entry.key for entry in came if _is_ours(seen, entry, store.project)}

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from guestwire.errors import Unavailable
+from guestwire.linux.processes import locker
 
 if TYPE_CHECKING:
     from guestwire.daemons.dnsmasq import Lease
@@ -89,14 +90,15 @@ class Found(NamedTuple):
 
 def is_running() -> bool:
     """Whether a libvirtd runs on this machine, so that looking at it starts none."""
-    for path in PID_FILES:
-        try:
-            with open(path) as file:
-                if os.path.exists(f"/proc/{int(file.read())}"):
-                    return True
-        except (OSError, ValueError):
-            continue
-    return False
+    return _server() is not None
+
+
+def _server() -> int | None:
+    """The pid of the libvirtd that runs; 0 where its process can't be seen from here, None where none runs.
+
+    The number in its file may be another's by now; but it keeps that locked (virPidFileAcquirePath in virpidfile.c).
+    """
+    return next((pid for path in PID_FILES if (pid := locker(path)) is not None), None)
 
 
 class Libvirt:
@@ -147,14 +149,13 @@ class Libvirt:
         can't be seen from here, None where nothing can be said."""
         if self.uri != SYSTEM:
             return None
-        for path in PID_FILES:
-            try:
-                with open(path) as file:
-                    return os.stat(f"/proc/{int(file.read())}/ns/net").st_ino
-            except PermissionError:
-                return None
-            except (OSError, ValueError):
-                continue
+        try:
+            if pid := _server():
+                return os.stat(f"/proc/{pid}/ns/net").st_ino
+        except PermissionError:
+            return None
+        except FileNotFoundError:
+            pass
         self._ask(self._connection.getLibVersion)  # it may have just ended
         return 0
 

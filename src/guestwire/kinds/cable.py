@@ -36,7 +36,7 @@ from guestwire.linux.netlink import Socket
 from guestwire.picture import Key, Value, fact, setting
 from guestwire.places import RUN
 
-__all__ = ["Cable", "Counted"]
+__all__ = ["SOCKET", "Cable", "Counted"]
 
 SOCKET = "cables"
 OFFLOADS = (

@@ -12,6 +12,7 @@ The image is named in its header for people's tools; guestwire's QEMU is told wh
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 import shlex
@@ -26,7 +27,7 @@ from guestwire.linux.netlink import Socket
 from guestwire.linux.programs import run_program
 from guestwire.picture import Key, Value, fixed, passing
 
-__all__ = ["Overlay", "overlay_file"]
+__all__ = ["Overlay", "overlay_file", "overlays"]
 
 ROOTS = "/var/lib/guestwire"
 MAKE = 10  # seconds that making one may take
@@ -38,6 +39,11 @@ def overlay_file(project: str, guest: str, *images: str) -> str:
     told = "".join(f"{image}\0{stat.st_size}\0{stat.st_mtime_ns}" for image, stat in seen)
     digest = hashlib.blake2b(told.encode(errors="surrogateescape"), digest_size=4).hexdigest()
     return f"{_root()}/{project}/{guest}.{digest}.qcow2"
+
+
+def overlays(project: str) -> list[str]:
+    """Where a project's overlays are, of whichever guests and images."""
+    return sorted(glob.glob(f"{_root()}/{project}/*.qcow2"))
 
 
 def _root() -> str:

@@ -1,14 +1,15 @@
 """Processes that guestwire starts, known again by the file that has their pid, and by its path in their own words.
 
 The pid file's path stands in the process's command line. So a pid that is another's by now isn't taken for it; and one
-that has no pid file, since guestwire was killed before it was written or somebody removed it, is found in /proc by that
-path and its namespace. It is signalled by a pidfd, and looked at once more when that is open: from then on it is that
-process and no other (pidfd_open(2)).
+that has no pid file, since guestwire was killed before it was written or somebody removed it, is found in /proc: it is
+in its namespace, and told to keep its pid there. It is signalled by a pidfd, and looked at once more when that is open:
+from then on it is that process and no other (pidfd_open(2)).
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from guestwire.linux.programs import command_line, has_ended
 
 __all__ = ["end", "end_noted", "hang_up", "held", "living", "noted", "says"]
 
+PID_OPTIONS = ("-p", "-pidfile")  # udhcpc's and QEMU's; others have theirs in one word
 STOP = 3  # seconds that a process gets to end when it is asked to
 
 
@@ -40,7 +42,13 @@ def says(path: str) -> Callable[[int], bool]:
 
 def _candidates(kernel: Kernel, netns: str, pidfile: str) -> Iterator[int]:
     yield from noted(pidfile)
-    yield from kernel.running(netns, pidfile)
+    yield from (pid for pid in kernel.running(netns, pidfile) if _keeps(command_line(pid), pidfile))
+
+
+def _keeps(command: tuple[str, ...], path: str) -> bool:
+    """Whether a process is told to keep its pid there, rather than to show that file, say."""
+    told = itertools.pairwise(command)
+    return any(word.endswith(f"={path}") or (word == path and option in PID_OPTIONS) for option, word in told)
 
 
 def noted(pidfile: str) -> Iterator[int]:

@@ -17,15 +17,17 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from guestwire.errors import Problem
 from guestwire.kinds.link import USUAL_MTU, Link, Seen, mac_bytes
+from guestwire.kinds.mark import alias
 from guestwire.kinds.thing import ip
 from guestwire.linux import tuntap
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.netlink import Socket
+from guestwire.linux.netlink import Socket, attribute, text
+from guestwire.linux.rtnetlink import IFLA_ADDRESS, IFLA_IFALIAS, IFLA_IFNAME, set_link
 from guestwire.picture import fact, fixed
 
 __all__ = ["NOBODY", "Tap"]
@@ -78,14 +80,16 @@ class Tap(Link):
 
     def create(self, kernel: Kernel) -> None:
         # All taps of a namespace are made first, in a row, and then seen to by rtnetlink, in a batch.
-        kernel.later(self.netns, self._make, self.name)
+        kernel.later(self.netns, lambda: self._make(kernel.socket(self.netns)), self.name)
 
-    def _make(self) -> None:
+    def _make(self, sock: Socket) -> None:
         fd = tuntap.attach(self.name, tun=self.tun, multi_queue=bool(self.multi_queue), exclusive=True)
         try:
-            # Until it persists it goes with us. It persists with its MAC, by which an undo knows what isn't marked yet.
-            if self.mac is not None and not self.tun:
-                tuntap.set_mac(fd, self.name, mac_bytes(self.mac))
+            # Until it persists it goes with us, whatever ends us; it persists with its mark.
+            mark = [] if self.owner is None else [text(IFLA_IFALIAS, alias(self.owner, self.long or self.name))]
+            mac = [] if self.mac is None or self.tun else [attribute(IFLA_ADDRESS, mac_bytes(self.mac))]
+            for error in sock.transact([set_link(0, text(IFLA_IFNAME, self.name), *mark, *mac)]):
+                raise error
             if self.user not in (None, NOBODY):
                 tuntap.set_owner(fd, int(self.user or 0))
             if self.group not in (None, NOBODY):
@@ -95,11 +99,11 @@ class Tap(Link):
             os.close(fd)
 
     def finish(self, kernel: Kernel) -> None:
-        new = self._new()
+        new = replace(self._new(), owner=self.owner, long=self.long)
         self.settle(kernel, new, *self.own(kernel, new))
 
     def _new(self) -> Tap:
-        """As the driver made it."""
+        """As the driver made it, but for its MAC."""
         return Tap(netns=self.netns, name=self.name, mac=self.mac, mtu=USUAL_MTU, up=False, master="", link_local=True)
 
     def why_refused(self, number: int) -> str | None:

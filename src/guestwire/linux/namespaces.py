@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from functools import cache
 
@@ -27,6 +28,7 @@ from guestwire.linux.libc import (
 
 __all__ = [
     "FOLDER",
+    "clear",
     "create",
     "current",
     "delete",
@@ -180,10 +182,20 @@ def name_it(name: str, fd: int) -> None:
 
 
 def _place(name: str) -> str:
-    """A new empty file for a namespace to be mounted on."""
+    """A new empty file for a namespace to be mounted on; its sticky bit says that it's ours (`clear`)."""
     file = path(name)
-    os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+    clear(name)
+    os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, stat.S_ISVTX | 0o444))
     return file
+
+
+def clear(name: str) -> None:
+    """Take away the file that a name of ours was mounted on, or was to be, where we were killed and nothing is."""
+    file = path(name)
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.lstat(file).st_mode
+        if stat.S_ISREG(mode) and mode & stat.S_ISVTX:  # a namespace has no such bit
+            os.unlink(file)
 
 
 def delete(name: str) -> None:

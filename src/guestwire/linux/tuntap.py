@@ -47,7 +47,6 @@ __all__ = [
     "open_node",
     "set_group",
     "set_header_size",
-    "set_mac",
     "set_offload",
     "set_owner",
     "set_persistent",
@@ -73,8 +72,7 @@ def _read(number: int) -> int:
 TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETGROUP = _write(202), _write(203), _write(204), _write(206)
 TUNSETOFFLOAD, TUNSETVNETHDRSZ = _write(208), _write(216)
 TUNGETFEATURES, TUNGETIFF, TUNGETVNETHDRSZ = _read(207), _read(210), _read(215)
-SIOCGIFHWADDR, SIOCSIFHWADDR = 0x8927, 0x8924
-ARPHRD_ETHER = 1
+SIOCGIFHWADDR = 0x8927
 IFLA_TUN_OWNER, IFLA_TUN_GROUP, IFLA_TUN_TYPE = 1, 2, 3
 IFLA_TUN_PERSIST, IFLA_TUN_MULTI_QUEUE, IFLA_TUN_NUM_QUEUES = 6, 7, 8
 
@@ -159,11 +157,6 @@ def set_owner(fd: int, user: int) -> None:
 def set_group(fd: int, group: int) -> None:
     """Let members of that group open the link; with an owner too, one must be both (tun_not_capable in tun.c)."""
     ioctl(fd, TUNSETGROUP, group)
-
-
-def set_mac(fd: int, name: str, mac: bytes) -> None:
-    """Give a tap its MAC: here, rather than by rtnetlink, it can have it before it persists."""
-    ioctl(fd, SIOCSIFHWADDR, struct.pack("=16sH6s16x", name.encode(), ARPHRD_ETHER, mac))
 
 
 def set_offload(fd: int, wanted: int) -> int:
