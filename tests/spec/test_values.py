@@ -43,7 +43,7 @@ def network(keys: str) -> str:
         ("type: bridge, mtu: «1_500", "not a whole number", "digits"),
         ("type: bridge, mtu: «١٥٠٠", "not a whole number", "digits"),
         ("type: bridge, mtu: «0x5dc", "not a whole number", "digits"),
-        (f"type: bridge, mtu: «{'9' * 5000}", "not a whole number", "digits"),
+        (f"type: bridge, mtu: «{'9' * 5000}", "is out of range", "from 68 to 65535"),
         ("type: bridge, «mtu: {}", "expected a whole number from 68 to 65535, not a mapping", ""),
         ("type: bridge, subnet: «10.77.0.1/24", "host bits", "10.77.0.0/24"),
         ("type: bridge, subnet: «fd00::1/64", "host bits", "fd00::/64"),
@@ -143,7 +143,7 @@ def test_bad_value_of_a_nic(keys: str, message: str, hint: str) -> None:
         ("guests: {web: {nics: [«{}]}}\n", 'missing key "network"', "Add network"),
         ("guests: {web: {count: «0}}\n", "count: 0 is out of range", "1 to 10000"),
         ("guests: {web: {count: «10001}}\n", "out of range", "1 to 10000"),
-        ("guests: {web: {count: «-1}}\n", "not a whole number", "1 to 10000"),
+        ("guests: {web: {count: «-1}}\n", "out of range", "1 to 10000"),
         ("guests: {web: {dns: «ns.example}}\n", "is not an address", "10.77.0.20"),
         ("guests: {web: {nics: [], «nic: []}}\n", 'unknown key "nic"', '"nics"?'),
     ],
@@ -200,3 +200,9 @@ def test_models_from_python() -> None:
     assert Nic(network="lan", address=(ip_address("10.0.0.2"),)).path == ()
     assert Nic(network="lan") == Nic.model_validate("lan")
     assert hash(Nic(network="lan"))
+
+
+def test_a_misspelt_type_is_named_beside_the_missing_one() -> None:
+    first, second = problems("networks: {lan: {typ: bridge}}\n")
+    assert 'missing key "type"' in first.message
+    assert ('unknown key "typ"' in second.message, second.hint) == (True, 'Did you mean "type"?')

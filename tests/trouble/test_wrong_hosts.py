@@ -14,6 +14,7 @@ SUBNET = "networks:\n  net: {type: bridge, subnet: «10.77.0.0/24}\n"
 NIC = "ip link add eth0 type veth peer name far; ip link set eth0 up\n"
 CHILD = NIC + "ip link add child link eth0 type macvlan mode %s\n"
 FAR_CHILD = NIC + "ip netns add far; ip link add child link eth0 netns far type macvlan mode %s\n"
+ON_CHILD = "ip link add below type veth peer name far; ip link add eth0 link below type macvlan mode bridge\n"
 ON_BRIDGE = NIC + "ip link add br0 type bridge; ip link set eth0 master br0\n"
 
 # The host, the file, what is said, what is advised.
@@ -22,6 +23,15 @@ WRONG = {
     "another uplink": (NIC, BRIDGE.replace("eth0", "eth9"), "the host has no link eth9", "It has eth0, far."),
     "uplink on a bridge": (ON_BRIDGE, BRIDGE, "already a port of bridge br0", "uplink: br0"),
     "parent on a bridge": (ON_BRIDGE, MACVTAP, "already a port of bridge br0", "uplink: br0"),
+    "uplink is a tun": ("ip tuntap add eth0 mode tun", BRIDGE, "carries no Ethernet frames", "Use a NIC"),
+    "uplink is a macvlan": (ON_CHILD, BRIDGE, "eth0 is itself a child of below (macvlan)", "uplink: below"),
+    "parent is a macvlan": (ON_CHILD, MACVTAP, "eth0 is itself a child of below (macvlan)", "uplink: below"),
+    "uplink is a macvlan of elsewhere": (
+        ON_CHILD + "ip netns add far; ip link set below netns far",
+        BRIDGE,
+        "eth0 is itself a child of another NIC",
+        "type routed",
+    ),
     "uplink has a macvlan": (CHILD % "bridge", BRIDGE, "has a macvlan, child", "type macvtap"),
     "passthru beside another": (CHILD % "vepa", PASSTHRU, "has macvlan child in mode vepa", "another uplink"),
     "beside passthru": (
@@ -213,6 +223,11 @@ IN_A_LAB = {
     "mtu over the uplink's": (LAN % ("macvtap", ", mtu: «9000", ""), "over the 1500 of uplink eth0", "Write 1500"),
     "a NIC's mtu over the uplink's": (LAN % ("bridge", "", ", mtu: «1501"), "over the 1500 of", "Write 1500"),
     "mtu that takes IPv6 from the host": (LAN % ("bridge", "", ", mtu: «1000"), "under IPv6's 1280", "1280 or more"),
+    "mtu that takes IPv6 from a host without guests": (
+        "networks:\n  lan: {type: bridge, uplink: eth0, mtu: «1000}\n",
+        "under IPv6's 1280",
+        "1280 or more",
+    ),
     "gateway of another LAN": (LAN % ("bridge", "", ", gateway: «10.9.9.9"), "is outside 192.0.2.0/24", "router"),
     "uplink called as the switch": (
         (LAN % ("bridge", "", "")).replace("eth0", "«lan0"),

@@ -138,6 +138,50 @@ def test_up_again_in_a_lab_writes_nothing(sandbox: Sandbox) -> None:
     assert json.loads(sandbox.python(LISTEN).stdout)["heard"] == []
 
 
+SIZED = """
+name: p
+networks:
+  net: {{type: {net}}}
+  side: {{type: bridge, uplink: eth1{side}}}
+  alone: {{type: bridge, {alone}}}
+guests:
+  web: {{nics: [net]}}
+{more}
+"""
+FOUR, SIX = "192.0.2.200", "2001:db8:1::200"
+SIZES = [  # net's, side's; what web's NIC and side's bridge then have, and web's addresses
+    ("macvtap, uplink: eth0, mtu: 576", ", mtu: 1400", 576, 1400, {FOUR}),
+    ("macvtap, uplink: eth0, mtu: 1400, host-access: true", "", 1400, 1500, {FOUR, SIX}),
+    ("macvtap, uplink: eth0, mtu: 1000, host-access: true", "", 1000, 1500, {FOUR}),
+    ("macvtap, uplink: eth0", ", mtu: 1300", 1500, 1300, {FOUR, SIX}),
+    ("bridge, uplink: eth2", ", mtu: 1300", 1500, 1300, {FOUR, SIX}),
+]
+
+
+def test_a_change_of_size_or_uplink_is_whole(sandbox: Sandbox) -> None:
+    """Below an MTU of 1280 the kernel takes IPv6 away; and what goes with an uplink comes again at once."""
+    for net, side, size, bridge, addresses in SIZES:
+        sandbox.write(SIZED.format(net=net, side=side, alone="mtu: 1400", more=""))
+        sandbox.guestwire("up", "--lab", "--no-guard")
+        assert sandbox.guestwire("plan", "--exit-code").stdout == "Nothing to do.\n"
+        (nic,) = json.loads(sandbox.sh("ip -n p-web -j address show eth0"))
+        assert nic["mtu"] == size
+        assert {each["local"] for each in nic["addr_info"] if each["scope"] == "global"} == addresses
+        assert json.loads(sandbox.sh("ip -n p-host -j link show p-side"))[0]["mtu"] == bridge
+
+
+def test_a_size_that_takes_ipv6_away_is_taken_back(sandbox: Sandbox) -> None:
+    usual = {"net": "macvtap, uplink: eth0", "side": ""}
+    sandbox.write(SIZED.format(**usual, alone='subnet: ["fd00:9::/64", 10.9.0.0/24]', more=""))
+    sandbox.guestwire("up", "--lab")
+    before = sandbox.snapshot()
+    small = {"net": "macvtap, uplink: eth0, mtu: 1000", "side": "", "alone": "mtu: 1000, subnet: 10.9.0.0/24"}
+    sandbox.write(SIZED.format(**small, more="expect: [web does not reach lan]"))
+    done = sandbox.guestwire("up", check=False)
+    assert (done.returncode, "All was undone" in done.stderr) == (1, True)
+    assert sandbox.snapshot() == before
+
+
 def standing(sandbox: Sandbox, file: str) -> Any:
     """The project's status, without what its cables have carried."""
     status = sandbox.json("status", file)

@@ -209,3 +209,13 @@ def test_hundreds_of_routed_guests_are_checked(sandbox: Sandbox) -> None:
     text = "name: p\nnetworks: {net: {type: routed, subnet: 10.9.0.0/22}}\nguests: {g: {count: 140, nics: [net]}}\n"
     up(sandbox, text + "expect: [g-1 reaches g-140, g-70 reaches g-2]\n")
     assert sandbox.json("check")["held"]
+
+
+def test_a_routed_cable_that_becomes_a_port_forwards_no_more(sandbox: Sandbox) -> None:
+    """The cable stays: what its way of being a network took, and was ours, goes all the same."""
+    text = "name: r\nnetworks:\n  net: {type: %s, subnet: 10.77.0.0/24}\nguests:\n  web: {nics: [net]}\n"
+    told = "cat /proc/sys/net/ipv4/conf/r-web.0/forwarding"
+    for kind, forwards in (("routed", "1\n"), ("bridge", "0\n")):
+        sandbox.write(text % kind)
+        sandbox.guestwire("up", "--lab")
+        assert sandbox.run("ip", "netns", "exec", "r-host", "sh", "-c", told).stdout == forwards

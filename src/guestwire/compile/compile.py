@@ -10,7 +10,7 @@ from guestwire.compile.parts import BuiltGuest, BuiltNetwork
 from guestwire.compile.site import Seat, Site
 from guestwire.errors import FileError
 from guestwire.kinds.address import Address
-from guestwire.kinds.link import LEAST_MTU_IPV6
+from guestwire.kinds.link import fits_ipv6
 from guestwire.kinds.nft import Nft
 from guestwire.kinds.vmnic import VmNic
 from guestwire.spec.file import Instance
@@ -216,4 +216,4 @@ class _Seating:
 
 def _has_ipv6(nic: Nic, network: BuiltNetwork) -> bool:
     """Whether a NIC can have IPv6 at all: not with an MTU below what it needs."""
-    return (nic.mtu or network.mtu or LEAST_MTU_IPV6) >= LEAST_MTU_IPV6
+    return fits_ipv6(nic.mtu or network.mtu)

@@ -12,6 +12,7 @@ them now gets that first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from guestwire.compile.site import Site
 from guestwire.kinds import Link
@@ -36,8 +37,13 @@ def forward(site: Site, versions: Iterable[int], own: Iterable[str], uplink: str
     if 4 in versions:
         for name in own:
             site.add(Sysctl.of(site.host, 4, name, "forwarding", "1", site.project))
-        for name in dict.fromkeys([*_ways_out(site), *([uplink] if uplink else [])]):
-            site.take(Sysctl.of(site.host, 4, name, "forwarding", "1"))
+        ways = _ways_out(site)
+        for name in dict.fromkeys([*ways, *([uplink] if uplink else [])]):
+            passing = Sysctl.of(site.host, 4, name, "forwarding", "1", site.project)
+            if name in ways and ways[name].owner == site.project:
+                site.add(passing)
+            else:
+                site.take(replace(passing, owner=None))
     if 6 in versions:
         masters = {link.name: link.master for link in site.desired.picture.of(Link, site.host) if link.owner is None}
         for key in looked_at(site.base, site.host):
@@ -57,8 +63,8 @@ def way_out(site: Site, version: int) -> str | None:
     return next((r.link for r in routes if r.family == version and r.destination.endswith("/0") and r.link), None)
 
 
-def _ways_out(site: Site) -> list[str]:
-    """The links by which the host reaches others over IPv4: those with an address.
+def _ways_out(site: Site) -> dict[str, Link]:
+    """The links by which the host reaches others over IPv4, by their names: those with an address.
 
     Not a bridge that nothing leads out of, nor a link of another project's: what is apart stays so.
     """
@@ -69,11 +75,11 @@ def _ways_out(site: Site) -> list[str]:
     base, ours = ({link.name: link for link in p.of(Link, site.host)} for p in (site.base, site.desired.picture))
     uplinks = {network.uplink for network in site.file.networks.values()}
     beyond |= {link.master for link in ours.values() if link.name in uplinks}
-    found = []
+    found = {}
     for name in sorted(addressed | {link for link in beyond if link}):
         link = ours.get(name) or base.get(name)
         if link is None or link.master or link.owner not in (None, site.project):
             continue
         if not isinstance(link, Bridge) or name in beyond:
-            found.append(name)
+            found[name] = link
     return found

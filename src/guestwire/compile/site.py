@@ -16,6 +16,7 @@ from guestwire.errors import Problem
 from guestwire.kinds import Link, Thing
 from guestwire.kinds.child import Child
 from guestwire.kinds.domainnic import DomainNic
+from guestwire.kinds.link import USUAL_MTU
 from guestwire.kinds.mark import derived_mac, link_name
 from guestwire.kinds.tap import NOBODY
 from guestwire.linux.census import Listener
@@ -226,6 +227,17 @@ class Site:
         """The macvlans, macvtaps and ipvlans on a link of the host that aren't this project's, as far as seen."""
         return self._children.get((self.host, uplink), [])
 
+    def strange_ports(self, bridge: str) -> list[int]:
+        """The MTUs of the ports of a bridge that aren't this project's."""
+        return self._strange_ports.get(bridge, [])
+
+    def usual_mtu(self, key: Key, parent: Link | None) -> int | None:
+        """The MTU of a link to which the file gives none: None for a new one, which takes its parent's by itself.
+
+        One that is there may have had another.
+        """
+        return parent.mtu or USUAL_MTU if parent and key in self.seen else None
+
     @cached_property
     def forwards(self) -> bool:
         """Whether a network of the file makes the host forward."""
@@ -234,6 +246,14 @@ class Site:
     @cached_property
     def _links(self) -> dict[str, Link]:
         return {link.name: link for link in self.base.of(Link, self.host)}
+
+    @cached_property
+    def _strange_ports(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for link in self.seen.of(Link, self.host):
+            if link.master and link.mtu and link.owner != self.project:
+                found.setdefault(link.master, []).append(link.mtu)
+        return found
 
     @cached_property
     def _children(self) -> dict[tuple[str, str], list[Child]]:

@@ -9,14 +9,18 @@ from guestwire.compile.site import Site
 from guestwire.daemons.owners import nic_owners
 from guestwire.kinds import Link
 from guestwire.kinds.bridge import Bridge
+from guestwire.kinds.child import Child
 from guestwire.kinds.link import USUAL_MTU
 from guestwire.kinds.nic import Nic
 from guestwire.kinds.port import Port
+from guestwire.kinds.tap import Tap
 from guestwire.kinds.vlans import Vlans
 from guestwire.spec.models import Network
 from guestwire.spec.report import Where
 
 __all__ = ["enslave", "find", "raise_up", "see_carrier", "take_whole"]
+
+WITHOUT_MACS = "Use type routed, or a bridge with nat and a subnet of its own, without uplink."
 
 
 def find(site: Site, network: Network, name: str, *, one_mac: bool = False) -> Link | None:
@@ -31,14 +35,22 @@ def find(site: Site, network: Network, name: str, *, one_mac: bool = False) -> L
         has = f"It has {', '.join(known[:8])}{' …' if len(known) > 8 else ''}." if known else "It has no link but lo."
         site.refuse(where, f"the host has no link {name}.", f"{has} A lab makes one of any name: `guestwire up --lab`.")
         return None
-    if isinstance(link, Nic) and not link.ethernet:
+    if (isinstance(link, Nic) and not link.ethernet) or (isinstance(link, Tap) and link.tun):
         site.refuse(where, f"uplink {name} carries no Ethernet frames.", "Use a NIC.")
         return None
     if isinstance(link, Nic) and link.wireless and not one_mac:
         message = (
             f"uplink {name} is Wi-Fi: its access point admits this host's MAC only, so no guest's frame would pass."
         )
-        site.refuse(where, message, "Use type routed, or a bridge with nat and a subnet of its own, without uplink.")
+        site.refuse(where, message, WITHOUT_MACS)
+        return None
+    if isinstance(link, Child) and link.mode != "passthru" and (not one_mac or network.type == link.KIND):
+        below = link.parent[1] if link.parent and link.parent[0] == site.host else None
+        message = (
+            f"uplink {name} is itself a child of {below or 'another NIC'} ({link.device}), which shows it its own "
+            "frames only: none of a guest's would come in."
+        )
+        site.refuse(where, message, f"Use what it is on: `uplink: {below}`." if below else WITHOUT_MACS)
         return None
     if isinstance(link, Bridge) and link.owner is not None:
         message = f"uplink {name} is the bridge of project {link.owner}, and goes when that goes."

@@ -6,14 +6,15 @@ an address on a *port* is dead, since the bridge takes every frame that the port
 
 Limits: 1,023 ports (net/bridge/br_private.h, BR_PORT_BITS); no bridge as a port, no lo, no TUN (br_add_if); a link can
 be the port of one bridge only. Left to itself a bridge takes the lowest MAC of its ports and changes it as they come
-and go, so guestwire always sets one; its MTU follows the least of its ports until somebody sets it. With STP on, a new
+and go, so guestwire always sets one; its MTU follows the least of its ports until somebody sets it, which
+the message that makes it doesn't count as (br_mtu_auto_adjust). With STP on, a new
 port forwards only after two forward delays (15 s each): DHCP gives up before that. It is off here.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from guestwire.errors import Problem
@@ -25,6 +26,7 @@ from guestwire.linux.rtnetlink import (
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
     IFLA_LINKINFO,
+    IFLA_MTU,
     LinkMessage,
     create_link,
     read_link,
@@ -77,9 +79,9 @@ class Bridge(Link):
         data = u32(IFLA_BR_STP_STATE, bool(self.stp))
         if self.vlan_filtering:
             data += u8(IFLA_BR_VLAN_FILTERING, 1)
-        made = create_link(self.name, "bridge", *self.own(kernel), data=data, up=self.up_at_once)
-        kernel.make(self.netns, made, self.place)
-        self.settle(kernel)
+        own = replace(self, mtu=None).own(kernel)
+        kernel.make(self.netns, create_link(self.name, "bridge", *own, data=data, up=self.up_at_once), self.place)
+        self.settle(kernel, None, *([u32(IFLA_MTU, self.mtu)] if self.mtu else []))
 
     def change(self, kernel: Kernel, seen: Value) -> None:
         different, data = self.differs(seen), b""
@@ -93,9 +95,10 @@ class Bridge(Link):
         super(Bridge, self).change(kernel, seen)
 
     def create_commands(self) -> list[str]:
-        words = [*self.own_words(), "type", "bridge", "stp_state", int(bool(self.stp))]
+        words = [*replace(self, mtu=None).own_words(), "type", "bridge", "stp_state", int(bool(self.stp))]
         words += ["vlan_filtering", 1] if self.vlan_filtering else []
-        return [ip(self.netns, "link", "add", "name", self.name, *words), *self.settle_commands()]
+        size = [ip(self.netns, "link", "set", "dev", self.name, "mtu", self.mtu)] if self.mtu else []
+        return [ip(self.netns, "link", "add", "name", self.name, *words), *size, *self.settle_commands()]
 
     def change_commands(self, seen: Value) -> list[str]:
         found = super(Bridge, self).change_commands(seen)

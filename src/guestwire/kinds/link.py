@@ -7,7 +7,7 @@ since the kernel ignores an alias in the creating message. It goes once the firs
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from guestwire.errors import Problem
@@ -29,13 +29,18 @@ from guestwire.linux.rtnetlink import (
 )
 from guestwire.picture import Value, fact, setting
 
-__all__ = ["LEAST_MTU_IPV6", "USUAL_MTU", "Link", "Seen", "mac_bytes"]
+__all__ = ["LEAST_MTU_IPV6", "USUAL_MTU", "Link", "Seen", "fits_ipv6", "mac_bytes"]
 
 DEFAULT_PORT = Port()
 USUAL_MTU = 1500
 """Of Ethernet, in bytes: what a link has that nobody gave another."""
 LEAST_MTU_IPV6 = 1280
 """Below this the kernel takes IPv6 away from a link (RFC 8200, 5)."""
+
+
+def fits_ipv6(mtu: int | None) -> bool:
+    """Whether a link of that MTU can have IPv6; None is the usual one."""
+    return mtu is None or mtu >= LEAST_MTU_IPV6
 
 
 def mac_bytes(mac: str) -> bytes:
@@ -107,6 +112,17 @@ class Link(Thing):
         """The namespace, and the name there."""
         return self.netns, self.name
 
+    def must_be_anew(self, seen: Value) -> bool:
+        """Besides another fixed field: one of ours whose MTU has the kernel take IPv6 from it, or give it back bare.
+
+        A bridge stays, for its ports' sake.
+        """
+        if super(Link, self).must_be_anew(seen):
+            return True
+        assert isinstance(seen, Link)
+        crosses = self.mtu is not None and fits_ipv6(self.mtu) != fits_ipv6(seen.mtu)
+        return crosses and self.owner is not None and not self.SELF
+
     def claim(self) -> tuple[object, ...] | None:
         """What no other link can have at the same time, or None."""
         return None
@@ -155,7 +171,7 @@ class Link(Thing):
         return wanted is not None and wanted != self._vlans_before(before)
 
     def _changes_link_local(self, before: Link | None) -> bool:
-        if self.mtu is not None and self.mtu < LEAST_MTU_IPV6:
+        if not fits_ipv6(self.mtu):
             return False  # there is no IPv6 on it at all
         return self.link_local is not None and self.link_local != (before.link_local if before else True)
 
@@ -177,7 +193,11 @@ class Link(Thing):
 
     def change(self, kernel: Kernel, seen: Value) -> None:
         assert isinstance(seen, Link)
-        self.settle(kernel, seen, *self.own(kernel, seen))
+        own = self.own(kernel, seen)
+        if self.mtu is not None and fits_ipv6(self.mtu) and not fits_ipv6(seen.mtu):
+            kernel.adjust(self.netns, self.name, *own)  # nothing is said of IPv6 to a link that has none
+            own, seen = [], replace(seen, link_local=True)  # as the kernel now has it
+        self.settle(kernel, seen, *own)
 
     def change_rank(self, seen: Value) -> int:
         if "master" not in self.differs(seen):

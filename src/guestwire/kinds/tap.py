@@ -109,7 +109,7 @@ class Tap(Link):
     def why_refused(self, number: int) -> str | None:
         if number == errno.EACCES:
             return f"{tuntap.DOOR} is closed to this user; `chmod 0666 {tuntap.DOOR}`, as udev has it, opens it."
-        if number == errno.EINVAL and (self.user or self.group not in (None, NOBODY)):
+        if number == errno.EINVAL and (self.user not in (None, 0, NOBODY) or self.group not in (None, NOBODY)):
             return "In a lab without root there is one user only: leave owner and group out."
         return super(Tap, self).why_refused(number)
 

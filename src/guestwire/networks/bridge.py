@@ -23,7 +23,7 @@ from guestwire.kinds import Link
 from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import MOST_PORTS
 from guestwire.kinds.bridge import Bridge as BridgeLink
-from guestwire.kinds.link import LEAST_MTU_IPV6, USUAL_MTU
+from guestwire.kinds.link import USUAL_MTU, fits_ipv6
 from guestwire.kinds.port import Port as PortOptions
 from guestwire.kinds.sysctl import IPV4_FORWARD, IPV6_FORWARD, Sysctl
 from guestwire.picture import Key, Picture
@@ -31,6 +31,7 @@ from guestwire.printable import quote
 from guestwire.spec.addresses import Host, Hosts, first_usable, unusable
 from guestwire.spec.file import File
 from guestwire.spec.models import Port
+from guestwire.spec.report import Where
 from guestwire.spec.scalars import Flag
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class Bridge(Segmented):
             there = site.seen.get(Key("", site.host, BridgeLink.KIND, name))
             made_so = False if has_link_local(site, link) else None
             link_local = there.link_local if isinstance(there, BridgeLink) else made_so  # made again, it is as it was
+        self._check_ipv6(site, self.at("mtu"), self.mtu)
         check_subnets(site, self)
         owner = site.project
         site.add(
@@ -160,10 +162,27 @@ class Bridge(Segmented):
         site.add(*(Address.on(site.host, name, str(host), owner) for host in self.hosts()))
 
     def _least_mtu(self, site: Site) -> int | None:
-        """The network's MTU, where no port has less: the bridge takes that, for it drops what a port can't send."""
-        if self.mtu is None:
+        """The least MTU of the network and its ports, for the bridge drops what a port can't send.
+
+        None where the kernel sees to that: as long as nobody has set a bridge's MTU.
+        """
+        nics = [plug.nic for plug in site.file.plugs(self.name)]
+        if self.mtu is not None:
+            return min([self.mtu, *(nic.mtu for nic in nics if nic.mtu)])
+        if Key("", site.host, BridgeLink.KIND, self.link(site)) not in site.seen:
             return None
-        return min([self.mtu, *(plug.nic.mtu for plug in site.file.plugs(self.name) if plug.nic.mtu)])
+        above = site.uplink(self.uplink) if self.uplink else None
+        usual = (above and above.mtu) or USUAL_MTU
+        ours = [nic.mtu or usual for nic in nics]
+        return min([*ours, *site.strange_ports(self.link(site)), *([usual] if above or not ours else [])])
+
+    def _check_ipv6(self, site: Site, where: Where, mtu: int | None) -> None:
+        """Refuse an MTU at which the bridge, which takes its ports' least, loses the IPv6 address that it has."""
+        held = self.host_addresses(site) if not fits_ipv6(mtu) else []
+        six = next((address for address in held if ":" in address), None)
+        if six:
+            message = f"mtu {mtu} is under IPv6's 1280, and the bridge, which takes its ports' least, has {six}."
+            site.refuse(where, message, "Write 1280 or more.")
 
     def finish(self, site: Site, seats: Sequence[Seat]) -> None:
         name = self.link(site)
@@ -255,11 +274,7 @@ class Bridge(Segmented):
     def plug(self, site: Site, seat: Seat) -> None:
         above = site.uplink(self.uplink) if self.uplink else None
         mtu = seat.mtu or (above and above.mtu) or USUAL_MTU
-        held = self.host_addresses(site) if mtu < LEAST_MTU_IPV6 else []
-        six = next((address for address in held if ":" in address), None)
-        if six:
-            message = f"mtu {mtu} is under IPv6's 1280, and the bridge, which takes its ports' least, has {six}."
-            site.refuse(seat.nic.at("mtu") if seat.nic.mtu else self.at("mtu"), message, "Write 1280 or more.")
+        self._check_ipv6(site, seat.nic.at("mtu") if seat.nic.mtu else self.at("mtu"), seat.mtu)
         # Nobody talks to a port, so it has no link-local address.
         foreign = isinstance(above, BridgeLink)
         vlans = self.vlans_of(seat, foreign=foreign)

@@ -12,6 +12,7 @@ from guestwire.compile.subnets import check_subnets
 from guestwire.compile.uplink import find, raise_up, see_carrier
 from guestwire.errors import Problem
 from guestwire.kinds.ipvlan import Ipvlan as IpvlanLink
+from guestwire.picture import Key
 from guestwire.printable import quote
 from guestwire.spec.file import File
 from guestwire.spec.scalars import LinkName
@@ -98,6 +99,7 @@ class Ipvlan(BuiltNetwork):
             return
         if seat.dhcp:
             site.refuse(seat.nic.path, *self._no_dhcp())
+        key, parent = Key("", seat.netns, IpvlanLink.KIND, seat.link), site.uplink(self.uplink)
         site.add(
             IpvlanLink(
                 netns=seat.netns,
@@ -106,7 +108,7 @@ class Ipvlan(BuiltNetwork):
                 parent=(site.host, self.uplink),
                 mode=self.mode,
                 flag=self.flag,
-                mtu=seat.mtu,
+                mtu=seat.mtu or site.usual_mtu(key, parent),
                 link_local=seat.link_local,
                 master="",
             )

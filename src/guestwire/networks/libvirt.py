@@ -166,7 +166,7 @@ class Libvirt(BuiltNetwork):
             site.refuse(self.path, message, "Use a network of another type there, or leave --lab out.")
             return
         if self.uplink:
-            link = find(site, self, self.uplink)
+            link = find(site, self, self.uplink, one_mac=not self.by_macvtap)
             if link is None:
                 return
             if self.by_macvtap:

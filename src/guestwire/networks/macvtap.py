@@ -14,8 +14,10 @@ from guestwire.compile.uplink import find, raise_up, see_carrier, take_whole
 from guestwire.errors import Problem
 from guestwire.kinds.address import Address
 from guestwire.kinds.dhcp import DhcpClient
+from guestwire.kinds.link import fits_ipv6
 from guestwire.kinds.macvlan import Macvlan
 from guestwire.kinds.route import Route
+from guestwire.picture import Key
 from guestwire.printable import quote
 from guestwire.spec.addresses import Host, first_usable
 from guestwire.spec.file import File
@@ -116,7 +118,7 @@ class Macvtap(BuiltNetwork):
                     parent=(site.host, self.uplink),
                     mode="bridge",
                     mac=site.mac(self.name, "host"),
-                    mtu=self.mtu,
+                    mtu=self.mtu or site.usual_mtu(Key("", site.host, Macvlan.KIND, name), link),
                     master="",
                 )
             )
@@ -156,7 +158,8 @@ class Macvtap(BuiltNetwork):
         """
         if self.subnet:
             return [str(host) for host in self.hosts()]
-        return [f"{host.ip}/{host.max_prefixlen}" for host in site.lan(self.uplink).hosts]
+        hosts = site.lan(self.uplink).hosts
+        return [f"{each.ip}/{each.max_prefixlen}" for each in hosts if each.version == 4 or fits_ipv6(self.mtu)]
 
     def link(self, site: Site) -> str:
         return self.uplink
@@ -168,12 +171,13 @@ class Macvtap(BuiltNetwork):
         if self.mode != "passthru":
             self._check_mac(site, seat)
         held = seat.device is not None
+        netns, name = (site.host, seat.host_link) if held else (seat.netns, seat.link)
         if held and mac is None and parent is not None:
             mac = parent.mac  # said outright, for on the host an undo knows what bears no mark yet by its MAC
         site.add(
             Macvlan(
-                netns=site.host if held else seat.netns,
-                name=seat.host_link if held else seat.link,
+                netns=netns,
+                name=name,
                 long=seat.host_long if held else None,
                 owner=site.project,
                 device="macvtap" if held else "macvlan",
@@ -181,7 +185,7 @@ class Macvtap(BuiltNetwork):
                 mode=self.mode,
                 macs=tuple(sorted(self.macs)) if self.mode == "source" else None,
                 mac=mac,
-                mtu=seat.mtu,
+                mtu=seat.mtu or site.usual_mtu(Key("", netns, Macvlan.KIND, name), parent),
                 link_local=seat.link_local and not held,  # whoever holds it speaks IPv6, not this end
                 all_multicast=True if held else None,  # and joins its groups: IPv6 can't be found without
                 master="",

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from guestwire.errors import FileError, Problem
 from guestwire.kinds import Link, Thing
@@ -18,6 +19,7 @@ from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.domainnic import DomainNic
 from guestwire.kinds.file import File
 from guestwire.kinds.libvirtnetwork import LibvirtNetwork
+from guestwire.kinds.link import fits_ipv6
 from guestwire.kinds.mark import NO_PROJECT
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
@@ -150,7 +152,8 @@ class _Planner:
                 steps += self._changes(value, have)
         steps += [Step("delete", value) for value in _roots(list(ended.values()))]
         away = [value for value in away if value.key not in lost and value.key not in ended]
-        going = self._closure(away)
+        gone = {*lost, *ended}  # what comes again in their place has their keys
+        going = {key: value for key, value in self._closure(away).items() if key not in gone}
         steps += self._endings(steps, away, {**ended, **going})
         deleted = {step.key for step in steps if step.action == "delete"}
         deleted |= {key for value in self.observed if isinstance(value, Thing) for key in value.carries()}
@@ -160,18 +163,23 @@ class _Planner:
         return Plan(self.project, steps, implied)
 
     def _changes(self, value: Thing, have: Thing) -> Iterator[Step]:
-        """One step, or two: a link is set down last, with nothing on it any more.
+        """One step, or two: a link is set down last, with nothing on it any more, and so it loses IPv6 by its MTU.
 
         A macvlan that goes after its parent is down leaves the parent promiscuous.
         """
         leaves = isinstance(have, Link) and bool(have.master) and self._leaves(value)
-        if not (isinstance(value, Link) and isinstance(have, Link) and value.up is False and have.up):
+        last: dict[str, Any] = {}
+        if isinstance(value, Link) and isinstance(have, Link):
+            last |= {"up": True} if value.up is False and have.up else {}
+            last |= {"mtu": have.mtu} if fits_ipv6(have.mtu) and not fits_ipv6(value.mtu) else {}
+        if not last:
             yield Step("change", value, have, moves=leaves)
             return
-        first = replace(value, up=None)
+        unset: dict[str, Any] = dict.fromkeys(last)
+        first = replace(value, **unset)
         if self._differs(first, have):
             yield Step("change", first, have, moves=leaves)
-            have = replace(value, up=True)
+            have = replace(value, **last)
         yield Step("change", value, have, late=True)
 
     def _leaves(self, value: Thing) -> bool:

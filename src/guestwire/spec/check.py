@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from itertools import islice
 
-from guestwire.kinds.link import LEAST_MTU_IPV6
+from guestwire.kinds.link import LEAST_MTU_IPV6, fits_ipv6
 from guestwire.places import PLACES
 from guestwire.printable import quote
 from guestwire.spec.addresses import Address, Host, Subnet, bare, unusable
@@ -175,7 +175,7 @@ def _address(
         report.at(where, message, f"Write {address}.")
     elif any(bare(host)[0] == address for host in network.hosts()):
         report.at(where, f"address {address} is the host's own on network {quote(network.name)} (the gateway).", free)
-    elif address.version == 6 and (mtu := nic.mtu or network.mtu or LEAST_MTU_IPV6) < LEAST_MTU_IPV6:
+    elif address.version == 6 and not fits_ipv6(mtu := nic.mtu or network.mtu):
         report.at(
             where,
             f"address {address} needs an MTU of {LEAST_MTU_IPV6}, as IPv6 does, and the NIC has {mtu}.",
@@ -259,7 +259,7 @@ def _fits(file: File, network: Network, report: Report) -> None:
             # Besides the NICs' addresses: the network's own, the broadcast address and the host's.
             wider = net.max_prefixlen - (needing + 2).bit_length()
             report.at(network.at("subnet", i), message, f"A /{wider} has enough.")
-        if net.version == 6 and network.mtu and network.mtu < LEAST_MTU_IPV6:
+        if net.version == 6 and not fits_ipv6(network.mtu):
             message = (
                 f"mtu {network.mtu} is under the {LEAST_MTU_IPV6} that IPv6 needs, and the network has subnet {net}."
             )

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from guestwire.errors import FileError, Problem, UsageError
 from guestwire.naming import name_fault
+from guestwire.nearest import nearest
 from guestwire.printable import quote
 from guestwire.spec.check import check
 from guestwire.spec.expect import Expectation
@@ -177,6 +178,9 @@ class _Reader:
         name = body[tag] if isinstance(body, Map) and tag in body else registry.default
         if name is None:
             self.report.at(where, f'missing key "{tag}".', f"Give the {what} one of the {tag}s {', '.join(registry)}.")
+            slip = next((key for key in body if nearest(key, [tag])), None) if isinstance(body, Map) else None
+            if slip is not None:
+                self.report.at((*where, slip), f"unknown key {quote(slip)}.", f"Did you mean {quote(tag)}?", key=True)
         elif not isinstance(name, str):
             self.report.at((*where, tag), f"{tag}: expected a word.", f"There is {', '.join(registry)}.")
         elif name not in registry:

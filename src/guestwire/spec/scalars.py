@@ -84,6 +84,8 @@ def _whole(least: int, most: int, hexadecimal: bool = False) -> Callable[[Any], 
             text = text_of(value, what)
             if DECIMAL.fullmatch(text):
                 number = int(text)
+            elif re.fullmatch(r"-?[1-9][0-9]*", text):
+                raise fail(f"{quote(text)} is out of range.", f"Write {what}.")
             elif hexadecimal and re.fullmatch(r"0[xX][0-9A-Fa-f]{1,8}", text):
                 number = int(text, 16)
             else:
