@@ -159,6 +159,7 @@ SIZES = [  # net's, side's; what web's NIC and side's bridge then have, and web'
     ("macvtap, uplink: eth0", ", mtu: 1300", 1500, 1300, {FOUR, SIX}),
     ("bridge, uplink: eth2", ", mtu: 1300", 1500, 1300, {FOUR, SIX}),
 ]
+LEAST = "name: p\nnetworks: {net: {type: bridge%s}}\nguests: {web: {nics: [%s]}}\n"
 
 
 def test_a_change_of_size_or_uplink_is_whole(sandbox: Sandbox) -> None:
@@ -171,6 +172,14 @@ def test_a_change_of_size_or_uplink_is_whole(sandbox: Sandbox) -> None:
         assert nic["mtu"] == size
         assert {each["local"] for each in nic["addr_info"] if each["scope"] == "global"} == addresses
         assert json.loads(sandbox.sh("ip -n p-host -j link show p-side"))[0]["mtu"] == bridge
+
+
+def test_a_bridge_keeps_its_size_when_its_ports_go(sandbox: Sandbox) -> None:
+    for words in (("", "{network: net, mtu: 1300}"), (", mtu: 1300", "")):
+        sandbox.write(LEAST % words)
+        sandbox.guestwire("up")
+        assert sandbox.guestwire("plan", "--exit-code").stdout == "Nothing to do.\n"
+        assert json.loads(sandbox.sh("ip -j link show p-net"))[0]["mtu"] == 1300
 
 
 def test_a_size_that_takes_ipv6_away_is_taken_back(sandbox: Sandbox) -> None:

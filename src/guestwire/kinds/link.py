@@ -120,7 +120,7 @@ class Link(Thing):
         if super(Link, self).must_be_anew(seen):
             return True
         assert isinstance(seen, Link)
-        crosses = self.mtu is not None and fits_ipv6(self.mtu) != fits_ipv6(seen.mtu)
+        crosses = self.mtu not in (None, seen.mtu) and fits_ipv6(self.mtu) != fits_ipv6(seen.mtu)
         return crosses and self.owner is not None and not self.SELF
 
     def claim(self) -> tuple[object, ...] | None:

@@ -164,12 +164,13 @@ class Bridge(Segmented):
     def _least_mtu(self, site: Site) -> int | None:
         """The least MTU of the network and its ports, for the bridge drops what a port can't send.
 
-        None where the kernel sees to that: as long as nobody has set a bridge's MTU.
+        None where the kernel sees to that: as long as nobody has set a bridge's MTU, as here where the file gives one.
         """
         nics = [plug.nic for plug in site.file.plugs(self.name)]
+        given = [nic.mtu for nic in nics if nic.mtu]
         if self.mtu is not None:
-            return min([self.mtu, *(nic.mtu for nic in nics if nic.mtu)])
-        if Key("", site.host, BridgeLink.KIND, self.link(site)) not in site.seen:
+            return min([self.mtu, *given])
+        if not given and Key("", site.host, BridgeLink.KIND, self.link(site)) not in site.seen:
             return None
         above = site.uplink(self.uplink) if self.uplink else None
         usual = (above and above.mtu) or USUAL_MTU
