@@ -22,7 +22,6 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,7 +33,7 @@ from guestwire.daemons import systemd
 from guestwire.errors import Busy, GuestwireError, Problem, Unavailable
 from guestwire.linux.inotify import Watch
 from guestwire.linux.kernel import Kernel
-from guestwire.linux.processes import started
+from guestwire.linux.processes import held, started
 from guestwire.linux.programs import find_program, run_program, start_program, with_sbin
 from guestwire.places import RUN
 
@@ -180,7 +179,7 @@ def _is_due(store: Store, first: Journal, watch: Watch) -> bool:
     """Wait until the change is to be taken back: its time is over, or its process ended midway. False: it's settled."""
     news = select.poll()
     news.register(watch, select.POLLIN)
-    with _ending(first) as maker:
+    with held(first.pid) as maker:
         if maker is not None:
             news.register(maker, select.POLLIN)
         while True:
@@ -196,20 +195,6 @@ def _is_due(store: Store, first: Journal, watch: Watch) -> bool:
                     news.unregister(maker)  # it may end now
             news.poll(None if left is None else left * 1000)
             watch.news()
-
-
-@contextlib.contextmanager
-def _ending(journal: Journal) -> Iterator[int | None]:
-    """A descriptor that tells of the end of the process that makes the change; None where it has ended."""
-    try:
-        handle = os.pidfd_open(journal.pid)
-    except ProcessLookupError:
-        yield None
-        return
-    try:
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def _take_back(store: Store, first: Journal) -> None:

@@ -35,6 +35,7 @@ from guestwire.signals import Stop, noted, too_late
 __all__ = ["Confirm", "apply", "attempt", "settle"]
 
 PATIENCE = 3  # seconds that a lease gets to come again
+TRIES = 2  # who was killed may have just started a daemon, which shows itself only when it's ready
 NOTHING = "Without one nothing could be undone, so nothing was done. Make room there."
 
 
@@ -166,8 +167,11 @@ def settle(store: Store) -> bool:
         journal = store.journal()
         assert journal is not None
         try:
-            with Kernel() as kernel:
-                problems = (_forward if journal.committed else _back)(kernel, store, journal)
+            for _ in range(1 if journal.pid == os.getpid() else TRIES):
+                with Kernel() as kernel:
+                    problems = (_forward if journal.committed else _back)(kernel, store, journal)
+                if not problems:
+                    break
         except OSError as error:  # as when what is there can't be read
             problems = _told([(None, error)])
         if problems:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from guestwire.frames.server import PACKET
+from guestwire.linux.processes import held
 from guestwire.linux.programs import command_line, has_ended, run_program, running
 
 __all__ = ["Counters", "Listed", "add", "holders", "listed", "remove"]
@@ -135,9 +136,6 @@ def _ask(connection: socket.socket, request: dict[str, Any], *fds: int) -> dict[
 
 
 def _wait_for_end(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        handle = os.pidfd_open(pid)
-        try:
+    with held(pid) as handle:
+        if handle is not None:
             has_ended(handle, END)
-        finally:
-            os.close(handle)

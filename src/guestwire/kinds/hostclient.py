@@ -20,11 +20,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from guestwire.kinds.address import AnyAddress
-from guestwire.kinds.pidfile import held
 from guestwire.kinds.route import AnyRoute
 from guestwire.kinds.thing import Thing
 from guestwire.linux import namespaces
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.processes import held
 from guestwire.linux.programs import command_line, has_ended, start_program
 from guestwire.picture import Value, fact, fixed
 from guestwire.places import RUN

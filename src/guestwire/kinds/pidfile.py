@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import signal
 from collections.abc import Callable, Iterator
 
 from guestwire.linux.kernel import Kernel
+from guestwire.linux.processes import held
 from guestwire.linux.programs import command_line, has_ended
 
-__all__ = ["end", "end_noted", "hang_up", "held", "living", "noted", "says"]
+__all__ = ["end", "end_noted", "hang_up", "living", "noted", "says"]
 
 PID_OPTIONS = ("-p", "-pidfile")  # udhcpc's and QEMU's; others have theirs in one word
 STOP = 3  # seconds that a process gets to end when it is asked to
@@ -82,21 +82,3 @@ def end(pid: int, is_it: Callable[[int], bool]) -> None:
             signal.pidfd_send_signal(handle, number)
             if has_ended(handle, STOP):
                 return
-
-
-@contextlib.contextmanager
-def held(pid: int, is_it: Callable[[int], bool]) -> Iterator[int | None]:
-    """A pidfd for a block, None where the process is gone, or `is_it` says that the number is another's by now.
-
-    That the process ends meanwhile is no error.
-    """
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        yield None
-        return
-    try:
-        with contextlib.suppress(ProcessLookupError):
-            yield handle if is_it(pid) else None
-    finally:
-        os.close(handle)

@@ -29,11 +29,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
 from guestwire.daemons import accelerator, diskimage, firmware, qemu, typed
 from guestwire.errors import Problem
-from guestwire.kinds.pidfile import end_noted, held, living, noted, says
+from guestwire.kinds.pidfile import end_noted, living, noted, says
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.lending import lend
 from guestwire.linux.netlink import Socket
+from guestwire.linux.processes import held
 from guestwire.linux.programs import has_ended, launch_program
 from guestwire.linux.unixsocket import listening
 from guestwire.picture import Key, Value, fact, fixed, passing, setting

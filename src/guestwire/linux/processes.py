@@ -5,12 +5,14 @@ One that keeps a file locked is told by the kernel.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-__all__ = ["Process", "locker", "started"]
+__all__ = ["Process", "held", "locker", "started"]
 
 _FLOCK = struct.Struct("@hhlli0l")
 
@@ -37,6 +39,24 @@ def locker(path: str) -> int | None:
     except OSError:
         return None
     return None if kind == fcntl.F_UNLCK else int(pid)
+
+
+@contextlib.contextmanager
+def held(pid: int, is_it: Callable[[int], bool] = lambda pid: True) -> Iterator[int | None]:
+    """A pidfd for a block, None where the process is gone, or `is_it` says that the number is another's by now.
+
+    That the process ends meanwhile is no error.
+    """
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        yield None
+        return
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            yield handle if is_it(pid) else None
+    finally:
+        os.close(handle)
 
 
 class Process(NamedTuple):
