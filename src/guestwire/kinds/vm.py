@@ -49,7 +49,7 @@ __all__ = ["LOOK", "START", "Disk", "Vm", "folder_of", "monitor"]
 START = 30.0  # seconds that a QEMU gets until it greets, with many of them starting at once
 POWERDOWN = 10.0  # seconds that a guest gets to end after its power button was pressed
 QUIT, KILL = 3.0, 5.0  # seconds that QEMU gets to write its disks and end; and the kernel to end it
-LOOK = 1.0  # seconds of silence on QMP that say that a QEMU is hung
+LOOK = 3.0  # seconds of silence on QMP that say that a QEMU is hung
 NOTE, ASKED = "vm.json", "asked-to-end"
 
 
