@@ -239,7 +239,7 @@ def snapshot() -> dict[str, object]:
     found |= {
         str(path): path.read_text() for path in Path("/proc/sys/net").glob("ipv[46]/conf/*/*") if path.name in LENT
     }
-    found["names"] = namespaces.names()
+    found |= {f"name {name}": "is there" for name in namespaces.names()}
     found["nft tables"] = run_program(["nft", "list", "tables"], 5)
     found |= {f"promiscuity of {link.netns} {link.name}": link.promiscuity for link in picture.of(Link)}
     for folder in FOLDERS:
