@@ -19,7 +19,7 @@ from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.domainnic import DomainNic
 from guestwire.kinds.file import File
 from guestwire.kinds.libvirtnetwork import LibvirtNetwork
-from guestwire.kinds.link import fits_ipv6
+from guestwire.kinds.link import LEAST_MTU_IPV6, fits_ipv6
 from guestwire.kinds.mark import NO_PROJECT
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
@@ -176,6 +176,9 @@ class _Planner:
             yield Step("change", value, have, moves=leaves)
             return
         unset: dict[str, Any] = dict.fromkeys(last)
+        if "mtu" in last and isinstance(value, Link) and value.SELF:
+            # Else it follows its ports, which come meanwhile. One that was set doesn't.
+            unset["mtu"] = last["mtu"] = LEAST_MTU_IPV6
         first = replace(value, **unset)
         if self._differs(first, have):
             yield Step("change", first, have, moves=leaves)
