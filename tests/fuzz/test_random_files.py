@@ -21,22 +21,47 @@ TRIES = 50
 """At most so many files in a row are refused."""
 
 
+HOST = """
+number=0
+for nic in $(seq -f eth%g 0 6; seq -f up%g 0 8; seq -f pass%g 0 8); do
+    number=$((number + 1))
+    macs=$(printf '02:00:00:00:00:%02x 02:00:00:00:01:%02x' $number $number)
+    echo link add $nic mtu 1450 address ${macs% *} type veth peer name far-$nic mtu 1450 address ${macs#* }
+    echo link set far-$nic up
+done | ip -batch -
+ip link set eth0 up
+ip address add 198.51.100.10/24 dev eth0
+ip address add 2001:db8:2::10/64 dev eth0 nodad
+ip route add default via 198.51.100.1
+ip -6 route add default via 2001:db8:2::1
+ip link set up1 up
+ip address add 198.18.0.1/24 dev up1
+until ip -6 route show table local | grep -q 2001:db8:2::10; do sleep 0.01; done
+"""
+"""Makes a host with all NICs that the files name: two have addresses, one leads out, the others are down."""
+
+
 def test_a_file_and_a_change_of_it(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    """In a lab or, with an odd seed, on a host."""
     files = Files(seed)
+    lab, host = ([], HOST) if seed % 2 else (["--lab"], ":")
+    sandbox.sh(host)
     before = sandbox.snapshot()
-    file = accepted(sandbox, files.files(), "--lab")
-    commands = sandbox.guestwire("plan", "--lab", "--commands").stdout
-    sandbox.guestwire("up", "--lab", "--no-guard")
+    file = accepted(sandbox, files.files(), *lab)
+    commands = sandbox.guestwire("plan", *lab, "--commands").stdout
+    sandbox.guestwire("up", *lab, "--no-guard")
     assert_settled(sandbox)
     with sandboxed(tmp_path_factory.mktemp("shell")) as shell:
+        shell.sh(host)
         replay(shell, commands)
         assert_same(sandbox, shell)
     changed = accepted(sandbox, files.changes(file))
     sandbox.guestwire("up", "--no-guard")
     assert_settled(sandbox)
     with sandboxed(tmp_path_factory.mktemp("fresh")) as fresh:
+        fresh.sh(host)
         fresh.write(text(changed))
-        fresh.guestwire("up", "--lab", "--no-guard")
+        fresh.guestwire("up", *lab, "--no-guard")
         found, wanted = look(sandbox), look(fresh)
     assert (sorted(found - wanted), sorted(wanted - found)) == ([], [])
     sandbox.guestwire("down")
