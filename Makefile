@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 export PATH := $(PATH):/usr/sbin:/sbin
-.PHONY: help demo test test-slow test-machine fault lint format docs bench bench-build bench-frames bench-watch bench-guests clean
+.PHONY: help demo test test-slow test-machine fault fuzz lint format docs bench bench-build bench-frames bench-watch bench-guests clean
 
 help: ## list these targets
 	@echo "make TARGET, with TARGET one of:"
@@ -42,6 +42,11 @@ fault: ## break guestwire off at every step of every example, not at a sample (m
 	@tools/venv.sh dev
 	@# More at once than processors: most of the time they wait for the kernel to end namespaces, which it does in batches.
 	GUESTWIRE_ALL_FAULTS=1 $(PYTHON) -m pytest -n 8 -o timeout=4000 tests/world/test_faults.py tests/world/test_qemu_faults.py tests/world/test_strangers.py tests/world/test_concurrency.py $(ARGS)
+
+fuzz: ## bring up random files and random changes of them (minutes; ARGS="--seeds 600-699" for others)
+	@tools/packages.sh test
+	@tools/venv.sh dev
+	$(PYTHON) -m pytest -n $$(($$(nproc) * 2)) -o timeout=600 tests/fuzz $(or $(ARGS),--seeds 0-99)
 
 lint: ## run ruff, mypy and shellcheck, as tests/conventions does
 	@tools/venv.sh dev

@@ -41,6 +41,11 @@ def opened(path: str | Path) -> File:
         ("guests: {«[a]: {}}\n", "where a key belongs", "quotes"),
         ("guests: «!python/object:os.system {}\n", "tag", "Leave it out"),
         ("name: «*x\n", "*x names an anchor", "&name"),
+        (
+            "networks:\n  a: &a {type: bridge}\n  b: {«<<: *a, mtu: 1400}\n",
+            "merge key << isn't known",
+            "*name elsewhere",
+        ),
         ("guests: &a {x: «*a}\n", "never end", "Write the value out"),
         ("a: " + "[" * 19 + "«" + "[" * 100_000, "nested more than 20", "seven deep"),
         ("- " * 20 + "«" + "- " * 100_000, "nested more than 20", "seven deep"),

@@ -182,6 +182,32 @@ def test_a_bridge_keeps_its_size_when_its_ports_go(sandbox: Sandbox) -> None:
         assert json.loads(sandbox.sh("ip -j link show p-net"))[0]["mtu"] == 1300
 
 
+LARGE = "name: p\nnetworks: {net: {type: bridge, uplink: eth0, mtu: 1500}}\nguests: {}\n"
+
+
+def test_a_bridge_has_its_size_though_its_uplink_has_more(sandbox: Sandbox) -> None:
+    """Setting what a link has is nothing to the kernel, and so the bridge would follow its port."""
+    sandbox.sh("ip link add eth0 mtu 9000 type veth peer name far; ip link set eth0 up")
+    sandbox.write(LARGE)
+    sandbox.guestwire("up")
+    assert json.loads(sandbox.sh("ip -j link show p-net"))[0]["mtu"] == 1500
+    assert sandbox.guestwire("plan", "--exit-code").stdout == "Nothing to do.\n"
+
+
+HOST = "name: p\nnetworks: {net: {type: bridge%s}, new: {type: bridge%s}}\nguests: {web: {nics: [%s]}}\n"
+
+
+def test_a_bridge_keeps_ipv6_until_its_uplink_has_left_though_small_ports_come(sandbox: Sandbox) -> None:
+    """Else the kernel would take the host's IPv6 addresses and routes, which go along with the uplink."""
+    sandbox.write(HOST % (", uplink: eth0", "", ""))
+    sandbox.guestwire("up", "--lab")
+    sandbox.write(HOST % (", mtu: 1200", ", uplink: eth0", "net"))
+    sandbox.guestwire("up", "--no-guard")
+    assert sandbox.guestwire("plan", "--exit-code").stdout == "Nothing to do.\n"
+    assert "dev p-new" in sandbox.sh("ip -n p-host -6 route show default")
+    assert json.loads(sandbox.sh("ip -n p-host -j link show p-net"))[0]["mtu"] == 1200
+
+
 def test_a_size_that_takes_ipv6_away_is_taken_back(sandbox: Sandbox) -> None:
     usual = {"net": "macvtap, uplink: eth0", "side": ""}
     sandbox.write(SIZED.format(**usual, alone='subnet: ["fd00:9::/64", 10.9.0.0/24]', more=""))

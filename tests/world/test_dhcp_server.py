@@ -93,6 +93,19 @@ def test_guest_keeps_its_own_default_route_beside_the_advertised_one(sandbox: Sa
     assert sandbox.json("up")["changes"] == []
 
 
+def test_a_default_route_takes_the_place_of_one_that_was_advertised(sandbox: Sandbox) -> None:
+    """That lasts half an hour, though its server has ended: it would be in the way."""
+    net = "name: p\nnetworks: {net: {type: bridge, subnet: 'fd00:77::/64', %s: true}}\nguests: {web: {nics: [net]}}\n"
+    sandbox.write(net % "dhcp")
+    sandbox.guestwire("up")
+    sandbox.until("ip -n p-web -6 route show default | grep -q 'proto ra'")
+    sandbox.write(net % "nat")
+    commands = sandbox.guestwire("plan", "--commands").stdout
+    assert commands.index("route delete ::/0") < commands.index("route add ::/0")
+    sandbox.guestwire("up")
+    assert sandbox.sh("ip -n p-web -6 route show default").startswith("default via fd00:77::1 dev eth0 proto 103")
+
+
 def test_it_takes_no_port_but_on_its_own_bridge(sandbox: Sandbox) -> None:
     """Another dnsmasq, such as libvirt's, and a name server of the host's for itself stand beside it."""
     sandbox.sh("ip link add virbr0 type bridge; ip address add 192.168.122.1/24 dev virbr0; ip link set virbr0 up")

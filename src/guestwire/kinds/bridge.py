@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from guestwire.errors import Problem
-from guestwire.kinds.link import Link, Seen
+from guestwire.kinds.link import LEAST_MTU_IPV6, USUAL_MTU, Link, Seen
 from guestwire.kinds.thing import ip
 from guestwire.linux.kernel import Kernel
 from guestwire.linux.netlink import Socket, attributes, nested, text, u8, u32
@@ -75,11 +75,16 @@ class Bridge(Link):
         message = f"this kernel's bridges can't tell VLANs apart, and bridge {self.name} shall."
         return Problem(message, "Use a kernel with CONFIG_BRIDGE_VLAN_FILTERING, or a network for each VLAN.")
 
+    @property
+    def _first_mtu(self) -> int | None:
+        """The MTU that it is made with, before its own is set: setting what a link has is ignored (dev_set_mtu_ext)."""
+        return LEAST_MTU_IPV6 if self.mtu == USUAL_MTU else None
+
     def create(self, kernel: Kernel) -> None:
         data = u32(IFLA_BR_STP_STATE, bool(self.stp))
         if self.vlan_filtering:
             data += u8(IFLA_BR_VLAN_FILTERING, 1)
-        own = replace(self, mtu=None).own(kernel)
+        own = replace(self, mtu=self._first_mtu).own(kernel)
         kernel.make(self.netns, create_link(self.name, "bridge", *own, data=data, up=self.up_at_once), self.place)
         self.settle(kernel, None, *([u32(IFLA_MTU, self.mtu)] if self.mtu else []))
 
@@ -95,7 +100,7 @@ class Bridge(Link):
         super(Bridge, self).change(kernel, seen)
 
     def create_commands(self) -> list[str]:
-        words = [*replace(self, mtu=None).own_words(), "type", "bridge", "stp_state", int(bool(self.stp))]
+        words = [*replace(self, mtu=self._first_mtu).own_words(), "type", "bridge", "stp_state", int(bool(self.stp))]
         words += ["vlan_filtering", 1] if self.vlan_filtering else []
         size = [ip(self.netns, "link", "set", "dev", self.name, "mtu", self.mtu)] if self.mtu else []
         return [ip(self.netns, "link", "add", "name", self.name, *words), *size, *self.settle_commands()]

@@ -52,7 +52,7 @@ from guestwire.linux.routes import (
 )
 from guestwire.picture import Value, fact, fixed, passing, setting
 
-__all__ = ["RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "AnyRoute", "Route", "told_apart"]
+__all__ = ["RTPROT_RA", "RT_SCOPE_LINK", "RT_SCOPE_UNIVERSE", "AnyRoute", "Route", "told_apart"]
 
 RTPROT_STATIC, RTPROT_RA = 4, 9
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 0, 253, 1
@@ -185,6 +185,11 @@ class AnyRoute(Thing):
     def family(self) -> int:
         """4 or 6."""
         return 6 if ":" in self.destination else 4
+
+    @property
+    def way(self) -> tuple[object, ...]:
+        """What the kernel tells routes apart by; of each there is one unless it is added beside others."""
+        return self.netns, self.destination, self.metric, self.table, self.tos, self.origin
 
     @property
     def fleeting(self) -> bool:

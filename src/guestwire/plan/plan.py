@@ -19,11 +19,11 @@ from guestwire.kinds.address import AnyAddress
 from guestwire.kinds.domainnic import DomainNic
 from guestwire.kinds.file import File
 from guestwire.kinds.libvirtnetwork import LibvirtNetwork
-from guestwire.kinds.link import fits_ipv6
+from guestwire.kinds.link import LEAST_MTU_IPV6, fits_ipv6
 from guestwire.kinds.mark import NO_PROJECT
 from guestwire.kinds.namespace import Namespace
 from guestwire.kinds.nft import Nft
-from guestwire.kinds.route import Route
+from guestwire.kinds.route import RTPROT_RA, Route
 from guestwire.picture import Desired, Key, Picture
 from guestwire.plan.step import PROCESSES, Act, Step
 
@@ -176,6 +176,9 @@ class _Planner:
             yield Step("change", value, have, moves=leaves)
             return
         unset: dict[str, Any] = dict.fromkeys(last)
+        if "mtu" in last and isinstance(value, Link) and value.SELF:
+            # Else it follows its ports, which come meanwhile. One that was set doesn't.
+            unset["mtu"] = last["mtu"] = LEAST_MTU_IPV6
         first = replace(value, **unset)
         if self._differs(first, have):
             yield Step("change", first, have, moves=leaves)
@@ -257,7 +260,8 @@ class _Planner:
         """What keeps others from coming, and so goes first.
 
         A macvlan's parent can't become a port, nor have another child beside one in passthru, nor two with one MAC. An
-        address that a client has set may be wanted for good, and would go with it afterwards.
+        address that a client has set may be wanted for good, and would go with it afterwards. A router's advertisement
+        may have brought a route such as is wanted, and outlasts the router.
         """
         anew = {value.key for value in replaced}
         links = [value for value in values if isinstance(value, Link)]
@@ -268,8 +272,12 @@ class _Planner:
         claimed.pop(None, None)
         unwanted = [value for value in away if isinstance(value, Link)]
         holders = [link for link in self.links.values() if link.key in self.desired.picture] if claimed else []
+        routes = [value for value in values if isinstance(value, Route) and value.key not in self.observed]
+        ways = {route.way for route in routes if not route.fleeting}
+        advertised = (route for route in self.observed.of(Route) if route.protocol == RTPROT_RA) if ways else ()
         return [
             *(value for value in away if value.goes_first),
+            *(route for route in advertised if route.way in ways),
             *(value for value in unwanted if not needed.isdisjoint(value.on_links())),
             *(value for value in [*unwanted, *holders] if claimed.get(value.claim(), value.key) != value.key),
         ]

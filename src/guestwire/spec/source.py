@@ -310,6 +310,9 @@ class _Builder:
 
     def key(self, top: _Open, value: Tree, mark: Mark) -> None:
         node = top.node
+        if value == "<<":
+            hint = "Write the keys out. A whole value is repeated by &name where it stands and *name elsewhere."
+            raise self.fatal(mark, "YAML's merge key << isn't known here.", hint)
         if not isinstance(value, str):
             top.skip = True
             self.report.add(mark, "a list or mapping where a key belongs.", "A text that starts so needs quotes.")
