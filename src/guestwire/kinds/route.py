@@ -187,6 +187,11 @@ class AnyRoute(Thing):
         return 6 if ":" in self.destination else 4
 
     @property
+    def ends(self) -> bool:
+        """Whether it goes by itself unless somebody renews it."""
+        return self.until is not None
+
+    @property
     def fleeting(self) -> bool:
         return self.protocol in (RTPROT_RA, RTPROT_KERNEL)
 
