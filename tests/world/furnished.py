@@ -20,6 +20,7 @@ until ip -6 address show dev eth0 | grep -q fe80; do sleep 0.02; done
 until ip -6 address show dev eth1 | grep -q fe80; do sleep 0.02; done
 """
 FURNITURE = """
+ip link set dev eth0 addrgenmode random
 ip address add 192.0.2.10/24 broadcast 192.0.2.255 dev eth0
 ip address add 192.0.2.11/24 dev eth0 label eth0:1
 ip address add 192.0.2.12/24 dev eth0 valid_lft 3600 preferred_lft 1800
