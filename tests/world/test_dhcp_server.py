@@ -56,6 +56,14 @@ def test_each_guest_is_given_its_own_address(sandbox: Sandbox) -> None:
     assert sandbox.snapshot() == before
 
 
+def test_a_server_goes_from_guests_that_it_has_told_of_their_router(sandbox: Sandbox) -> None:
+    up(sandbox, FILE)
+    sandbox.until("ip -n p-web -6 route show default | grep -q 'proto ra'")
+    up(sandbox, FILE.replace("dhcp: true, ", ""))
+    (route,) = sandbox.sh("ip -n p-web -6 route show default").splitlines()
+    assert "via fd00:77::1 dev eth0 proto 103 metric 1024" in route
+
+
 def test_leases_are_kept_over_up_again_and_shown(sandbox: Sandbox) -> None:
     up(sandbox, FILE)
     pid, first = served(sandbox), ask(sandbox, "bare", mac=STRANGER)["address"]

@@ -212,7 +212,9 @@ class AnyRoute(Thing):
         return unknown_attributes("RTA", self.unknown)
 
     def create(self, kernel: Kernel) -> None:
-        how = NLM_F_APPEND if self._has_others_beside else NLM_F_EXCL
+        """Make it; in a guest in the place of one of the same metric that a router has told of, which may be gone."""
+        guests = self.family == 6 and self.owner is not None and self.netns
+        how = NLM_F_APPEND if self._has_others_beside else NLM_F_REPLACE if guests else NLM_F_EXCL
         there = errno.EEXIST if self.fleeting else 0
         kernel.send(self.netns, self._request(kernel, RTM_NEWROUTE, NLM_F_CREATE | how), there)
 
