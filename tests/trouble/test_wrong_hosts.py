@@ -64,6 +64,12 @@ WRONG = {
         "the host has a route to 10.77.0.0/16.",
         "another subnet",
     ),
+    "IPv6 of the host's that is link-local only": (
+        NIC + "ip link set far up; until ip -6 address show dev eth0 | grep -q fe80; do sleep 0.02; done",
+        "networks:\n  lan: {type: bridge, uplink: eth0, mtu: «1000}\n",
+        "under IPv6's 1280, and the bridge, which takes its ports' least, has fe80:",
+        "1280 or more",
+    ),
     "foreign link": (
         "ip link add t-net type bridge",
         "networks:\n  «net: {type: bridge}\n",

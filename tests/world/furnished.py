@@ -20,14 +20,17 @@ until ip -6 address show dev eth0 | grep -q fe80; do sleep 0.02; done
 until ip -6 address show dev eth1 | grep -q fe80; do sleep 0.02; done
 """
 FURNITURE = """
+ip link set dev eth0 addrgenmode random
 ip address add 192.0.2.10/24 broadcast 192.0.2.255 dev eth0
 ip address add 192.0.2.11/24 dev eth0 label eth0:1
 ip address add 192.0.2.12/24 dev eth0 valid_lft 3600 preferred_lft 1800
+ip address add 192.0.2.13/24 dev eth0 preferred_lft 0
 ip address add 198.51.100.1/32 dev eth0 scope link noprefixroute
 ip address add 10.1.0.1 peer 10.1.0.2/32 dev eth0 metric 77
 ip address add 2001:db8:1::10/64 dev eth0 nodad
 ip address add 2001:db8:1::11/64 dev eth0 noprefixroute
 ip address add 2001:db8:1::12/64 dev eth0 home valid_lft 7200 preferred_lft 7000
+ip address add 2001:db8:1::13/64 dev eth0 preferred_lft 0 nodad
 ip address add 2001:db8:2::1/64 dev eth0 metric 99
 ip address add 203.0.113.1/24 dev eth1
 ip address add 2001:db8:9::1/64 dev eth1 nodad

@@ -87,7 +87,7 @@ def _check_leases(site: Site, network: Network, link: Link, having: list[Thing])
         message = f"temporary address {address.interface} of uplink {link.name} goes along as an ordinary one."
         site.warn(where, message, "The kernel lets nobody say that it is temporary; it ends when it would have.")
     held = [v for v in here if isinstance(v, Address) and v.link == link.name and v.family == 4]
-    leased = [address for address in held if address.until is not None]
+    leased = [address for address in held if address.ends]
     if not leased or clients or any(isinstance(v, DhcpClient) and v.link == link.name for v in having):
         return
     message = (

@@ -50,7 +50,7 @@ from guestwire.picture import Value, fact, fixed, passing, setting
 
 __all__ = ["Address", "AnyAddress"]
 
-IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x01, 0x08, 0x40
+IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE = 0x01, 0x08, 0x20, 0x40
 FLAGS = {
     "nodad": IFA_F_NODAD,
     "home": 0x10,
@@ -87,8 +87,11 @@ class AnyAddress(Thing):
     scope: int | None = setting()
     metric: int | None = setting()
     """Of the route to its prefix; 0 is the kernel's usual one."""
-    until: tuple[float | None, float] | None = passing()
-    """When it is no longer preferred, and no longer there, by CLOCK_MONOTONIC; None for never."""
+    until: tuple[float | None, float | None] | None = passing()
+    """When it is no longer preferred, and no longer there, by CLOCK_MONOTONIC; None for never.
+
+    What is deprecated may stay for good. Of such an IPv4 address the kernel tells that by the flag alone.
+    """
     protocol: int = passing(0)
     """Who set it (IFA_PROTO, Linux 5.18)."""
     settled: bool = passing(False)
@@ -122,7 +125,7 @@ class AnyAddress(Thing):
             broadcast=seen.broadcast or None,
             label=seen.label if seen.label not in ("", link) else None,
             scope=seen.scope,
-            until=None if seen.valid == FOREVER else _moments(seen.preferred, seen.valid),
+            until=_until(0 if seen.flags & IFA_F_DEPRECATED else seen.preferred, seen.valid),
             protocol=seen.protocol,
             settled=not seen.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED),
             temporary=six and bool(seen.flags & IFA_F_TEMPORARY),
@@ -152,6 +155,11 @@ class AnyAddress(Thing):
         now = time.monotonic()
         preferred, valid = (FOREVER if moment is None else max(0, round(moment - now)) for moment in self.until)
         return preferred, valid
+
+    @property
+    def ends(self) -> bool:
+        """Whether it goes by itself unless somebody renews it."""
+        return self.until is not None and self.until[1] is not None
 
     @property
     def fleeting(self) -> bool:
@@ -306,9 +314,12 @@ class Address(AnyAddress):
         return None if seen.protocol == KERNEL_LINK_LOCAL else cls._seen(netns, link, owner, seen)
 
 
-def _moments(preferred: int, valid: int) -> tuple[float | None, float]:
+def _until(preferred: int, valid: int) -> tuple[float | None, float | None] | None:
+    if preferred == valid == FOREVER:
+        return None
     now = time.monotonic()
-    return now + preferred if preferred != FOREVER else None, now + valid
+    over = now + preferred if preferred else 0.0  # deprecated is deprecated, whenever it is read
+    return None if preferred == FOREVER else over, None if valid == FOREVER else now + valid
 
 
 def _more(rest: Mapping[int, bytes]) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def passes(value: Thing, asking: Set[tuple[str, str]]) -> bool:
     """
     if value.fleeting or not isinstance(value, AnyAddress | AnyRoute):
         return value.fleeting
-    return value.until is not None or (value.family == 4 and not asking.isdisjoint(value.on_links()))
+    return value.ends or (value.family == 4 and not asking.isdisjoint(value.on_links()))
 
 
 def _clients(inside: Mapping[int, str]) -> Iterator[tuple[str, int, tuple[str, ...]]]:

@@ -27,11 +27,13 @@ from guestwire.linux.rtnetlink import (
     create_link,
     link_local,
 )
-from guestwire.picture import Value, fact, setting
+from guestwire.picture import Value, fact, passing, setting
 
 __all__ = ["LEAST_MTU_IPV6", "USUAL_MTU", "Link", "Seen", "fits_ipv6", "mac_bytes"]
 
 DEFAULT_PORT = Port()
+GENERATED = {0: "eui64", 2: "stable_secret", 3: "random"}
+"""How a link-local address is made, in the words of `ip link`."""
 USUAL_MTU = 1500
 """Of Ethernet, in bytes: what a link has that nobody gave another."""
 LEAST_MTU_IPV6 = 1280
@@ -73,6 +75,8 @@ class Link(Thing):
     vlans: Vlans | None = setting()
     long: str | None = setting()
     link_local: bool | None = setting()
+    generated: int = passing(0)
+    """How its link-local address is made where it gets one: 0 by its MAC, as that of every new link."""
     index: int = fact(0)
     carrier: bool = fact(True)
     promiscuity: int = fact(0)
@@ -142,7 +146,7 @@ class Link(Thing):
         if self.owner is not None and (before is None or (before.owner, before.long) != (self.owner, self.long)):
             parts += (text(IFLA_IFALIAS, alias(self.owner, self.long or self.name)),)
         if self._changes_link_local(before):
-            parts += (link_local(bool(self.link_local)),)
+            parts += (link_local(self.generated if self.link_local else None),)
             kernel.adjust(self.netns, self.name, *parts)
             parts = ()  # up goes in a message after it: in the same one the kernel would set the link up first
         up = None if before is not None and before.up == self.up else self.up
@@ -242,7 +246,7 @@ class Link(Thing):
             words += ["alias", alias(self.owner, self.long or self.name)]
         found = []
         if self._changes_link_local(before):
-            words += ["addrgenmode", "eui64" if self.link_local else "none"]
+            words += ["addrgenmode", GENERATED[self.generated] if self.link_local else "none"]
             found, words = [ip(self.netns, "link", "set", "dev", self.name, *words)], []
         if self.up is not None and (before is None or before.up != self.up):
             words += ["up" if self.up else "down"] if self.up or before else []
@@ -292,6 +296,7 @@ class Seen:
     def common(self) -> dict[str, Any]:
         """The fields that every kind of link has."""
         message = self.message
+        generated = message.generated
         marked = read_alias(message.alias)
         return {
             "netns": self.netns,
@@ -302,7 +307,8 @@ class Seen:
             "mtu": message.mtu,
             "up": bool(message.flags & IFF_UP),
             "master": self.master,
-            "link_local": message.link_local,
+            "link_local": generated is not None,
+            "generated": generated or 0,
             "port": Port.parse(message.slave_data) if message.slave_kind == "bridge" else None,
             "vlans": self.vlans,
             "index": message.ifindex,

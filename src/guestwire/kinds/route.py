@@ -192,6 +192,11 @@ class AnyRoute(Thing):
         return self.netns, self.destination, self.metric, self.table, self.tos, self.origin
 
     @property
+    def ends(self) -> bool:
+        """Whether it goes by itself unless somebody renews it."""
+        return self.until is not None
+
+    @property
     def fleeting(self) -> bool:
         return self.protocol in (RTPROT_RA, RTPROT_KERNEL)
 

@@ -97,7 +97,7 @@ IFLA_MASTER, IFLA_PROTINFO, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS = 10, 12
 IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_PROMISCUITY = 27, 28, 29, 30
 IFLA_AF_SPEC, IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 26, 31, 32
 IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_PARENT_DEV_NAME = 33, 37, 56
-IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_EUI64, IN6_ADDR_GEN_MODE_NONE = 8, 0, 1
+IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 8, 1
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 LO = 1  # the index of lo in every namespace
 IFF_UP, IFF_ALLMULTI, IFF_LOWER_UP = 0x1, 0x200, 0x10000
@@ -141,10 +141,14 @@ class LinkMessage(NamedTuple):
     slave_data: bytes
 
     @property
-    def link_local(self) -> bool:
-        """Whether the kernel gives the link an IPv6 link-local address when it goes up."""
+    def generated(self) -> int | None:
+        """How the kernel makes the IPv6 link-local address that the link gets when it goes up; None where it gets none.
+
+        By its MAC is IN6_ADDR_GEN_MODE_EUI64, 0.
+        """
         inet6 = attributes(self.families).get(socket.AF_INET6)
-        return inet6 is not None and attributes(inet6).get(IFLA_INET6_ADDR_GEN_MODE) != bytes([IN6_ADDR_GEN_MODE_NONE])
+        mode = attributes(inet6).get(IFLA_INET6_ADDR_GEN_MODE) if inet6 is not None else None
+        return mode[0] if mode and mode[0] != IN6_ADDR_GEN_MODE_NONE else None
 
 
 class AddressMessage(NamedTuple):
@@ -209,12 +213,12 @@ def parse_link(body: bytes) -> LinkMessage:
     )
 
 
-def link_local(wanted: bool) -> bytes:
-    """The attribute that says whether a link gets a link-local address.
+def link_local(mode: int | None) -> bytes:
+    """The attribute that says how a link gets its link-local address, or that it gets none.
 
     It must come before the link goes up, and not in the message that makes it (EAFNOSUPPORT there).
     """
-    mode = IN6_ADDR_GEN_MODE_EUI64 if wanted else IN6_ADDR_GEN_MODE_NONE
+    mode = IN6_ADDR_GEN_MODE_NONE if mode is None else mode
     return nested(IFLA_AF_SPEC, nested(socket.AF_INET6, u8(IFLA_INET6_ADDR_GEN_MODE, mode)))
 
 

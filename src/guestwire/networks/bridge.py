@@ -24,6 +24,7 @@ from guestwire.kinds.address import Address
 from guestwire.kinds.bridge import MOST_PORTS
 from guestwire.kinds.bridge import Bridge as BridgeLink
 from guestwire.kinds.link import USUAL_MTU, fits_ipv6
+from guestwire.kinds.linklocal import LinkLocal
 from guestwire.kinds.port import Port as PortOptions
 from guestwire.kinds.sysctl import IPV4_FORWARD, IPV6_FORWARD, Sysctl
 from guestwire.picture import Key, Picture
@@ -179,7 +180,11 @@ class Bridge(Segmented):
 
     def _check_ipv6(self, site: Site, where: Where, mtu: int | None) -> None:
         """Refuse an MTU at which the bridge, which takes its ports' least, loses the IPv6 address that it has."""
-        held = self.host_addresses(site) if not fits_ipv6(mtu) else []
+        if fits_ipv6(mtu):
+            return
+        held = self.host_addresses(site)
+        for kind in (Address, LinkLocal) if self.uplink else ():
+            held += [each.interface for each in site.base.of(kind, site.host) if each.link == self.uplink]
         six = next((address for address in held if ":" in address), None)
         if six:
             message = f"mtu {mtu} is under IPv6's 1280, and the bridge, which takes its ports' least, has {six}."

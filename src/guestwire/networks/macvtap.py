@@ -127,7 +127,7 @@ class Macvtap(BuiltNetwork):
     def _see_what_is_lent(self, site: Site) -> None:
         """Warn of an address of the host's that ends: the host's macvlan has it for good."""
         for address in site.base.of(Address, site.host):
-            if address.link == self.uplink and address.until is not None:
+            if address.link == self.uplink and address.ends:
                 message = (
                     f"the host's {address.interface} on uplink {self.uplink} is lent to it, and its macvlan has it too."
                 )
