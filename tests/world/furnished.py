@@ -62,6 +62,8 @@ ip -6 rule add iif eth0 lookup 100 priority 1000
 ip -6 rule add from 2001:db8:1::/64 oif eth0 blackhole priority 1005
 ip neigh add 192.0.2.99 lladdr 02:00:00:00:00:99 nud permanent dev eth0
 ip neigh add 2001:db8:1::99 lladdr 02:00:00:00:00:99 nud permanent router dev eth0 protocol static
+ip neigh add proxy 192.0.2.97 dev eth0
+ip neigh add proxy 2001:db8:1::97 dev eth0 protocol static
 until [ "$(ip -6 route show table local | grep -c '^local 2001:db8:')" -ge 5 ]; do sleep 0.02; done
 """
 """The routes to the host's own IPv6 addresses come a moment after these, by a thread of the kernel's."""

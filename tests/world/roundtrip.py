@@ -9,6 +9,7 @@ import sys
 from guestwire.kinds import Link, Thing, kinds
 from guestwire.kinds.linklocal import LinkLocal
 from guestwire.kinds.neighbour import Neighbour
+from guestwire.kinds.proxy import Proxy
 from guestwire.kinds.rule import Rule
 from guestwire.kinds.tableroute import TableRoute
 from guestwire.linux.kernel import Kernel
@@ -17,7 +18,7 @@ from guestwire.picture import Key, Picture
 
 __all__ = ["main"]
 
-ASKED = (LinkLocal, TableRoute, Rule, Neighbour)
+ASKED = (LinkLocal, TableRoute, Rule, Neighbour, Proxy)
 
 
 def main() -> None:

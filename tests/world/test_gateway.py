@@ -203,6 +203,14 @@ def test_who_turned_forwarding_on_for_all_meanwhile_keeps_it(sandbox: Sandbox) -
     assert sandbox.sh("sysctl -n net.ipv4.conf.eth0.forwarding") == "1\n"
 
 
+def test_a_link_that_was_not_to_forward_although_all_do_is_so_again(sandbox: Sandbox) -> None:
+    sandbox.sh(OUT + "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.eth0.forwarding=0")
+    up(sandbox, FILE % "")
+    assert sandbox.sh("sysctl -n net.ipv4.conf.eth0.forwarding") == "1\n"
+    sandbox.guestwire("down")
+    assert sandbox.sh("sysctl -n net.ipv4.conf.eth0.forwarding") == "0\n"
+
+
 def test_a_table_that_somebody_flushed_is_drift_and_mended(host: Sandbox) -> None:
     """As a firewall's reload does."""
     up(host, FILE % FORWARD)

@@ -13,6 +13,7 @@ from tests.world.furnished import FURNITURE, NICS
 
 SHOWN = (
     "ip -4 route show table all; ip -6 route show table all; ip rule; ip -6 rule; ip neigh show nud permanent; "
+    "ip neigh show proxy; "
     "ip -d address show"
 )
 ROUNDTRIP = "from tests.world.roundtrip import main; main()"

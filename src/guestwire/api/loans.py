@@ -167,5 +167,7 @@ def _as_lent(
 
 def _overruled(seen: Picture, loan: Thing) -> bool:
     """Whether somebody has turned on for all links since what was lent of one, as who sets ip_forward does."""
-    overruling = seen.get(loan.overruled_by) if isinstance(loan, Sysctl) and loan.overruled_by else None
+    if not isinstance(loan, Sysctl) or loan.overruled:
+        return False
+    overruling = seen.get(loan.overruled_by) if loan.overruled_by else None
     return isinstance(overruling, Sysctl) and overruling.content == "1"

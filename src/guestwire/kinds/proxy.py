@@ -21,7 +21,7 @@ from guestwire.linux.kernel import Kernel
 from guestwire.linux.neighbours import NTF_PROXY, NUD_PERMANENT, dump_neighbours, neighbour
 from guestwire.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Request
 from guestwire.linux.rtnetlink import RTM_DELNEIGH, RTM_NEWNEIGH
-from guestwire.picture import Value, fact, fixed
+from guestwire.picture import Value, fixed, passing
 
 __all__ = ["Proxy"]
 
@@ -37,7 +37,7 @@ class Proxy(Thing):
 
     address: str = fixed("")
     link: str = fixed("")
-    protocol: int = fact(PROTOCOL)
+    protocol: int = passing(PROTOCOL)
 
     @classmethod
     def on(cls, netns: str, link: str, address: str, owner: str | None, protocol: int = PROTOCOL) -> Proxy:
@@ -83,7 +83,7 @@ class Proxy(Thing):
         return ip(self.netns, "neighbour", verb, "proxy", self.address, "dev", self.link, *more)
 
     def create_commands(self) -> list[str]:
-        return [self._command("add", "protocol", self.protocol)]
+        return [self._command("add", *(["protocol", self.protocol] if self.protocol else []))]
 
     def change_commands(self, seen: Value) -> list[str]:
         return []

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
 from guestwire.kinds.thing import Thing
 from guestwire.linux.kernel import Kernel
-from guestwire.picture import Key, Value, setting
+from guestwire.picture import Key, Value, passing, setting
 
 __all__ = ["FOLDER", "IPV4_FORWARD", "IPV6_FORWARD", "NO_LINKS", "Sysctl"]
 
@@ -47,6 +47,8 @@ class Sysctl(Thing):
     """Those of links come once links are made, and while they have no addresses yet."""
 
     content: str | None = setting()
+    overruled: bool = passing(False)
+    """Whether what says the same for all links was on, so that somebody wants it otherwise on this one."""
 
     @classmethod
     def of(cls, netns: str, family: int, link: str, name: str, content: str, owner: str | None = None) -> Sysctl:
@@ -66,8 +68,11 @@ class Sysctl(Thing):
         for key in keys:
             names.setdefault(key.netns, []).append(key.name)
         for netns, these in names.items():
-            for name, content in kernel.call(netns, partial(_contents, these)).items():
-                yield cls(netns=netns, name=name, content=content)
+            found = kernel.call(netns, partial(_contents, [*these, IPV4_FORWARD]))
+            for name, content in ((name, found[name]) for name in these if name in found):
+                value = cls(netns=netns, name=name, content=content)
+                above = value.overruled_by
+                yield replace(value, overruled=True) if above and found.get(above.name) == "1" else value
 
     @property
     def link(self) -> str | None:

@@ -81,8 +81,16 @@ class Plan:
         return joint
 
     def _placed(self) -> Iterator[tuple[int, Step]]:
-        """Steps with their place among equals: deleting goes backwards, so a link's first address is its last to go."""
-        return ((-place if step.action == "delete" else place, step) for place, step in enumerate(self.steps))
+        """Steps with their place among equals: deleting goes backwards, so a link's first address is its last to go.
+
+        Of IPv6 the first that is listed is the last that came. What is still there when a change is broken off so keeps
+        its place beside what an undo makes again.
+        """
+
+        def backwards(step: Step) -> bool:
+            return step.action == "delete" and not (isinstance(step.value, AnyAddress) and step.value.family == 6)
+
+        return ((-place if backwards(step) else place, step) for place, step in enumerate(self.steps))
 
     def touched(self) -> dict[Key, Thing | None]:
         """Every key that the plan touches, with the value that it had before (None: it wasn't there)."""
