@@ -211,6 +211,22 @@ def test_a_link_that_was_not_to_forward_although_all_do_is_so_again(sandbox: San
     assert sandbox.sh("sysctl -n net.ipv4.conf.eth0.forwarding") == "0\n"
 
 
+def test_links_that_were_routers_though_the_host_was_none_are_so_again(sandbox: Sandbox) -> None:
+    """Turning IPv6 forwarding off for all turns it off for each, on `down` as in an undo."""
+    one, whole = (f"sysctl -n net.ipv6.conf.{link}.forwarding" for link in ("eth0", "all"))
+    sandbox.sh(OUT + "sysctl -qw net.ipv6.conf.eth0.forwarding=1; ip link add gone type veth peer name other")
+    sandbox.sh("sysctl -qw net.ipv6.conf.gone.forwarding=1")
+    before = sandbox.snapshot()
+    sandbox.write(FILE % "")
+    sandbox.guestwire("up", check=False, env={"GUESTWIRE_FAULT": "EBUSY:30"})
+    assert (sandbox.sh(f"{one}; {whole}"), sandbox.snapshot()) == ("1\n0\n", before)
+    up(sandbox, FILE % "")
+    assert sandbox.sh(whole) == "1\n"
+    sandbox.sh("ip link delete gone")
+    sandbox.guestwire("down")
+    assert sandbox.sh(f"{one}; {whole}") == "1\n0\n"
+
+
 def test_a_table_that_somebody_flushed_is_drift_and_mended(host: Sandbox) -> None:
     """As a firewall's reload does."""
     up(host, FILE % FORWARD)

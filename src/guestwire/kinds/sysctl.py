@@ -12,12 +12,14 @@ Forwarding, of all of them, is the one that drags others along (net/ipv4/devinet
   sets single links.
 - net/ipv6/conf/all/forwarding alone lets IPv6 packets pass, whatever the links say, and sets theirs. A link that
   forwards takes no router's advertisement any more, and loses the default route that it had from one, unless its
-  accept_ra is 2. So that is set before, and given back after.
+  accept_ra is 2. So that is set before, and given back after. A link may have it on while all have not, which says only
+  that it is a router's (systemd-networkd sets it so); turning it off for all turns that off too, so it is set again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,6 +51,8 @@ class Sysctl(Thing):
     content: str | None = setting()
     overruled: bool = passing(False)
     """Whether what says the same for all links was on, so that somebody wants it otherwise on this one."""
+    besides: tuple[str, ...] = passing(())
+    """The links that had it on while all had not: what is written for all is written for them."""
 
     @classmethod
     def of(cls, netns: str, family: int, link: str, name: str, content: str, owner: str | None = None) -> Sysctl:
@@ -71,6 +75,8 @@ class Sysctl(Thing):
             found = kernel.call(netns, partial(_contents, [*these, IPV4_FORWARD]))
             for name, content in ((name, found[name]) for name in these if name in found):
                 value = cls(netns=netns, name=name, content=content)
+                if name == IPV6_FORWARD and content == "0":
+                    value = replace(value, besides=kernel.call(netns, _besides))
                 above = value.overruled_by
                 yield replace(value, overruled=True) if above and found.get(above.name) == "1" else value
 
@@ -99,6 +105,9 @@ class Sysctl(Thing):
         def write() -> None:
             with open(f"{FOLDER}/{self.name}", "w") as file:
                 file.write(f"{self.content}\n")
+            for link in self.besides:
+                with contextlib.suppress(FileNotFoundError), open(f"{FOLDER}/{self._of(link)}", "w") as file:
+                    file.write("1\n")
 
         kernel.call(self.netns, write)
 
@@ -113,6 +122,9 @@ class Sysctl(Thing):
         if self.link is not None:
             kernel.call(self.netns, reset)
 
+    def _of(self, link: str) -> str:
+        return self.name.replace("/all/", f"/{link}/")
+
     def _default(self) -> str:
         return self.name.replace(f"/{self.link}/", "/default/")
 
@@ -120,7 +132,8 @@ class Sysctl(Thing):
         return ((self.netns, self.link),) if self.link is not None else ()
 
     def create_commands(self) -> list[str]:
-        return [f"{self._where()}sysctl -qw {self.name}={self.content}"]
+        values = {self.name: self.content, **dict.fromkeys(map(self._of, self.besides), "1")}
+        return [f"{self._where()}sysctl -qw {name}={content}" for name, content in values.items()]
 
     def change_commands(self, seen: Value) -> list[str]:
         return self.create_commands()
@@ -141,3 +154,9 @@ def _contents(names: Iterable[str]) -> dict[str, str]:
         with contextlib.suppress(FileNotFoundError), open(f"{FOLDER}/{name}") as file:
             found[name] = file.read().strip()
     return found
+
+
+def _besides() -> tuple[str, ...]:
+    """The links that forward IPv6 by their own setting, in the namespace that this thread is in."""
+    names = [IPV6_FORWARD.replace("/all/", f"/{link}/") for link in os.listdir(f"{FOLDER}/net/ipv6/conf")]
+    return tuple(sorted(name.split("/")[3] for name, content in _contents(names).items() if content == "1"))
