@@ -41,6 +41,9 @@ class Files:
                 file["lab"] = {word: self.likely(0.5) for word in words if self.likely(0.4)}
             for name in self.random.sample(GUESTS, self.random.randint(1, 5)):
                 file["guests"][name] = self.guest(file)
+            for name, network in networks.items():
+                if network.get("nat") and (ports := self.forwards(file, name)):
+                    network["forward"] = ports
             yield file
 
     def changes(self, file: File) -> Iterator[File]:
@@ -80,7 +83,7 @@ class Files:
             network["subnet"] = subnets if len(subnets) > 1 or self.likely(0.3) else subnets[0]
             if self.likely(0.4):
                 network["nat"] = True
-            if self.likely(0.2) and "." in subnets[0]:
+            if self.likely(0.35) and "." in subnets[0]:
                 network["dhcp"] = True
             if self.likely(0.2):
                 network["gateway"] = str(ip_network(subnets[0])[-2])
@@ -112,6 +115,17 @@ class Files:
             found.append(f"fd00:{60 + place}::/{self.random.choice([64, 64, 112])}")
         return found
 
+    def forwards(self, file: File, place: str) -> list[dict[str, Any]]:
+        """Ports of the host's, no two of them alike, that lead to guests on a network."""
+        guests = [
+            name
+            for name, guest in file["guests"].items()
+            if "count" not in guest and any(nic["network"] == place for nic in guest["nics"])
+        ]
+        port = 8000 + 10 * [*file["networks"]].index(place)
+        ports = [{"host": port + n, "to": name, "proto": "udp"} for n, name in enumerate(guests) if self.likely(0.3)]
+        return [{**each, "port": 53} if self.likely(0.5) else each for each in ports]
+
     def guest(self, file: File) -> dict[str, Any]:
         places = [self.random.choice(list(file["networks"])) for _ in range(self.random.choice([0, 1, 1, 1, 2, 2, 3]))]
         guest: dict[str, Any] = {"nics": [nic for place in places if (nic := self.nic(file, place))]}
@@ -140,6 +154,8 @@ class Files:
             nic["mtu"] = self.random.choice([1300, 1400, 1280, 1000])
         if self.likely(0.3) and (addresses := self.addresses(network)):
             nic["address"] = addresses if len(addresses) > 1 or self.likely(0.3) else addresses[0]
+        elif network.get("dhcp") and self.likely(0.3):
+            nic["address"] = "dhcp"
         if self.likely(0.1):
             nic["name"] = self.random.choice(LINKS)
         if device == "tap" and self.likely(0.2):

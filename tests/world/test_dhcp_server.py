@@ -106,6 +106,16 @@ def test_a_default_route_takes_the_place_of_one_that_was_advertised(sandbox: San
     assert sandbox.sh("ip -n p-web -6 route show default").startswith("default via fd00:77::1 dev eth0 proto 103")
 
 
+def test_who_asks_for_an_address_has_the_name_servers_that_others_have(sandbox: Sandbox) -> None:
+    """A lease tells of the IPv4 one alone, and its client wrote the same file as up."""
+    net = "{type: bridge, subnet: [10.77.0.0/24, 'fd00:77::/64'], dhcp: true}"
+    nics = "[{network: net, address: dhcp}]"
+    sandbox.write(f"name: p\nnetworks: {{net: {net}}}\nguests: {{web: {{nics: {nics}}}}}\n")
+    sandbox.guestwire("up")
+    assert sandbox.guestwire("plan", "--exit-code").stdout == "Nothing to do.\n"
+    assert "nameserver 10.77.0.1\nnameserver fd00:77::1\n" in sandbox.sh("cat /etc/netns/p-web/resolv.conf")
+
+
 def test_it_takes_no_port_but_on_its_own_bridge(sandbox: Sandbox) -> None:
     """Another dnsmasq, such as libvirt's, and a name server of the host's for itself stand beside it."""
     sandbox.sh("ip link add virbr0 type bridge; ip address add 192.168.122.1/24 dev virbr0; ip link set virbr0 up")

@@ -48,10 +48,11 @@ class Namespace(BuiltGuest):
                 self._cable(site, seat, network)
             add_addresses(site, seat)
         led = add_routes(site, netns, seats, seats)
-        ask_servers(site, name, seats, led, "" if self.dns else _resolv(netns))
         networks = [site.file.networks[seat.nic.network] for seat in seats]
         answering = (n.name_servers() for n in networks if isinstance(n, BuiltNetwork) and n.name_servers())
-        if dns := tuple(map(str, self.dns)) or next(answering, ()):
+        dns = tuple(map(str, self.dns)) or next(answering, ())
+        ask_servers(site, name, seats, led, "" if dns else _resolv(netns))
+        if dns:
             servers = "".join(f"nameserver {address}\n" for address in dns)
             site.add(FileOnDisk(netns="", name=_resolv(netns), owner=site.project, content=servers))
 
