@@ -46,7 +46,7 @@ fault: ## break guestwire off at every step of every example, not at a sample (m
 fuzz: ## bring up random files and random changes of them (minutes; ARGS="--seeds 600-699" for others)
 	@tools/packages.sh test
 	@tools/venv.sh dev
-	$(PYTHON) -m pytest -n $$(($$(nproc) * 2)) -o timeout=600 tests/fuzz $(or $(ARGS),--seeds 0-99)
+	$(PYTHON) -m pytest -n $$(($$(nproc) * 2)) -m slow -o timeout=600 tests/fuzz $(or $(ARGS),--seeds 0-99)
 
 lint: ## run ruff, mypy and shellcheck, as tests/conventions does
 	@tools/venv.sh dev

@@ -1,4 +1,4 @@
-"""Which seeds are tried: a few each time, or those that `--seeds` names."""
+"""Which seeds are tried: a few among the slow tests, or those that `--seeds` names."""
 
 from __future__ import annotations
 

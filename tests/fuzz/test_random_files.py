@@ -16,6 +16,7 @@ from tests.fuzz.files import File, Files
 from tests.sandbox import Sandbox, sandboxed
 from tests.world.test_replay import assert_same, replay
 
+pytestmark = pytest.mark.slow
 REFUSED = 65
 TRIES = 50
 """At most so many files in a row are refused."""
