@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.sandbox import SOURCE, Sandbox
 
-__all__ = ["Watching", "picture", "watching"]
+__all__ = ["Watching", "again", "nothing_left", "picture", "watching"]
 
 # Seconds: far more than a repair takes, on a machine that is busy with other tests; or on one that is emulated.
 PATIENCE = 120 if "GUESTWIRE_MACHINE" in os.environ else 60
@@ -105,3 +105,19 @@ _PICTURES = "from tests.world.pictures import main; main()"
 def picture(sandbox: Sandbox) -> Any:
     """All there is of projects and their hosts."""
     return json.loads(sandbox.python(_PICTURES).stdout)["values"]
+
+
+def again(watch: Watching, before: Any) -> None:
+    """Wait until all is as it was: what was broken in several steps may be repaired in several."""
+    deadline = monotonic() + PATIENCE
+    while (now := picture(watch.sandbox)) != before and monotonic() < deadline:
+        pass
+    assert now == before, watch.said()
+
+
+def nothing_left(sandbox: Sandbox) -> None:
+    """Wait until there is nothing to do: the line of one repair may come before another of the same break."""
+    deadline = monotonic() + PATIENCE
+    while (drift := sandbox.json("status")["drift"]) and monotonic() < deadline:
+        pass
+    assert drift == []

@@ -8,7 +8,7 @@ from typing import Any
 
 from guestwire.api.domains import libvirts, with_domains
 from guestwire.api.situation import meant
-from guestwire.api.work import related, see_there
+from guestwire.api.work import ports_of, related, see_there
 from guestwire.apply import Store, projects
 from guestwire.errors import Unavailable
 from guestwire.kinds import Link
@@ -68,10 +68,7 @@ def host(netns: str | None = None) -> dict[str, Any]:
     addresses: dict[str, list[str]] = {}
     for address in seen.of(Address, where):
         addresses.setdefault(address.link, []).append(address.interface)
-    ports: dict[str, list[str]] = {}
-    for link in links:
-        if link.master:
-            ports.setdefault(link.master, []).append(link.name)
+    ports = ports_of(links)
     children: dict[str, list[Child]] = {}
     for child in seen.of(Child):
         if child.parent and child.parent[0] == where:

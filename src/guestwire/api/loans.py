@@ -158,8 +158,9 @@ def _as_lent(
             continue
         master = links.get((have.netns, have.master or ""))
         if have.master == loan.master or (master is not None and master.owner == project):
-            have = replace(have, master=loan.master, port=loan.port)
-            have = replace(have, link_local=loan.link_local, generated=loan.generated)
+            have = replace(
+                have, master=loan.master, port=loan.port, link_local=loan.link_local, generated=loan.generated
+            )
         found.append(replace(have, up=loan.up, mac=loan.mac if place in taken else have.mac))
     down = {loan.place for loan in loans.values() if isinstance(loan, Link) and not loan.up}
     return [*found, *(v for v in carried.values() if not isinstance(v, LinkLocal) or down.isdisjoint(v.on_links()))]

@@ -13,7 +13,7 @@ from guestwire import rootless
 from guestwire.api.domains import libvirts, with_domains
 from guestwire.api.foreseen import NOTHING, Foreseen
 from guestwire.api.situation import Situation, meant, see_settled
-from guestwire.api.work import related, store_of
+from guestwire.api.work import ports_of, related, store_of
 from guestwire.apply import Journal, State, Store, projects
 from guestwire.compile import BuiltGuest, BuiltNetwork, Seat
 from guestwire.errors import FileError
@@ -168,11 +168,7 @@ class Status:
     @cached_property
     def _ports(self) -> dict[str, list[str]]:
         """The host's links that are ports, by what they are ports of."""
-        found: dict[str, list[str]] = {}
-        for link in self.seen.of(Link, self.where.host):
-            if link.master:
-                found.setdefault(link.master, []).append(link.name)
-        return found
+        return ports_of(self.seen.of(Link, self.where.host))
 
     @cached_property
     def _alone(self) -> dict[str, list[str]]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from guestwire import rootless
 from guestwire.api.foreseen import NOTHING, Foreseen
 from guestwire.apply import Journal, State, Store, locked, projects
 from guestwire.errors import Busy, FileError, UsageError
-from guestwire.kinds import kinds
+from guestwire.kinds import Link, kinds
 from guestwire.kinds.attachment import Attachment
 from guestwire.kinds.namespace import owner_in
 from guestwire.linux import namespaces
@@ -30,6 +30,7 @@ __all__ = [
     "named",
     "no_journal",
     "owner_of",
+    "ports_of",
     "related",
     "see_on",
     "see_there",
@@ -145,6 +146,15 @@ def _seconds(journal: Journal) -> str:
 def related(project: str) -> list[str]:
     """The namespaces whose names a project's have: its guests', and a lab's."""
     return [name for name in namespaces.names() if name.startswith((f"{project}-", f"{project}."))]
+
+
+def ports_of(links: Iterable[Link]) -> dict[str, list[str]]:
+    """The names of those links that are ports, by what they are ports of; of one namespace's."""
+    found: dict[str, list[str]] = {}
+    for link in links:
+        if link.master:
+            found.setdefault(link.master, []).append(link.name)
+    return found
 
 
 def named(picture: Picture) -> list[Key]:
